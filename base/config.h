@@ -1,0 +1,95 @@
+/*
+ * config: /etc/p11-kms/config.yaml as one flat struct. The schema is closed: an unknown or doubled
+ * key, a wrong type or a value out of range is refused with file:line, the value and what is accepted.
+ * One table drives the checks, the help and the man page. The struct holds no pointer, so it can be
+ * handed to the other processes in a sealed memfd; it holds no secret (the PIN is named, not kept).
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/p11-kms/config.yaml"
+#define CONFIG_MAGIC        0x70313163u
+#define CONFIG_VERSION      1u
+
+#define CONFIG_PATH_LEN  256u /* with NUL, as all lengths here */
+#define CONFIG_TEXT_LEN  512u
+#define CONFIG_RING_LEN  10u
+#define CONFIG_UIDS_MAX  32u
+#define CONFIG_ENV_MAX   8u
+#define CONFIG_WAIVE_MAX 16u
+
+enum config_status_version { CONFIG_STATUS_AUTO, CONFIG_STATUS_V2, CONFIG_STATUS_V2BETA1 };
+enum config_token_loss { CONFIG_LOSS_COAST, CONFIG_LOSS_SOFT, CONFIG_LOSS_HARD };
+
+struct config_listen {
+    char socket[CONFIG_PATH_LEN]; /* "@name": abstract */
+    uint32_t mode;
+    uint32_t owner; /* uid; CONFIG_ID_OWN: the daemon's own */
+    uint32_t group;
+    uint32_t allowed_uids[CONFIG_UIDS_MAX];
+    uint32_t allowed_uids_n;
+};
+#define CONFIG_ID_OWN UINT32_MAX
+
+struct config_token {
+    char name[32];
+    char module[CONFIG_PATH_LEN];
+    char uri[CONFIG_TEXT_LEN];            /* RFC 7512, checked strictly by the token process */
+    char pin_file[CONFIG_PATH_LEN];       /* exactly one of pin_file and pin_credential is set */
+    char pin_credential[64];              /* name below $CREDENTIALS_DIRECTORY */
+    char credentials_dir[CONFIG_PATH_LEN]; /* filled in from the environment by config_load */
+    uint32_t sessions;
+    uint32_t start_timeout_s;
+    char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN]; /* "NAME=value", for the token process only */
+    uint32_t env_n;
+    char init_args[CONFIG_TEXT_LEN]; /* string for pReserved of C_Initialize (NSS) */
+    uint8_t waive[CONFIG_WAIVE_MAX][16]; /* kek_ids whose attribute verdict is waived */
+    uint32_t waive_n;
+};
+
+struct config {
+    uint32_t magic;
+    uint32_t version;
+    char build_id[64]; /* a role of another build refuses it */
+    char path[CONFIG_PATH_LEN];
+    char ring[CONFIG_RING_LEN];
+    uint32_t seed_life_s;
+    uint32_t activation_delay_s;
+    uint32_t derived_keys;
+    uint32_t status_version; /* enum config_status_version */
+    struct config_listen listen;
+    struct config_token token; /* tokens: a list of exactly one in this release */
+    uint32_t on_token_loss;    /* enum config_token_loss */
+    uint32_t coast_s;          /* as configured; on_token_loss is applied by health */
+    uint32_t soft_max_s;
+    char state_dir[CONFIG_PATH_LEN];
+    uint32_t log_format; /* enum log_format */
+    uint32_t log_level;  /* enum log_level */
+};
+
+/* "FILE:LINE: KEY: value "V" …: accepted …", ready to print. Never holds a secret. */
+struct config_problem {
+    char text[512];
+};
+
+/* E_INVALID with the text in *problem (what is wrong with the content), or E_SYSTEM when unreadable. */
+MUST_USE err_t config_load(const char *path, struct config *ret_config, struct config_problem *problem);
+/* The same over bytes in memory; `name` stands for the file in texts. For tests and fuzzing. */
+MUST_USE err_t config_parse(const char *name, const char *text, size_t len, struct config *ret_config,
+                            struct config_problem *problem);
+
+/* Names the first setting that differs and cannot change in place, or NULL when `to` may replace `from`. */
+const char *config_fixed_difference(const struct config *from, const struct config *to);
+
+/* The schema as help text: key, type, range, default, meaning; one line each. For --help and the man page. */
+void config_print_schema(FILE *out);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * log: one line an event to stderr, as key=value or JSON. There is no function that takes bytes: a
+ * field is a NUL-terminated text (control characters are escaped), a number, or an err_t. Never give
+ * it a seed, DEK or PIN. Inner rooms do not log; the end of a call, a connection, a state change do.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_ERR };
+
+struct log_field {
+    const char *key; /* literal, [a-z_]+ */
+    enum log_kind kind;
+    const char *text;
+    int64_t number;
+    err_t err;
+};
+
+#define LOG_TEXT(key_, value_) ((struct log_field){.key = (key_), .kind = LOG_KIND_TEXT, .text = (value_)})
+#define LOG_NUM(key_, value_)                                                                      \
+    ((struct log_field){.key = (key_), .kind = LOG_KIND_NUMBER, .number = (int64_t)(value_)})
+/* Expands to err=<class> what="…" where=… and errno=… or rv=…. */
+#define LOG_ERR(value_) ((struct log_field){.key = "err", .kind = LOG_KIND_ERR, .err = (value_)})
+
+/* `program` is a literal, written in each line. Before it: text to stderr, level info. */
+void log_init(const char *program, enum log_format format, enum log_level level);
+/* For a reload. */
+void log_set(enum log_format format, enum log_level level);
+
+/* event is a literal such as "token-login-failed". At most 2 KiB a line, cut with "…". Thread safe. */
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+
+#define LOG_AT_(level_, event_, ...)                                                               \
+    do {                                                                                           \
+        const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__};                               \
+        log_write((level_), "" event_ "", log_fields_ + 1,                                         \
+                  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);                               \
+    } while (0)
+#define log_debug(event_, ...) LOG_AT_(LOG_LEVEL_DEBUG, event_, ##__VA_ARGS__)
+#define log_info(event_, ...)  LOG_AT_(LOG_LEVEL_INFO, event_, ##__VA_ARGS__)
+#define log_warn(event_, ...)  LOG_AT_(LOG_LEVEL_WARN, event_, ##__VA_ARGS__)
+#define log_error(event_, ...) LOG_AT_(LOG_LEVEL_ERROR, event_, ##__VA_ARGS__)
+
+#endif

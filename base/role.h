@@ -1,0 +1,103 @@
+/*
+ * role: the contract between a keeper (the supervisor, or p11-kmsctl for one token process) and the
+ * programs that it runs. Fixed descriptors, a config in a sealed memfd, and a control socket
+ * (SOCK_SEQPACKET) that carries one struct role_message a packet, some with a descriptor.
+ * A role ends when its control socket closes, and is killed when its keeper dies (PDEATHSIG).
+ */
+#ifndef BASE_ROLE_H
+#define BASE_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/state.h"
+
+/* Descriptors that a role finds open. */
+enum {
+    ROLE_FD_CONFIG = 3,   /* sealed memfd with struct config */
+    ROLE_FD_CONTROL = 4,  /* socketpair with the keeper */
+    ROLE_FD_SERVICE = 5,  /* front: the listening socket; token: its end of the token socketpair */
+    ROLE_FD_PIN_LOCK = 6, /* token only: descriptor of pin.lock, to flock */
+    ROLE_FD_COUNT = 7
+};
+
+enum role_kind {
+    /* role → keeper */
+    ROLE_STATE_GET = 1, /* file → answered by ROLE_STATE_DATA */
+    ROLE_STATE_PUT,     /* file, value = length, + memfd → answered by ROLE_STATE_STORED */
+    ROLE_READY,         /* the socket is served (front) */
+    ROLE_STATUS,        /* text: one line for the service manager and for people */
+    ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; text says why */
+    /* keeper → role */
+    ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent */
+    ROLE_STATE_STORED,  /* file, value = 0 or errno */
+    ROLE_TOKEN_SOCKET,  /* front: + the other end of a new token process */
+    ROLE_RELOAD,        /* + sealed memfd with the new struct config */
+    ROLE_DRAIN          /* finish what runs, then exit 0 */
+};
+
+#define ROLE_MAGIC 0x7031726cu
+
+struct role_message {
+    uint32_t magic;
+    uint32_t kind;  /* enum role_kind */
+    uint32_t file;  /* enum state_file */
+    int64_t value;
+    char text[256]; /* NUL-terminated; never a secret */
+};
+
+/* fd -1: none; the fd stays the caller's. E_SYSTEM(EPIPE) when the peer is gone. */
+MUST_USE err_t role_send(int control_fd, const struct role_message *message, int fd);
+/*
+ * One packet, not blocking with `wait` false (then E_UNAVAILABLE when there is none). *ret_fd is -1 or a
+ * CLOEXEC descriptor that is now the caller's. E_NOT_FOUND: the peer closed. E_PROTOCOL: not ours.
+ */
+MUST_USE err_t role_receive(int control_fd, bool wait, struct role_message *ret_message, int *ret_fd);
+
+/* Copies bytes into a new memfd and sends ROLE_STATE_PUT; does not wait for the answer. */
+MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span bytes);
+/* Blocking forms for the token process: ask and wait for the answer (other messages are dropped). */
+MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
+MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
+
+/*
+ * Keeper's side of ROLE_STATE_GET and ROLE_STATE_PUT: does it and answers. `fd` came with the message.
+ * Files outside `allowed` (a bit per enum state_file) are answered with EACCES.
+ */
+MUST_USE err_t role_serve_state(int control_fd, const struct state_dir *dir, unsigned allowed,
+                                const struct role_message *message, int fd);
+
+/* A sealed memfd holding the config. */
+MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);
+/* Checks seals, size, magic, version and build id, then copies it out. */
+MUST_USE err_t role_config_read(int fd, struct config *ret_config);
+
+/*
+ * First thing in a role's main: undumpable, no core, no_new_privs, no capabilities, memory of the arena
+ * is the caller's business. Then checks that its keeper lives and reads the config.
+ */
+MUST_USE err_t role_start(const char *program, struct config *ret_config);
+/* The hardening alone (the supervisor and p11-kmsctl call it too). */
+MUST_USE err_t role_harden(void);
+
+struct role_program {
+    int fd;           /* the binary, opened at start, O_CLOEXEC */
+    char name[32];    /* argv[0] */
+};
+
+/* Finds `name` beside our own binary (a build tree) or in libexecdir, and opens it. */
+MUST_USE err_t role_program_open(const char *name, struct role_program *ret_program);
+void role_program_close(struct role_program *program);
+
+/*
+ * Starts it with the given descriptors at their fixed numbers (-1: not open), an environment of
+ * LD_BIND_NOW=1 and `env` only (test builds also pass LD_PRELOAD, FAKETIME*, *SAN_OPTIONS,
+ * LLVM_PROFILE_FILE, GCOV_*), PDEATHSIG=KILL, default signals. The descriptors stay the caller's.
+ */
+MUST_USE err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT],
+                          const char *const *env, pid_t *ret_pid);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret and
+ * all of it may be lost; only the PIN record guards something (tries on the token). A file is replaced
+ * by temp, fsync, rename, fsync of the folder. Used by the supervisor and p11-kmsctl, which keep it on
+ * behalf of the roles; the roles send and receive bytes and never see a path.
+ */
+#ifndef BASE_STATE_H
+#define BASE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+enum state_file {
+    STATE_CURRENT,  /* current.<realm>: the newest KEK ever served here */
+    STATE_SEEDS,    /* seeds.<realm>: wrapped seeds opened here */
+    STATE_HEALTH,   /* health: last state and mend, for `p11-kmsctl status` and for HARD across restarts */
+    STATE_PIN,      /* pin: the record of the PIN guard */
+    STATE_FILES
+};
+
+#define STATE_SIZE_MAX (1u << 20) /* bytes of one file */
+
+struct state_dir {
+    int fd; /* O_PATH-free directory descriptor, CLOEXEC; -1 when not open */
+    char realm[33]; /* lower-case hex, part of two names */
+};
+
+/*
+ * Opens (and with `create` makes, 0700) the directory; refuses one that is a link, owned by another uid
+ * than ours or root, or writable by group or others. realm_hex: 32 characters.
+ */
+MUST_USE err_t state_open(const char *path, const char *realm_hex, bool create, struct state_dir *ret_dir);
+void state_close(struct state_dir *dir);
+
+/* The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds it. */
+MUST_USE err_t state_lock(const struct state_dir *dir, int *ret_lock_fd);
+
+/* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
+MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
+
+/* Read-only descriptor, CLOEXEC; *ret_fd = -1 when the file does not exist. */
+MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd);
+
+/* Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK. */
+MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size);
+
+/* Opens the directory for reading one small file whole (p11-kmsctl status). *ret_len <= room.len. */
+MUST_USE err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
+                          size_t *ret_len);
+
+/*
+ * The two records that more than one program reads. Text lines "key=value" under a first line
+ * "p11-kms <kind> 1"; a record that does not parse is E_INVALID and counts as absent.
+ */
+struct state_current {
+    uint8_t kek_id[16];
+    uint32_t not_before;
+    uint32_t created;
+};
+
+struct state_health {
+    char state[16];      /* START OK COAST SOFT HARD */
+    int64_t since_s;     /* Unix seconds: in this state since */
+    int64_t outage_s;    /* Unix seconds: the running outage began; 0 none */
+    int64_t written_s;
+    char key_id[64];     /* as reported to Kubernetes; empty when none */
+    char mend[400];      /* what the operator should do; empty when OK */
+};
+
+/* Encode into room and say how long; E_LIMIT when it does not fit. */
+MUST_USE err_t state_current_write(const struct state_current *record, struct span_mut room, size_t *ret_len);
+MUST_USE err_t state_current_parse(struct span bytes, struct state_current *ret_record);
+MUST_USE err_t state_health_write(const struct state_health *record, struct span_mut room, size_t *ret_len);
+MUST_USE err_t state_health_parse(struct span bytes, struct state_health *ret_record);
+
+#endif

@@ -1,0 +1,13 @@
+# The build date is a floor for the wall clock; SOURCE_DATE_EPOCH makes it reproducible.
+if(DEFINED ENV{SOURCE_DATE_EPOCH})
+    set(P11KMS_BUILD_DATE $ENV{SOURCE_DATE_EPOCH})
+elseif(NOT DEFINED CACHE{P11KMS_BUILD_DATE})
+    string(TIMESTAMP now "%s" UTC)
+    set(P11KMS_BUILD_DATE ${now} CACHE STRING "Unix seconds of the build")
+endif()
+if(P11KMS_RELEASE)
+    set(P11KMS_TEST_BUILD 0)
+else()
+    set(P11KMS_TEST_BUILD 1)
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/base/version.h.in ${PROJECT_BINARY_DIR}/base/version.h @ONLY)

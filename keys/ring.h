@@ -1,0 +1,66 @@
+/*
+ * ring: which KEK seals. Pure functions of a listing and a time; see docs/rotate.md. A managed KEK is
+ * labelled `p11k:<ring>:<not-before>:<created>`, both times 8 lower-case hex digits of Unix seconds.
+ */
+#ifndef KEYS_RING_H
+#define KEYS_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "keys/envelope.h"
+
+#define RING_LABEL_MAX 32u
+#define RING_HORIZON_S (32u * 86400u) /* a not-before further ahead is ignored with an alarm */
+
+enum ring_verdict {
+    RING_GOOD,    /* verified: may seal */
+    RING_BAD,     /* an attribute fails, or the wrap does not bind its AAD: only decrypts */
+    RING_UNKNOWN, /* could not be read to the end */
+};
+
+struct ring_key {
+    uint8_t kek_id[KEK_ID_LEN]; /* all zero while the fingerprint is unknown */
+    uint32_t not_before;
+    uint32_t created;
+    enum ring_verdict verdict;
+};
+
+/* 1..9 of [a-z0-9-]. */
+bool ring_name_ok(const char *ring);
+/* ret_label: RING_LABEL_MAX + 1 bytes. */
+MUST_USE err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t created, char *ret_label);
+/* E_NOT_FOUND: a label of another ring or none of ours; E_INVALID: ours but broken. */
+MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_before,
+                                uint32_t *ret_created);
+
+/* > 0 when a ranks above b: larger not-before, then earlier created, then smaller kek_id. */
+int ring_compare(const struct ring_key *a, const struct ring_key *b);
+bool ring_same(const struct ring_key *a, const struct ring_key *b);
+
+struct ring_choice {
+    const struct ring_key *selected; /* best verified key with created <= not-before <= now; or NULL */
+    const struct ring_key *next;     /* verified, the soonest not-before in (now, now + horizon]; or NULL */
+    bool beyond_horizon;             /* alarm: a key further ahead is ignored */
+    bool future_only;                /* verified keys exist, all of them ahead: the clock is suspect */
+    bool created_after_not_before;   /* alarm: such a key is ignored */
+    bool unknown_above;              /* a RING_UNKNOWN key that is active ranks above the selected one */
+    bool bad_above;                  /* the same for RING_BAD */
+};
+
+void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice);
+
+/*
+ * not-before of a new KEK: max(now + delay, selected's not-before + 1), or `at` when given (0: not given).
+ * E_INVALID when `at` is earlier than that or beyond the horizon. selected may be NULL (the first KEK).
+ */
+MUST_USE err_t ring_next_not_before(const struct ring_key *selected, int64_t now_s, uint32_t delay_s,
+                                    int64_t at_s, uint32_t *ret_not_before);
+
+/* True when now is more than 400 days past the newest `created`: rotate then wants --clock-is-right. */
+bool ring_clock_doubtful(const struct ring_key *keys, size_t n, int64_t now_s);
+
+#endif

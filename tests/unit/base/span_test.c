@@ -1,0 +1,111 @@
+#include "base/span.h"
+
+#include "tests/kit/unit.h"
+
+static void test_part_outside_the_span_is_empty(void **state)
+{
+    (void)state;
+    struct span whole = span_of("abcdef", 6);
+    assert_true(span_equal(span_part(whole, 2, 3), span_of("cde", 3)));
+    assert_int_equal(span_part(whole, 6, 0).len, 0);
+    assert_null(span_part(whole, 4, 3).ptr);
+    assert_null(span_part(whole, SIZE_MAX, 2).ptr);
+    assert_null(span_part(whole, 2, SIZE_MAX).ptr);
+}
+
+static void test_cursor_reads_big_endian_and_ends(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {1, 0x12, 0x34, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 1, 0, 9, 8};
+    struct cursor c = cursor_of(span_of(bytes, sizeof(bytes)));
+    assert_int_equal(cursor_u8(&c), 1);
+    assert_int_equal(cursor_u16(&c), 0x1234);
+    assert_int_equal(cursor_u32(&c), 0x01020304);
+    assert_int_equal(cursor_u64(&c), 256);
+    uint8_t two[2] = {0};
+    cursor_copy(&c, two, 2);
+    assert_int_equal(two[0], 9);
+    assert_true(cursor_at_end(&c));
+}
+
+static void test_cursor_short_input_is_bad_for_ever(void **state)
+{
+    (void)state;
+    struct cursor c = cursor_of(span_of("\x01", 1));
+    assert_int_equal(cursor_u16(&c), 0);
+    assert_true(c.bad);
+    assert_int_equal(cursor_u8(&c), 0);
+    uint8_t target[2] = {7, 7};
+    cursor_copy(&c, target, 2);
+    assert_int_equal(target[0], 0);
+    assert_false(cursor_at_end(&c));
+}
+
+static void test_writer_overflow_writes_nothing_of_it(void **state)
+{
+    (void)state;
+    uint8_t room[5] = {0};
+    struct writer w = writer_of(span_mut_of(room, sizeof(room)));
+    writer_u8(&w, 1);
+    writer_u16(&w, 0x0203);
+    assert_int_equal(writer_done(&w).len, 3);
+    writer_u32(&w, 0xffffffff);
+    assert_true(w.bad);
+    assert_int_equal(room[3], 0);
+    writer_u8(&w, 9);
+    assert_int_equal(writer_done(&w).len, 0);
+}
+
+static void test_writer_all_widths_round_trip(void **state)
+{
+    (void)state;
+    uint8_t room[16];
+    struct writer w = writer_of(span_mut_of(room, sizeof(room)));
+    writer_u64(&w, 0x0102030405060708);
+    writer_u32(&w, 0x090a0b0c);
+    writer_bytes(&w, span_of_text("xyz"));
+    struct cursor c = cursor_of(writer_done(&w));
+    assert_true(cursor_u64(&c) == 0x0102030405060708);
+    assert_int_equal(cursor_u32(&c), 0x090a0b0c);
+    assert_true(span_equal(cursor_bytes(&c, 3), span_of("xyz", 3)));
+}
+
+static void test_copy_too_small_target_is_untouched(void **state)
+{
+    (void)state;
+    uint8_t two[2] = {5, 5};
+    assert_false(span_copy(span_mut_of(two, 2), span_of("abc", 3)));
+    assert_int_equal(two[0], 5);
+    assert_true(span_copy(span_mut_of(two, 2), span_of("ab", 2)));
+    assert_int_equal(two[1], 'b');
+}
+
+static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x91", "\xee\x80\x80",
+                                       "\xed\x9f\xbf", "\xe0\xa0\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x01", "a\nb", "\x7f", "\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80",
+                                      "\xf5\x80\x80\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xe2\x82\x20", "\xc3"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(span_is_text(span_of_text(good[i])));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(span_is_text(span_of_text(bad[i])));
+    }
+    assert_false(span_is_text(span_of("a\0b", 3)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_part_outside_the_span_is_empty),
+        cmocka_unit_test(test_cursor_reads_big_endian_and_ends),
+        cmocka_unit_test(test_cursor_short_input_is_bad_for_ever),
+        cmocka_unit_test(test_writer_overflow_writes_nothing_of_it),
+        cmocka_unit_test(test_writer_all_widths_round_trip),
+        cmocka_unit_test(test_copy_too_small_target_is_untouched),
+        cmocka_unit_test(test_is_text_accepts_well_formed_and_refuses_the_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
