@@ -8,6 +8,9 @@
  *   serving never moves back in the order of ring_compare, also not across a restart (remembered)
  *   with nothing remembered the first choice needs two equal complete listings 2 s apart
  *   missing, changed or bad is believed only when two looks 2 s apart agree; until then the last state holds
+ *   a proof of the serving key clears a confirmed verdict, but for ROTATION_BAD: what an attribute says is
+ *   not disproved by an encryption, so only a listing that shows it good again does that
+ *   the clock counts as at least the not-before of the newest key ever served
  */
 #ifndef SERVER_ROTATION_ROTATION_H
 #define SERVER_ROTATION_ROTATION_H
@@ -59,6 +62,7 @@ struct rotation {
     size_t proven_n;
     enum rotation_verdict suspected;  /* seen by one look, not yet confirmed */
     int64_t suspected_ms;
+    int64_t canary_wrong_ms;          /* boot ms of the first wrong canary since the last good one; -1 none */
     int64_t selected_ms;              /* boot ms since when `selected` waits for its proof */
 };
 

@@ -1,0 +1,198 @@
+#include "keys/ring.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CLOCK_DOUBT_S (400 * 86400)
+#define LABEL_PREFIX  "p11k:"
+#define HEX_LEN       8u
+
+bool ring_name_ok(const char *ring)
+{
+    size_t len = strnlen(ring, 10);
+    if (len < 1 || len > 9) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        char c = ring[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t created, char *ret_label)
+{
+    if (!ring_name_ok(ring)) {
+        return FAIL(E_INVALID, "a ring name is 1 to 9 characters of a-z, 0-9 and -");
+    }
+    (void)snprintf(ret_label, RING_LABEL_MAX + 1, LABEL_PREFIX "%s:%08x:%08x", ring, not_before,
+                   created);
+    return OK;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* ":" and 8 lower-case hex digits. */
+static uint32_t read_time(struct cursor *c)
+{
+    if (cursor_u8(c) != ':') {
+        c->bad = true;
+    }
+    struct span digits = cursor_bytes(c, HEX_LEN);
+    uint32_t value = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        int digit = hex_value(digits.ptr[i]);
+        if (digit < 0) {
+            c->bad = true;
+            return 0;
+        }
+        value = value << 4 | (uint32_t)digit;
+    }
+    return value;
+}
+
+err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_before,
+                       uint32_t *ret_created)
+{
+    struct cursor c = cursor_of(label);
+    bool ours = span_equal(cursor_bytes(&c, sizeof(LABEL_PREFIX) - 1), span_of_text(LABEL_PREFIX)) &&
+                span_equal(cursor_bytes(&c, strlen(ring)), span_of_text(ring)) && c.rest.len > 0 &&
+                c.rest.ptr[0] == ':';
+    if (!ours) {
+        return FAIL(E_NOT_FOUND, "not a label of this ring");
+    }
+    uint32_t not_before = read_time(&c);
+    uint32_t created = read_time(&c);
+    if (!cursor_at_end(&c)) {
+        return FAIL(E_INVALID, "a label of this ring that does not read p11k:<ring>:<8 hex>:<8 hex>");
+    }
+    *ret_not_before = not_before;
+    *ret_created = created;
+    return OK;
+}
+
+static int compare_u32(uint32_t a, uint32_t b)
+{
+    return a > b ? 1 : a < b ? -1 : 0;
+}
+
+static int compare_ids(const uint8_t *a, const uint8_t *b)
+{
+    for (size_t i = 0; i < KEK_ID_LEN; i++) {
+        if (a[i] != b[i]) {
+            return a[i] > b[i] ? 1 : -1;
+        }
+    }
+    return 0;
+}
+
+int ring_compare(const struct ring_key *a, const struct ring_key *b)
+{
+    int order = compare_u32(a->not_before, b->not_before);
+    if (order == 0) {
+        order = compare_u32(b->created, a->created);
+    }
+    return order != 0 ? order : compare_ids(b->kek_id, a->kek_id);
+}
+
+bool ring_same(const struct ring_key *a, const struct ring_key *b)
+{
+    return ring_compare(a, b) == 0;
+}
+
+static bool is_active(const struct ring_key *key, int64_t now_s)
+{
+    return key->created <= key->not_before && key->not_before <= now_s;
+}
+
+/* The better of two by rank; NULL ranks below everything. */
+static const struct ring_key *higher(const struct ring_key *a, const struct ring_key *b)
+{
+    return a == NULL || (b != NULL && ring_compare(b, a) > 0) ? b : a;
+}
+
+/* The one that becomes active first; of several at the same second the one that will be selected. */
+static const struct ring_key *sooner(const struct ring_key *a, const struct ring_key *b)
+{
+    if (a == NULL || a->not_before == b->not_before) {
+        return higher(a, b);
+    }
+    return b->not_before < a->not_before ? b : a;
+}
+
+static void weigh_verified(const struct ring_key *key, int64_t now_s, struct ring_choice *choice)
+{
+    if (is_active(key, now_s)) {
+        choice->selected = higher(choice->selected, key);
+    } else if (key->not_before > now_s + (int64_t)RING_HORIZON_S) {
+        choice->beyond_horizon = true;
+    } else {
+        choice->next = sooner(choice->next, key);
+    }
+}
+
+static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdict verdict, int64_t now_s,
+                         const struct ring_key *selected)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].verdict == verdict && is_active(&keys[i], now_s) &&
+            (selected == NULL || ring_compare(&keys[i], selected) > 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice)
+{
+    struct ring_choice choice = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].created > keys[i].not_before) {
+            choice.created_after_not_before = true;
+        } else if (keys[i].verdict == RING_GOOD) {
+            weigh_verified(&keys[i], now_s, &choice);
+        }
+    }
+    choice.future_only = choice.selected == NULL && (choice.next != NULL || choice.beyond_horizon);
+    choice.unknown_above = active_above(keys, n, RING_UNKNOWN, now_s, choice.selected);
+    choice.bad_above = active_above(keys, n, RING_BAD, now_s, choice.selected);
+    *ret_choice = choice;
+}
+
+err_t ring_next_not_before(const struct ring_key *selected, int64_t now_s, uint32_t delay_s,
+                           int64_t at_s, uint32_t *ret_not_before)
+{
+    int64_t earliest = now_s + (int64_t)delay_s;
+    if (selected != NULL && (int64_t)selected->not_before + 1 > earliest) {
+        earliest = (int64_t)selected->not_before + 1;
+    }
+    int64_t not_before = at_s == 0 ? earliest : at_s;
+    if (not_before < earliest) {
+        return FAIL(E_INVALID, "earlier than the activation delay allows");
+    }
+    if (not_before > now_s + (int64_t)RING_HORIZON_S) {
+        return FAIL(E_INVALID, "further ahead than 32 days");
+    }
+    if (not_before < 0 || not_before > (int64_t)UINT32_MAX) {
+        return FAIL(E_INVALID, "not a time that a label can hold");
+    }
+    *ret_not_before = (uint32_t)not_before;
+    return OK;
+}
+
+bool ring_clock_doubtful(const struct ring_key *keys, size_t n, int64_t now_s)
+{
+    uint32_t newest = 0;
+    for (size_t i = 0; i < n; i++) {
+        newest = keys[i].created > newest ? keys[i].created : newest;
+    }
+    return n > 0 && now_s > (int64_t)newest + CLOCK_DOUBT_S;
+}

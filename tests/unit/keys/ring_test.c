@@ -1,0 +1,203 @@
+#include "keys/ring.h"
+
+#include <string.h>
+
+#include "tests/kit/unit.h"
+
+#define NOW 1800000000
+
+static struct ring_key key(uint32_t not_before, uint32_t created, uint8_t id, enum ring_verdict verdict)
+{
+    struct ring_key k = {.not_before = not_before, .created = created, .verdict = verdict};
+    memset(k.kek_id, id, sizeof(k.kek_id));
+    return k;
+}
+
+static void test_name_ok_bounds_and_alphabet(void **state)
+{
+    (void)state;
+    assert_true(ring_name_ok("a"));
+    assert_true(ring_name_ok("prod-eu-1"));
+    assert_false(ring_name_ok(""));
+    assert_false(ring_name_ok("prod-eu-12"));
+    assert_false(ring_name_ok("Prod"));
+    assert_false(ring_name_ok("a:b"));
+    assert_false(ring_name_ok("a_b"));
+}
+
+static void test_label_longest_ring_is_32_characters(void **state)
+{
+    (void)state;
+    char label[RING_LABEL_MAX + 1];
+    assert_ok(ring_label_write("prod-eu-1", 0x6b49d200, 0xffffffff, label));
+    assert_string_equal(label, "p11k:prod-eu-1:6b49d200:ffffffff");
+    assert_int_equal(strlen(label), RING_LABEL_MAX);
+    assert_fails(ring_label_write("prod-eu-12", 1, 1, label), E_INVALID);
+}
+
+static void test_label_round_trips(void **state)
+{
+    (void)state;
+    char label[RING_LABEL_MAX + 1];
+    uint32_t not_before = 0;
+    uint32_t created = 0;
+    assert_ok(ring_label_write("x", 0x12345678, 0x9abcdef0, label));
+    assert_ok(ring_label_parse(span_of_text(label), "x", &not_before, &created));
+    assert_int_equal(not_before, 0x12345678);
+    assert_true(created == 0x9abcdef0u);
+}
+
+static void test_label_parse_other_rings_are_not_found(void **state)
+{
+    (void)state;
+    uint32_t nb = 7;
+    uint32_t created = 7;
+    static const char *const others[] = {"", "p11k:", "p11k:prod", "p11k:prod2:00000001:00000001", "my key",
+                                         "p11k:pro:00000001:00000001", "P11K:prod:00000001:00000001"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_fails(ring_label_parse(span_of_text(others[i]), "prod", &nb, &created), E_NOT_FOUND);
+    }
+    assert_int_equal(nb, 7);
+}
+
+static void test_label_parse_broken_ones_of_ours_are_invalid(void **state)
+{
+    (void)state;
+    uint32_t nb = 0;
+    uint32_t created = 0;
+    static const char *const broken[] = {
+        "p11k:prod:", "p11k:prod:0000000g:00000001", "p11k:prod:00000001", "p11k:prod:00000001:0000001",
+        "p11k:prod:00000001:00000001 ", "p11k:prod:0000000A:00000001", "p11k:prod:00000001-00000001"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        assert_fails(ring_label_parse(span_of_text(broken[i]), "prod", &nb, &created), E_INVALID);
+    }
+}
+
+static void test_compare_not_before_then_created_then_id(void **state)
+{
+    (void)state;
+    struct ring_key base = key(100, 50, 5, RING_GOOD);
+    struct ring_key later = key(101, 99, 9, RING_GOOD);
+    struct ring_key older_made = key(100, 49, 9, RING_GOOD);
+    struct ring_key smaller_id = key(100, 50, 4, RING_GOOD);
+    assert_true(ring_compare(&later, &base) > 0);
+    assert_true(ring_compare(&older_made, &base) > 0);
+    assert_true(ring_compare(&smaller_id, &base) > 0);
+    assert_true(ring_compare(&base, &smaller_id) < 0);
+    assert_true(ring_same(&base, &base));
+}
+
+static void test_choose_takes_the_largest_active_not_before(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW - 10, NOW - 20, 1, RING_GOOD), key(NOW, NOW - 5, 2, RING_GOOD),
+                              key(NOW + 1, NOW - 5, 3, RING_GOOD), key(NOW + 9, NOW - 5, 4, RING_GOOD)};
+    struct ring_choice choice;
+    ring_choose(keys, 4, NOW, &choice);
+    assert_ptr_equal(choice.selected, &keys[1]);
+    assert_ptr_equal(choice.next, &keys[2]);
+    assert_false(choice.future_only || choice.beyond_horizon || choice.created_after_not_before);
+}
+
+static void test_choose_ignores_bad_unknown_and_created_after_not_before(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW - 50, NOW - 60, 1, RING_GOOD), key(NOW - 40, NOW - 60, 2, RING_BAD),
+                              key(NOW - 30, NOW - 60, 3, RING_UNKNOWN), key(NOW - 20, NOW - 10, 4, RING_GOOD)};
+    struct ring_choice choice;
+    ring_choose(keys, 4, NOW, &choice);
+    assert_ptr_equal(choice.selected, &keys[0]);
+    assert_true(choice.created_after_not_before);
+    assert_true(choice.unknown_above);
+    assert_true(choice.bad_above);
+}
+
+static void test_choose_horizon_at_and_one_past(void **state)
+{
+    (void)state;
+    struct ring_key at = key(NOW + RING_HORIZON_S, NOW, 1, RING_GOOD);
+    struct ring_key past = key(NOW + RING_HORIZON_S + 1, NOW, 1, RING_GOOD);
+    struct ring_choice choice;
+    ring_choose(&at, 1, NOW, &choice);
+    assert_ptr_equal(choice.next, &at);
+    assert_true(choice.future_only);
+    assert_false(choice.beyond_horizon);
+    ring_choose(&past, 1, NOW, &choice);
+    assert_null(choice.next);
+    assert_true(choice.beyond_horizon && choice.future_only);
+}
+
+static void test_choose_next_of_equal_times_is_the_one_that_will_be_selected(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW + 5, NOW, 9, RING_GOOD), key(NOW + 5, NOW - 1, 10, RING_GOOD),
+                              key(NOW + 6, NOW - 9, 1, RING_GOOD)};
+    struct ring_choice choice;
+    ring_choose(keys, 3, NOW, &choice);
+    assert_ptr_equal(choice.next, &keys[1]);
+}
+
+static void test_choose_nothing_is_not_a_clock_fault(void **state)
+{
+    (void)state;
+    struct ring_choice choice;
+    ring_choose(NULL, 0, NOW, &choice);
+    assert_null(choice.selected);
+    assert_false(choice.future_only);
+}
+
+static void test_next_not_before_delay_and_selected_decide(void **state)
+{
+    (void)state;
+    struct ring_key selected = key(NOW, NOW, 1, RING_GOOD);
+    uint32_t nb = 0;
+    assert_ok(ring_next_not_before(NULL, NOW, 0, 0, &nb));
+    assert_int_equal(nb, NOW);
+    assert_ok(ring_next_not_before(&selected, NOW, 0, 0, &nb));
+    assert_int_equal(nb, NOW + 1);
+    assert_ok(ring_next_not_before(&selected, NOW, 300, 0, &nb));
+    assert_int_equal(nb, NOW + 300);
+}
+
+static void test_next_not_before_at_bounds(void **state)
+{
+    (void)state;
+    uint32_t nb = 0;
+    assert_ok(ring_next_not_before(NULL, NOW, 300, NOW + 300, &nb));
+    assert_int_equal(nb, NOW + 300);
+    assert_fails(ring_next_not_before(NULL, NOW, 300, NOW + 299, &nb), E_INVALID);
+    assert_ok(ring_next_not_before(NULL, NOW, 300, NOW + (int64_t)RING_HORIZON_S, &nb));
+    assert_fails(ring_next_not_before(NULL, NOW, 300, NOW + (int64_t)RING_HORIZON_S + 1, &nb), E_INVALID);
+    assert_fails(ring_next_not_before(NULL, (int64_t)UINT32_MAX, 1, 0, &nb), E_INVALID);
+    assert_fails(ring_next_not_before(NULL, -400, 1, 0, &nb), E_INVALID);
+}
+
+static void test_clock_doubtful_400_days_past_the_newest(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(1000, 1000, 1, RING_GOOD), key(500, 500, 2, RING_BAD)};
+    assert_false(ring_clock_doubtful(keys, 2, 1000 + 400 * 86400));
+    assert_true(ring_clock_doubtful(keys, 2, 1001 + 400 * 86400));
+    assert_false(ring_clock_doubtful(keys, 0, NOW));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_name_ok_bounds_and_alphabet),
+        cmocka_unit_test(test_label_longest_ring_is_32_characters),
+        cmocka_unit_test(test_label_round_trips),
+        cmocka_unit_test(test_label_parse_other_rings_are_not_found),
+        cmocka_unit_test(test_label_parse_broken_ones_of_ours_are_invalid),
+        cmocka_unit_test(test_compare_not_before_then_created_then_id),
+        cmocka_unit_test(test_choose_takes_the_largest_active_not_before),
+        cmocka_unit_test(test_choose_ignores_bad_unknown_and_created_after_not_before),
+        cmocka_unit_test(test_choose_horizon_at_and_one_past),
+        cmocka_unit_test(test_choose_next_of_equal_times_is_the_one_that_will_be_selected),
+        cmocka_unit_test(test_choose_nothing_is_not_a_clock_fault),
+        cmocka_unit_test(test_next_not_before_delay_and_selected_decide),
+        cmocka_unit_test(test_next_not_before_at_bounds),
+        cmocka_unit_test(test_clock_doubtful_400_days_past_the_newest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
