@@ -1,13 +1,13 @@
 /*
  * client: the only door to the token process from outside this room. Loop-free: the owner watches
  * client_fd for reading, calls client_readable when it is, and client_tick at client_next_ms. Replies
- * come through one callback, from within client_readable, client_tick, client_attach or client_detach,
- * never from within client_call. One thread.
+ * come through one callback, from within client_readable, client_tick or client_attach, never from
+ * within client_call. A callback may call client_call and client_cancel. One thread.
  *
  * Calls are queued here (256 at most) and sent at most `window` at a time, in the order of their class;
- * dead or expired ones are dropped without troubling the token. When the token process dies, unwraps and
- * wraps in flight are sent once more to its successor; calls wait until their deadline, then fail with
- * E_UNAVAILABLE. The client pings every 2 s; 10 s without an answer asks the owner to have it killed.
+ * dead or expired ones are dropped without troubling the token. They wait while the token is not ready
+ * (IPC_PHASE_READY), until their deadline, then fail with E_UNAVAILABLE. When the token process dies,
+ * wraps, unwraps and random draws in flight are sent once more to its successor; other calls fail. The client pings every 2 s; 10 s without an answer asks the owner to have it killed.
  */
 #ifndef PKCS11_CLIENT_H
 #define PKCS11_CLIENT_H

@@ -1,0 +1,52 @@
+/* client_rig: a client and a fake token in one test, with the test's own clock. */
+#ifndef TESTS_UNIT_PKCS11_CLIENT_RIG_H
+#define TESTS_UNIT_PKCS11_CLIENT_RIG_H
+
+#include "pkcs11/client.h"
+#include "tests/kit/fake_token.h"
+#include "tests/kit/unit.h"
+
+#define NOW_S     1700000000
+#define WINDOW    2u
+#define HEARD_MAX 300
+
+struct heard {
+    uint64_t cookie;
+    err_t err;
+    uint64_t rv;
+    size_t keys_n;
+    uint8_t data[256];
+    size_t len;
+};
+
+struct rig {
+    struct fake_token *token;
+    struct client *client;
+    struct heard heard[HEARD_MAX];
+    size_t heard_n;
+    unsigned hung;
+    unsigned statuses;
+    int64_t now_ms;
+};
+
+extern struct rig t;
+
+/* The teardown fails when anything is left in the arena. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
+/* Lets both sides do what there is to do at this time. */
+void settle(void);
+void later(int64_t ms);
+/* A token process comes up and is ready. */
+void connect_token(void);
+/* A request with key 0, data "seed", ring "test" and 2 s of time. */
+struct client_request request(enum ipc_verb verb, enum client_class class, uint64_t cookie);
+void call(enum ipc_verb verb, enum client_class class, uint64_t cookie);
+/* What was answered to the cookie; more than one answer fails the test. */
+const struct heard *answer_to(uint64_t cookie);
+void assert_answer(uint64_t cookie, enum err_code code);
+
+#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, rig_setup, rig_teardown)
+
+#endif
