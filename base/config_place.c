@@ -1,0 +1,51 @@
+#include "base/config_place.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define SHOWN_MAX 72u
+
+void config_show(struct span value, char *text, size_t size)
+{
+    static const char ellipsis[] = "\xe2\x80\xa6";
+    size_t len = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (len + sizeof(ellipsis) >= size) {
+            span_move(text + len, ellipsis, sizeof(ellipsis) - 1);
+            len += sizeof(ellipsis) - 1;
+            break;
+        }
+        uint8_t byte = value.ptr[i];
+        text[len++] = byte < 0x20 || byte > 0x7e ? '?' : (char)byte;
+    }
+    text[len] = '\0';
+}
+
+err_t config_refuse(const struct config_place *place, const char *path, const char *format, ...)
+{
+    char *text = place->problem->text;
+    size_t size = sizeof(place->problem->text);
+    int head = snprintf(text, size, "%s:%zu: %s%s", place->file, place->line,
+                        path == NULL ? "" : path, path == NULL ? "" : ": ");
+    if (head > 0 && (size_t)head < size) {
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(text + head, size - (size_t)head, format, args);
+        va_end(args);
+    }
+    return FAIL(E_INVALID, "the configuration is not accepted");
+}
+
+err_t config_refuse_value(const struct config_place *place, struct span value, const char *what)
+{
+    char accepted[256];
+    char shown[SHOWN_MAX];
+    config_accepted(place->rule, accepted, sizeof(accepted));
+    config_show(value, shown, sizeof(shown));
+    if (place->rule->quiet) {
+        return config_refuse(place, place->rule->path, "the value %s; accepted: %s", what,
+                             accepted);
+    }
+    return config_refuse(place, place->rule->path, "value \"%s\" %s; accepted: %s", shown, what,
+                         accepted);
+}
