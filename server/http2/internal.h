@@ -1,0 +1,58 @@
+/* internal: what session.c and callbacks.c share. For no one else. */
+#ifndef SERVER_HTTP2_INTERNAL_H
+#define SERVER_HTTP2_INTERNAL_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "server/http2/session.h"
+#include "server/http2/stream.h"
+
+/* Room kept free behind DATA: the largest frame that nghttp2 hands over by itself fits (a HEADERS frame
+ * with a grpc-message of GRPC_TEXT_MAX). */
+#define H2_PULL_RESERVE 1024u
+#define H2_FRAME_HEAD   9u
+
+struct h2_shared {
+    struct service *service;
+    struct h2_stream_pool pool;
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+};
+
+enum h2_phase {
+    H2_OPEN,
+    H2_NOTICED, /* GOAWAY(2^31-1) was said, its PING is not yet answered */
+    H2_LEAVING, /* GOAWAY(last stream) was said */
+};
+
+struct h2_session {
+    struct h2_shared *shared;
+    nghttp2_session *ng;
+    enum h2_policy policy;
+    enum h2_phase phase;
+    struct ticket ticket;
+    struct h2_stream *streams;
+    struct writer *out; /* while nghttp2 is asked for bytes */
+    int64_t now_ms;
+    int64_t next_ms;
+    int64_t begun_ms;
+    int64_t drain_by_ms;
+    size_t block_size;  /* of the header block that is being read, as in RFC 9113 section 6.5.2 */
+    bool settings_seen;
+    bool ended;
+};
+
+/* callbacks.c */
+MUST_USE err_t h2_callbacks_new(nghttp2_session_callbacks **ret_callbacks);
+
+/* session.c */
+void h2_session_note_due(struct h2_session *session, int64_t due_ms);
+/* Hands the answer of the call to nghttp2, when there is one that it does not have yet. */
+void h2_session_submit(struct h2_session *session, struct h2_stream *stream);
+void h2_session_submit_overload(struct h2_session *session, int32_t stream);
+void h2_session_reset(struct h2_session *session, struct h2_stream *stream, uint32_t code);
+void h2_session_leave(struct h2_session *session);
+/* The session is over: says why, and is done. */
+void h2_session_end(struct h2_session *session, uint32_t code);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * stream: a request on its way through a session. All sessions take theirs from one pool, whose size is
+ * the number of calls in flight at any time.
+ */
+#ifndef SERVER_HTTP2_STREAM_H
+#define SERVER_HTTP2_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "server/grpc/call.h"
+#include "server/http2/request.h"
+
+#define H2_CALLS_MAX  512u
+#define H2_REQUEST_MS 5000  /* to complete a request */
+#define H2_TAKE_MS    10000 /* to take an answer */
+
+struct h2_stream {
+    struct h2_stream *next; /* in the pool or in its session */
+    struct h2_stream *prev;
+    int32_t id;
+    int64_t began_ms;
+    int64_t answered_ms;
+    bool submitted;    /* the answer was given to nghttp2 */
+    bool remote_ended; /* the peer said END_STREAM */
+    bool reset;        /* RST_STREAM is on its way: nothing more is done */
+    struct h2_request request;
+    struct grpc_call call;
+};
+
+struct h2_stream_pool {
+    struct h2_stream *all;
+    struct h2_stream *free;
+    size_t in_use;
+};
+
+MUST_USE err_t h2_stream_pool_init(struct h2_stream_pool *pool);
+void h2_stream_pool_done(struct h2_stream_pool *pool);
+/* NULL when all are in use. The call inside is not yet begun. */
+struct h2_stream *h2_stream_take(struct h2_stream_pool *pool);
+/* Ends its call. */
+void h2_stream_give(struct h2_stream_pool *pool, struct h2_stream *stream);
+
+/* When something must be done about it though no byte comes; INT64_MAX: never. */
+int64_t h2_stream_due_ms(const struct h2_stream *stream);
+
+#endif
