@@ -1,0 +1,55 @@
+/*
+ * kms: this room as front/main builds and drives it: one service over one token client. Everything it
+ * has to say to the outside goes through kms_outputs; replies to calls go through service_events.
+ */
+#ifndef SERVER_KMS_KMS_H
+#define SERVER_KMS_KMS_H
+
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/own.h"
+#include "base/span.h"
+#include "base/state.h"
+#include "server/kms/service.h"
+
+struct kms_outputs {
+    void *ctx;
+    /* Keep this as the new content of the state file. Borrowed. */
+    void (*put_state)(void *ctx, enum state_file file, struct span bytes);
+    /* One line for the service manager and for people; when it changes. */
+    void (*on_line)(void *ctx, const char *line);
+    /* The token process does not answer: have it killed. */
+    void (*on_hung)(void *ctx);
+};
+
+/* The config is copied. Needs the arena (secret_init). */
+MUST_USE err_t service_new(const struct config *config, const struct service_events *events,
+                           const struct kms_outputs *outputs, struct service **ret_service);
+/* Pending calls are forgotten without an answer. */
+void service_free(struct service *service);
+DEFINE_CLEANUP(struct service *, service_free)
+
+/*
+ * What the state directory keeps, then service_start, before anything else. A file that does not parse is
+ * logged and ignored. An absent one is not given.
+ */
+void service_remember(struct service *service, enum state_file file, struct span bytes);
+void service_start(struct service *service);
+
+/* A new token process: takes the descriptor. */
+void service_token_attach(struct service *service, int fd);
+/* Descriptor to watch for reading; -1 while there is no token process. */
+int service_token_fd(const struct service *service);
+void service_token_readable(struct service *service);
+
+/* Does what is due. Call it at service_next_ms, and before sleeping when that has passed. */
+void service_tick(struct service *service);
+/* CLOCK_MONOTONIC ms of the next thing to do. */
+int64_t service_next_ms(const struct service *service);
+
+/* A config that config_fixed_difference accepted. */
+void service_reload(struct service *service, const struct config *config);
+
+#endif

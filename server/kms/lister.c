@@ -1,0 +1,63 @@
+#include "server/kms/lister.h"
+
+#include <stdio.h>
+
+#define LIST_MS 10000
+
+void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag)
+{
+    *lister = (struct lister){
+        .client = client, .cookie_tag = cookie_tag, .all_started_ms = INT64_MIN / 2};
+}
+
+uint64_t lister_want_all(struct lister *lister)
+{
+    lister->all_wanted = true;
+    return lister->all_started + 1;
+}
+
+int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms)
+{
+    if (lister->cookie != 0) {
+        return INT64_MAX;
+    }
+    int64_t all_ms = lister->all_started_ms + LISTER_ALL_MS;
+    return lister->all_wanted && all_ms < list_at_ms ? all_ms : list_at_ms;
+}
+
+err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
+                   struct times now)
+{
+    bool all = lister->all_wanted && now.boot_ms - lister->all_started_ms >= LISTER_ALL_MS;
+    struct client_request request = {
+        .verb = IPC_LIST,
+        .class = CLIENT_CANARY,
+        .cookie = lister->cookie_tag | ++lister->last,
+        .deadline_ms = now.mono_ms + LIST_MS,
+        .list = {.all = all, .has_serving = serving != NULL},
+    };
+    (void)snprintf(request.list.ring, sizeof(request.list.ring), "%s", ring);
+    if (serving != NULL) {
+        request.list.serving = *serving;
+    }
+    TRY(client_call(lister->client, &request, now.mono_ms));
+    lister->cookie = request.cookie;
+    lister->all = all;
+    if (all) {
+        lister->all_wanted = false;
+        lister->all_started++;
+        lister->all_started_ms = now.boot_ms;
+    }
+    return OK;
+}
+
+void lister_ended(struct lister *lister, bool complete)
+{
+    lister->cookie = 0;
+    if (lister->all && complete) {
+        lister->all_done = lister->all_started;
+    } else if (lister->all) {
+        lister->all_wanted = true;
+    }
+    lister->all = false;
+}

@@ -1,0 +1,40 @@
+/*
+ * lister: one listing of the token at a time: in steady pace for the ring, and of all keys when a call
+ * names a kek_id that is not known here, at most once a second.
+ */
+#ifndef SERVER_KMS_LISTER_H
+#define SERVER_KMS_LISTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pkcs11/client.h"
+#include "server/kms/times.h"
+
+#define LISTER_ALL_MS 1000
+
+struct lister {
+    struct client *client;
+    uint64_t cookie;         /* of the listing that runs; 0 none */
+    uint64_t last;
+    uint64_t cookie_tag;
+    bool all;                /* it lists other AES keys too */
+    bool all_wanted;
+    uint64_t all_started;    /* listings of all keys that were started */
+    uint64_t all_done;       /* number of the last one that completed */
+    int64_t all_started_ms;  /* boot ms */
+};
+
+void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag);
+/* Asks for a listing of all keys; its number: a listing that runs now may have missed the key. */
+uint64_t lister_want_all(struct lister *lister);
+/* When the next listing is due, given when rotation wants one; INT64_MAX while one runs. Boot ms. */
+int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms);
+/* Starts it. `serving` NULL: none. */
+MUST_USE err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
+                            struct times now);
+/* The reply has come, complete or not. */
+void lister_ended(struct lister *lister, bool complete);
+
+#endif

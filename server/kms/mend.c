@@ -1,0 +1,119 @@
+#include "server/kms/mend.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "keys/key_id.h"
+
+/* The key whose verdict the view carries. */
+static void subject_id(const struct rotation_view *view, char *ret_hex)
+{
+    const struct ring_key *key = view->has_serving ? &view->serving : &view->remembered;
+    key_id_hex(span_of(key->kek_id, KEK_ID_LEN), ret_hex);
+}
+
+static const char *token_name(const struct mend_facts *facts)
+{
+    return facts->token->token[0] != '\0' ? facts->token->token : facts->config->token.name;
+}
+
+static bool say_verdict(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    char hex[2 * KEK_ID_LEN + 1];
+    subject_id(facts->view, hex);
+    switch (facts->view->verdict) {
+    case ROTATION_MISSING:
+        (void)snprintf(ret_text, size,
+                       "KEK %s of ring %s is no longer on token %s: restore the token from its backup, "
+                       "or make a new KEK with p11-kmsctl rotate --now",
+                       hex, facts->config->ring, token_name(facts));
+        return true;
+    case ROTATION_CHANGED:
+        (void)snprintf(ret_text, size,
+                       "KEK %s of ring %s on token %s is not the key that it was: restore the token from "
+                       "its backup, or make a new KEK with p11-kmsctl rotate --now",
+                       hex, facts->config->ring, token_name(facts));
+        return true;
+    case ROTATION_BAD:
+        (void)snprintf(ret_text, size,
+                       "KEK %s of ring %s has attributes that a KEK must not have%s%s: make a new KEK with "
+                       "p11-kmsctl rotate --now, or waive it",
+                       hex, facts->config->ring, facts->refused[0] != '\0' ? ", refused: " : "",
+                       facts->refused);
+        return true;
+    case ROTATION_FINE:
+    default:
+        return false;
+    }
+}
+
+static bool say_token(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    static const char *const phases[] = {
+        [IPC_PHASE_STARTING] = "the token process is starting",
+        [IPC_PHASE_NO_MODULE] = "the PKCS#11 module cannot be loaded",
+        [IPC_PHASE_NO_TOKEN] = "no token matches the configured URI",
+        [IPC_PHASE_PIN] = "the token refused the PIN: mend the PIN, then p11-kmsctl pin-retry",
+        [IPC_PHASE_CONFIG] = "the configuration does not fit the token",
+    };
+    if (facts->token->phase >= IPC_PHASE_READY) {
+        return false;
+    }
+    const char *text = facts->token->text;
+    (void)snprintf(ret_text, size, "%s", text[0] != '\0' ? text : phases[facts->token->phase]);
+    return true;
+}
+
+static bool say_ring(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    const struct rotation_view *view = facts->view;
+    if (view->ring_empty) {
+        (void)snprintf(ret_text, size, "no KEK of ring %s on token %s: run p11-kmsctl init",
+                       facts->config->ring, token_name(facts));
+        return true;
+    }
+    if (view->clock_suspect) {
+        (void)snprintf(ret_text, size,
+                       "every KEK of ring %s becomes active only in the future: set the clock of this host",
+                       facts->config->ring);
+        return true;
+    }
+    return false;
+}
+
+static bool say_key(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    const struct rotation_view *view = facts->view;
+    if (view->has_serving) {
+        return false;
+    }
+    if (!view->has_selected && facts->refused[0] != '\0') {
+        (void)snprintf(ret_text, size, "no KEK of ring %s may seal, refused: %s", facts->config->ring,
+                       facts->refused);
+        return true;
+    }
+    if (view->older_than_remembered) {
+        char key_id[KEY_ID_TEXT_LEN + 1];
+        key_id_text(view->remembered.kek_id, view->remembered.not_before, key_id);
+        (void)snprintf(ret_text, size,
+                       "token %s holds only older KEKs of ring %s than %s, which served here: is it the "
+                       "right token, and complete?",
+                       token_name(facts), facts->config->ring, key_id);
+        return true;
+    }
+    (void)snprintf(ret_text, size, "waiting for the first proof of a KEK of ring %s on token %s",
+                   facts->config->ring, token_name(facts));
+    return true;
+}
+
+void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    ret_text[0] = '\0';
+    if (facts->state == HEALTH_OK || say_verdict(facts, ret_text, size) ||
+        say_token(facts, ret_text, size) || say_ring(facts, ret_text, size) ||
+        say_key(facts, ret_text, size)) {
+        return;
+    }
+    (void)snprintf(ret_text, size, "token %s has not proven the KEK of ring %s for %lld s: see the log",
+                   token_name(facts), facts->config->ring, (long long)(facts->health->proof_age_ms / 1000));
+}

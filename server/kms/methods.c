@@ -1,0 +1,196 @@
+#include "server/kms/methods.h"
+
+#include <stdio.h>
+
+#include "base/version.h"
+#include "keys/key_id.h"
+
+#define V1_VERSION_TEXT "v1beta1"
+
+static bool is_uid(struct span uid)
+{
+    if (uid.len == 0 || uid.len >= CALLS_UID_LEN) {
+        return false;
+    }
+    for (size_t i = 0; i < uid.len; i++) {
+        uint8_t c = uid.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static err_t take_plaintext(const struct codec_request *request, struct call *call)
+{
+    if (request->payload.len == 0 || request->payload.len > ENVELOPE_PLAIN_MAX) {
+        return FAIL(E_INVALID, "the plaintext must have 1 to 512 bytes");
+    }
+    call->payload = request->payload;
+    return OK;
+}
+
+/* Everything that an envelope can be refused for before a key is touched. */
+static err_t take_ciphertext(const struct store *store, const struct codec_request *request,
+                             struct call *call)
+{
+    bool v2 = call->method == CODEC_V2_DECRYPT;
+    struct envelope envelope;
+    if (request->payload.len == 0 || request->payload.len > ENVELOPE_MAX) {
+        return FAIL(E_INVALID, "the ciphertext must have 1 to 1024 bytes");
+    }
+    TRY(envelope_parse(request->payload, &envelope));
+    const struct envelope_head *head = &envelope.head;
+    if (head->suite != ENVELOPE_SEED) {
+        return FAIL(E_INVALID, "the ciphertext is of a suite that is not configured");
+    }
+    if (head->api != (v2 ? ENVELOPE_V2 : ENVELOPE_V1)) {
+        return FAIL(E_INVALID, "the ciphertext is of the other KMS API");
+    }
+    if (!span_equal(span_of(head->realm, ENVELOPE_REALM), span_of(store->realm, ENVELOPE_REALM))) {
+        return FAIL(E_NOT_FOUND, "the ciphertext is of another ring");
+    }
+    if (v2 && !key_id_matches(request->key_id, head->kek_id, head->activation)) {
+        return FAIL(E_INVALID, "the key_id is not that of the ciphertext");
+    }
+    call->payload = request->payload;
+    return OK;
+}
+
+err_t methods_take(const struct store *store, const struct codec_request *request, struct call *call)
+{
+    (void)snprintf(call->uid, sizeof(call->uid), "%.*s", is_uid(request->uid) ? (int)request->uid.len : 1,
+                   is_uid(request->uid) ? (const char *)request->uid.ptr : "-");
+    switch (call->method) {
+    case CODEC_V1_ENCRYPT:
+    case CODEC_V2_ENCRYPT:
+        return take_plaintext(request, call);
+    case CODEC_V1_DECRYPT:
+    case CODEC_V2_DECRYPT:
+        return take_ciphertext(store, request, call);
+    case CODEC_V1_VERSION:
+    case CODEC_V2_STATUS:
+        return OK;
+    case CODEC_METHODS:
+    default:
+        return FAIL(E_UNSUPPORTED, "no such method");
+    }
+}
+
+static err_t run_version(struct secret *body)
+{
+    const struct codec_response response = {
+        .version = span_of_text(V1_VERSION_TEXT),
+        .runtime_name = span_of_text("p11-kms"),
+        .runtime_version = span_of_text(P11KMS_VERSION),
+    };
+    return codec_pack_response(CODEC_V1_VERSION, &response, body);
+}
+
+/* Kubernetes up to 1.28 knows only "v2beta1", and is known by how it addresses us. */
+static const char *status_version(const struct config *config, enum service_authority authority)
+{
+    switch (config->status_version) {
+    case CONFIG_STATUS_V2:
+        return "v2";
+    case CONFIG_STATUS_V2BETA1:
+        return "v2beta1";
+    default:
+        return authority == SERVICE_AUTHORITY_OTHER ? "v2" : "v2beta1";
+    }
+}
+
+/* In its first second the process waits for its first proof, so that the first answer is true. */
+static bool status_waits(const struct store *store, const struct health_facts *facts, struct times now,
+                         struct call *call)
+{
+    int64_t left_ms = store->started_ms + STORE_FIRST_MS - now.boot_ms;
+    if (facts->proof_age_ms >= 0 || left_ms <= 0) {
+        return false;
+    }
+    call->wait = CALL_FOR_PROOF;
+    call->expires_ms = times_earlier(call->expires_ms, now.mono_ms + left_ms);
+    return true;
+}
+
+static err_t run_status(struct store *store, struct call *call, bool last, struct secret *body)
+{
+    struct times now = store_now(store);
+    const struct health_policy policy = report_policy(&store->config);
+    const struct health_facts facts = report_facts(store, now);
+    call->wait = CALL_FOR_NOTHING;
+    if (!last && status_waits(store, &facts, now, call)) {
+        return OK;
+    }
+    char mend[MEND_MAX] = "ok";
+    switch (health_status_answer(health_evaluate(&policy, &facts), &policy, &facts,
+                                 call->authority == SERVICE_AUTHORITY_PATH)) {
+    case HEALTH_SAY_OK:
+        break;
+    case HEALTH_SAY_TEXT:
+        report_mend(store, now, mend, sizeof(mend));
+        break;
+    case HEALTH_SAY_FAILED:
+        return FAIL(E_STATE, "the KEK is lost or unproven for too long");
+    case HEALTH_SAY_UNAVAILABLE:
+    default:
+        return FAIL(E_UNAVAILABLE, "no KEK is proven yet");
+    }
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    report_key_id(store, key_id);
+    const struct codec_response response = {
+        .version = span_of_text(status_version(&store->config, call->authority)),
+        .healthz = span_of_text(mend),
+        .key_id = span_of_text(key_id),
+    };
+    return codec_pack_response(CODEC_V2_STATUS, &response, body);
+}
+
+static err_t run_encrypt(struct store *store, struct call *call, struct secret *body)
+{
+    CLEANUP(secret_free_p) struct secret *envelope = NULL;
+    uint8_t api = call->method == CODEC_V2_ENCRYPT ? ENVELOPE_V2 : ENVELOPE_V1;
+    TRY(secret_new(SECRET_SLOT, ENVELOPE_MAX, &envelope));
+    TRY(store_seal(store, api, call, envelope));
+    if (call->wait != CALL_FOR_NOTHING) {
+        return OK;
+    }
+    const struct codec_response response = {
+        .payload = secret_view(envelope),
+        .key_id = span_of_text(store->snapshot.key_id),
+    };
+    return codec_pack_response(call->method, &response, body);
+}
+
+static err_t run_decrypt(struct store *store, struct call *call, struct secret *body)
+{
+    CLEANUP(secret_free_p) struct secret *plaintext = NULL;
+    struct envelope envelope;
+    TRY(envelope_parse(call->payload, &envelope));
+    TRY(secret_new(SECRET_SLOT, ENVELOPE_PLAIN_MAX, &plaintext));
+    TRY(store_open(store, &envelope, call, plaintext));
+    if (call->wait != CALL_FOR_NOTHING) {
+        return OK;
+    }
+    const struct codec_response response = {.payload = secret_view(plaintext)};
+    return codec_pack_response(call->method, &response, body);
+}
+
+err_t methods_run(struct store *store, struct call *call, bool last, struct secret *body)
+{
+    switch (call->method) {
+    case CODEC_V1_VERSION:
+        return run_version(body);
+    case CODEC_V2_STATUS:
+        return run_status(store, call, last, body);
+    case CODEC_V1_ENCRYPT:
+    case CODEC_V2_ENCRYPT:
+        return run_encrypt(store, call, body);
+    case CODEC_V1_DECRYPT:
+    case CODEC_V2_DECRYPT:
+        return run_decrypt(store, call, body);
+    case CODEC_METHODS:
+    default:
+        return FAIL(E_UNSUPPORTED, "no such method");
+    }
+}

@@ -1,0 +1,47 @@
+#include "server/kms/refused.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "keys/key_id.h"
+#include "server/kms/listing.h"
+
+void refused_begin(struct refused *refused)
+{
+    refused->text[0] = '\0';
+}
+
+/* True when it was not said before. A full table says no more: its owner has bigger troubles. */
+static bool note(struct refused *refused, const uint8_t kek_id[KEK_ID_LEN], uint32_t faults)
+{
+    for (size_t i = 0; i < refused->said_n; i++) {
+        if (span_equal(span_of(refused->said[i].kek_id, KEK_ID_LEN), span_of(kek_id, KEK_ID_LEN))) {
+            bool changed = refused->said[i].faults != faults;
+            refused->said[i].faults = faults;
+            return changed;
+        }
+    }
+    if (refused->said_n == REFUSED_MAX) {
+        return false;
+    }
+    span_move(refused->said[refused->said_n].kek_id, kek_id, KEK_ID_LEN);
+    refused->said[refused->said_n++].faults = faults;
+    return true;
+}
+
+void refused_take(struct refused *refused, const struct ipc_key *key, const struct ring_key *ring_key)
+{
+    char hex[2 * KEK_ID_LEN + 1];
+    char names[240];
+    key_id_hex(span_of(ring_key->kek_id, KEK_ID_LEN), hex);
+    listing_fault_names(listing_faults(key), names, sizeof(names));
+    if (note(refused, ring_key->kek_id, listing_faults(key))) {
+        log_error("key-refused", LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
+                  LOG_TEXT("attributes", names));
+    }
+    if (refused->text[0] == '\0' || ring_compare(ring_key, &refused->best) > 0) {
+        refused->best = *ring_key;
+        (void)snprintf(refused->text, sizeof(refused->text), "KEK %s (%.100s)", hex, names);
+    }
+}

@@ -1,0 +1,225 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/state.h"
+#include "server/kms/remember.h"
+#include "server/kms/store.h"
+
+#define PUT_HEALTH_MS 20000
+#define PUT_SEEDS_MS  1000
+
+struct health_policy report_policy(const struct config *config)
+{
+    struct health_policy policy = {.coast_ms = (int64_t)config->coast_s * 1000,
+                                   .soft_ms = (int64_t)config->soft_max_s * 1000};
+    if (config->on_token_loss != CONFIG_LOSS_COAST) {
+        policy.coast_ms = 0;
+    }
+    if (config->on_token_loss == CONFIG_LOSS_HARD) {
+        policy.soft_ms = 0;
+        policy.hard_on_loss = true;
+    }
+    return policy;
+}
+
+static int64_t proof_age_ms(const struct store *store, struct times now)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    const struct proof *proof = view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
+    return proof == NULL || proof->write == NULL ? -1 : now.boot_ms - proof->proven_ms;
+}
+
+struct health_facts report_facts(const struct store *store, struct times now)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    const struct report *report = &store->report;
+    return (struct health_facts){
+        .proof_age_ms = proof_age_ms(store, now),
+        .bad_verdict = view->verdict != ROTATION_FINE,
+        .hard_remembered = report->hard_remembered,
+        .older_than_remembered = view->older_than_remembered,
+        .key_remembered = view->has_remembered,
+        .outage_remembered_ms =
+            report->outage_s == 0 ? -1 : (now.real_s - report->outage_s) * 1000,
+    };
+}
+
+enum health_state report_state(const struct store *store, struct times now)
+{
+    const struct health_policy policy = report_policy(&store->config);
+    const struct health_facts facts = report_facts(store, now);
+    return health_evaluate(&policy, &facts);
+}
+
+void report_mend(const struct store *store, struct times now, char *ret_text, size_t size)
+{
+    const struct health_facts health = report_facts(store, now);
+    const struct mend_facts facts = {
+        .config = &store->config,
+        .token = client_status(store->client),
+        .view = &store->rotation.view,
+        .health = &health,
+        .state = report_state(store, now),
+        .refused = store->refused.text,
+    };
+    mend_text(&facts, ret_text, size);
+}
+
+void report_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1])
+{
+    const struct rotation_view *view = &store->rotation.view;
+    ret_text[0] = '\0';
+    if (store->snapshot.write != NULL) {
+        (void)snprintf(ret_text, KEY_ID_TEXT_LEN + 1, "%s", store->snapshot.key_id);
+    } else if (view->has_remembered) {
+        key_id_text(view->remembered.kek_id, view->remembered.not_before, ret_text);
+    }
+}
+
+void report_remember(struct store *store, struct span bytes)
+{
+    struct state_health record;
+    err_t err = state_health_parse(bytes, &record);
+    if (failed(err)) {
+        log_warn("state-ignored", LOG_TEXT("file", "health"), LOG_ERR(err));
+        return;
+    }
+    store->report.hard_remembered = strcmp(record.state, "HARD") == 0;
+    store->report.outage_s = record.outage_s;
+}
+
+/* When the running outage began: with the last proof, or before this process, or with it. */
+static int64_t outage_since_s(const struct store *store, enum health_state state, struct times now)
+{
+    int64_t age_ms = proof_age_ms(store, now);
+    if (state == HEALTH_OK) {
+        return 0;
+    }
+    if (age_ms >= 0) {
+        return now.real_s - age_ms / 1000;
+    }
+    return store->report.outage_s != 0 ? store->report.outage_s : now.real_s;
+}
+
+static void put_health(struct store *store, const char *mend, struct times now)
+{
+    struct state_health record = {.since_s = store->report.since_s,
+                                  .outage_s = store->report.outage_s,
+                                  .written_s = now.real_s};
+    (void)snprintf(record.state, sizeof(record.state), "%s", health_state_name(store->report.state));
+    (void)snprintf(record.mend, sizeof(record.mend), "%s", mend);
+    report_key_id(store, record.key_id);
+    uint8_t room[1024];
+    size_t len = 0;
+    if (!failed(state_health_write(&record, span_mut_of(room, sizeof(room)), &len))) {
+        store->outputs.put_state(store->outputs.ctx, STATE_HEALTH, span_of(room, len));
+    }
+    store->report.put_ms = now.boot_ms;
+}
+
+static void say_line(struct store *store, const char *mend)
+{
+    char line[sizeof(store->report.line)];
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    report_key_id(store, key_id);
+    const char *name = health_state_name(store->report.state);
+    if (mend[0] == '\0') {
+        (void)snprintf(line, sizeof(line), "%s: serving %s", name, key_id);
+    } else {
+        (void)snprintf(line, sizeof(line), "%s: %.240s", name, mend);
+    }
+    if (strcmp(line, store->report.line) != 0) {
+        (void)snprintf(store->report.line, sizeof(store->report.line), "%s", line);
+        store->outputs.on_line(store->outputs.ctx, line);
+    }
+}
+
+static void say_state(const struct store *store, enum health_state state, const char *mend)
+{
+    const char *from = store->report.said ? health_state_name(store->report.state) : "-";
+    enum log_level level = state == HEALTH_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
+    const struct log_field fields[] = {LOG_TEXT("from", from), LOG_TEXT("to", health_state_name(state)),
+                                       LOG_TEXT("mend", mend)};
+    log_write(level, "state-changed", fields, sizeof(fields) / sizeof(fields[0]));
+}
+
+void report_tick(struct store *store, struct times now)
+{
+    struct report *report = &store->report;
+    enum health_state state = report_state(store, now);
+    bool changed = !report->said || state != report->state;
+    char mend[MEND_MAX];
+    report_mend(store, now, mend, sizeof(mend));
+    if (changed) {
+        say_state(store, state, mend);
+        report->said = true;
+        report->state = state;
+        report->since_s = now.real_s;
+    }
+    report->outage_s = outage_since_s(store, state, now);
+    say_line(store, mend);
+    if (changed || now.boot_ms - report->put_ms >= PUT_HEALTH_MS) {
+        put_health(store, mend, now);
+    }
+}
+
+static void keep_current(struct store *store)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    if (!view->has_remembered ||
+        (store->has_current && ring_same(&view->remembered, &store->current))) {
+        return;
+    }
+    struct state_current record = {.not_before = view->remembered.not_before,
+                                   .created = view->remembered.created};
+    span_move(record.kek_id, view->remembered.kek_id, KEK_ID_LEN);
+    uint8_t room[256];
+    size_t len = 0;
+    if (!failed(state_current_write(&record, span_mut_of(room, sizeof(room)), &len))) {
+        store->outputs.put_state(store->outputs.ctx, STATE_CURRENT, span_of(room, len));
+    }
+    store->has_current = true;
+    store->current = view->remembered;
+}
+
+/* What is open, then what is still to be opened, while there is room. */
+static void write_seeds(const struct store *store, struct writer *w)
+{
+    size_t n = 0;
+    remember_begin(w, store->realm);
+    const struct seed *seed = NULL;
+    while ((seed = seeds_next(store->seeds, seed)) != NULL) {
+        remember_put(w, &seed->name);
+        n++;
+    }
+    size_t at = 0;
+    const struct seed_name *name;
+    while (n++ < SEEDS_MAX && (name = pending_each(&store->pending, &at)) != NULL) {
+        remember_put(w, name);
+    }
+}
+
+static void keep_seeds(struct store *store, struct times now)
+{
+    bool due = store->seeds_put_ms == 0 || now.boot_ms - store->seeds_put_ms >= PUT_SEEDS_MS;
+    if (!store->seeds_dirty || !due) {
+        return;
+    }
+    CLEANUP(own_free_p) uint8_t *room = malloc(REMEMBER_MAX);
+    if (room == NULL) {
+        return;
+    }
+    struct writer w = writer_of(span_mut_of(room, REMEMBER_MAX));
+    write_seeds(store, &w);
+    store->outputs.put_state(store->outputs.ctx, STATE_SEEDS, writer_done(&w));
+    store->seeds_dirty = false;
+    store->seeds_put_ms = now.boot_ms;
+}
+
+void report_keep(struct store *store, struct times now)
+{
+    keep_current(store);
+    keep_seeds(store, now);
+}

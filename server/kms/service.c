@@ -1,0 +1,294 @@
+#include "server/kms/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "server/kms/calls.h"
+#include "server/kms/kms.h"
+#include "server/kms/methods.h"
+#include "server/kms/store.h"
+
+#define ANSWER_MS  200 /* before its deadline a call is told why, instead of running into it */
+#define REFUSED_MS 10000
+#define REFUSED_PER_PERIOD 10u
+
+struct service {
+    struct service_events events;
+    struct store *store;
+    struct calls calls;
+    int64_t refused_ms; /* CLOCK_MONOTONIC: a period of logged refusals began */
+    unsigned refused_n; /* refusals in it */
+};
+
+static bool is_decrypt(enum codec_method method)
+{
+    return method == CODEC_V1_DECRYPT || method == CODEC_V2_DECRYPT;
+}
+
+/* A client may send garbage all day: ten lines in ten seconds say it as well. */
+static void log_refused(struct service *service, const struct call *call, err_t err)
+{
+    bool refused = err.code == E_INVALID || err.code == E_CRYPTO || err.code == E_NOT_FOUND;
+    if (!refused || !is_decrypt(call->method)) {
+        return;
+    }
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - service->refused_ms >= REFUSED_MS) {
+        service->refused_ms = now_ms;
+        service->refused_n = 0;
+    }
+    if (service->refused_n++ < REFUSED_PER_PERIOD) {
+        log_warn("decrypt-refused", LOG_TEXT("uid", call->uid), LOG_ERR(err));
+    }
+}
+
+/* What a client may read: one text for every cryptographic mismatch, the mend where there is one. */
+static void fill_text(struct service *service, err_t err, struct service_reply *reply)
+{
+    char mend[MEND_MAX] = "";
+    if (err.code == E_UNAVAILABLE || err.code == E_STATE) {
+        report_mend(service->store, store_now(service->store), mend, sizeof(mend));
+    }
+    const char *what = err.code == E_CRYPTO ? "the ciphertext cannot be opened" : err.what;
+    (void)snprintf(reply->text, sizeof(reply->text), "%.199s", mend[0] != '\0' ? mend : what);
+}
+
+static struct service_reply failure(struct service *service, const struct call *call, err_t err)
+{
+    struct service_reply reply = {.err = err};
+    fill_text(service, err, &reply);
+    log_refused(service, call, err);
+    return reply;
+}
+
+/* Done: true, with the reply. False: the call has set what it waits for. */
+static bool attempt(struct service *service, struct call *call, bool last, struct service_reply *ret_reply)
+{
+    CLEANUP(secret_free_p) struct secret *body = NULL;
+    err_t err = secret_new(SECRET_SLOT, METHODS_REPLY_MAX, &body);
+    if (!failed(err)) {
+        err = methods_run(service->store, call, last, body);
+    }
+    if (!failed(err) && call->wait != CALL_FOR_NOTHING) {
+        return false;
+    }
+    *ret_reply = failed(err) ? failure(service, call, err) : (struct service_reply){.body = TAKE(body)};
+    return true;
+}
+
+/* When to tell a waiting call that it waited in vain. */
+static int64_t expiry_ms(int64_t deadline_ms)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t left_ms = deadline_ms - now_ms;
+    int64_t margin_ms = left_ms / 4 < ANSWER_MS ? left_ms / 4 : ANSWER_MS;
+    return times_earlier(now_ms + CLIENT_CALL_MS, deadline_ms - margin_ms);
+}
+
+static bool handle(struct service *service, const struct service_call *in, struct codec_request *request,
+                   struct service_reply *ret_reply)
+{
+    struct call call = {.method = in->method,
+                        .ticket = in->ticket,
+                        .authority = in->authority,
+                        .expires_ms = expiry_ms(in->deadline_ms)};
+    err_t err = methods_take(service->store, request, &call);
+    if (failed(err)) {
+        *ret_reply = failure(service, &call, err);
+        return true;
+    }
+    if (attempt(service, &call, false, ret_reply)) {
+        return true;
+    }
+    err = calls_park(&service->calls, &call);
+    if (failed(err)) {
+        *ret_reply = failure(service, &call, err);
+        return true;
+    }
+    return false;
+}
+
+enum service_outcome service_handle(struct service *service, const struct service_call *call,
+                                    struct service_reply *ret_reply)
+{
+    struct codec_request request;
+    err_t err = codec_unpack_request(call->method, call->body, &request);
+    if (failed(err)) {
+        struct service_reply reply = {.err = err};
+        fill_text(service, err, &reply);
+        *ret_reply = reply;
+        return SERVICE_DONE;
+    }
+    bool done = handle(service, call, &request, ret_reply);
+    codec_request_done(&request);
+    return done ? SERVICE_DONE : SERVICE_PENDING;
+}
+
+void service_cancel(struct service *service, struct ticket ticket)
+{
+    struct call *call = calls_find(&service->calls, ticket);
+    if (call == NULL) {
+        return;
+    }
+    bool for_seed = call->wait == CALL_FOR_SEED;
+    uint8_t key[32];
+    span_move(key, call->seed_key, sizeof(key));
+    calls_end(&service->calls, call);
+    if (for_seed && !calls_want_seed(&service->calls, key)) {
+        unwraps_abandon(&service->store->unwraps, key);
+    }
+}
+
+/* Tries it again; answered calls are said later, from say_answers. */
+static void retry(struct service *service, struct call *call, bool last)
+{
+    struct service_reply reply;
+    if (attempt(service, call, last, &reply)) {
+        calls_answer(&service->calls, call, &reply);
+    }
+}
+
+static void fail_call(struct service *service, struct call *call, err_t err)
+{
+    struct service_reply reply = failure(service, call, err);
+    calls_answer(&service->calls, call, &reply);
+}
+
+static struct call *next_of(struct call *call)
+{
+    return TAILQ_NEXT(call, link);
+}
+
+static void on_seed(void *ctx, const uint8_t key[32], err_t err, bool again)
+{
+    struct service *service = ctx;
+    struct call *next;
+    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
+        next = next_of(call);
+        if (call->wait != CALL_FOR_SEED || !span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
+            continue;
+        }
+        if (failed(err) && !again) {
+            fail_call(service, call, err);
+        } else {
+            retry(service, call, false);
+        }
+    }
+}
+
+static void retry_all(struct service *service, enum call_wait wait)
+{
+    struct call *next;
+    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
+        next = next_of(call);
+        if (call->wait == wait) {
+            retry(service, call, false);
+        }
+    }
+}
+
+static void on_listing(void *ctx)
+{
+    retry_all(ctx, CALL_FOR_LISTING);
+}
+
+static void on_ready(void *ctx)
+{
+    retry_all(ctx, CALL_FOR_PROOF);
+}
+
+/* Status is answered whatever is known; the others are told that the token cannot be reached. */
+static void expire(struct service *service, int64_t now_ms)
+{
+    struct call *next;
+    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
+        next = next_of(call);
+        if (call->expires_ms > now_ms) {
+            continue;
+        }
+        if (call->method == CODEC_V2_STATUS) {
+            retry(service, call, true);
+        } else {
+            fail_call(service, call, FAIL(E_UNAVAILABLE, "the token cannot be reached"));
+        }
+    }
+}
+
+static void say_answers(struct service *service)
+{
+    struct ticket ticket;
+    struct service_reply reply;
+    while (calls_next_answer(&service->calls, &ticket, &reply)) {
+        service->events.on_reply(service->events.ctx, ticket, &reply);
+    }
+}
+
+err_t service_new(const struct config *config, const struct service_events *events,
+                  const struct kms_outputs *outputs, struct service **ret_service)
+{
+    CLEANUP(service_free_p) struct service *service = calloc(1, sizeof(*service));
+    if (service == NULL) {
+        return FAIL_ERRNO("out of memory for the service");
+    }
+    const struct store_events store_events = {service, on_seed, on_listing, on_ready};
+    service->events = *events;
+    TRY(calls_init(&service->calls));
+    TRY(store_new(config, &store_events, outputs, &service->store));
+    *ret_service = TAKE(service);
+    return OK;
+}
+
+void service_free(struct service *service)
+{
+    if (service == NULL) {
+        return;
+    }
+    store_free(service->store);
+    calls_done(&service->calls);
+    free(service);
+}
+
+void service_remember(struct service *service, enum state_file file, struct span bytes)
+{
+    store_remember(service->store, file, bytes);
+}
+
+void service_start(struct service *service)
+{
+    store_start(service->store);
+}
+
+void service_token_attach(struct service *service, int fd)
+{
+    client_attach(service->store->client, fd, clock_mono_ms());
+    say_answers(service);
+}
+
+int service_token_fd(const struct service *service)
+{
+    return client_fd(service->store->client);
+}
+
+void service_token_readable(struct service *service)
+{
+    client_readable(service->store->client, clock_mono_ms());
+    service_tick(service);
+}
+
+void service_tick(struct service *service)
+{
+    store_tick(service->store);
+    expire(service, clock_mono_ms());
+    say_answers(service);
+}
+
+int64_t service_next_ms(const struct service *service)
+{
+    return times_earlier(store_next_ms(service->store), calls_next_ms(&service->calls));
+}
+
+void service_reload(struct service *service, const struct config *config)
+{
+    store_reload(service->store, config);
+}

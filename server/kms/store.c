@@ -1,0 +1,386 @@
+#include "server/kms/store.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "server/kms/listing.h"
+
+/* The top byte of a cookie says whose call it is. */
+#define COOKIE_TAG    0xff00000000000000u
+#define COOKIE_UNWRAP 0x0100000000000000u
+#define COOKIE_LIST   0x0200000000000000u
+#define COOKIE_PROVE  0x0300000000000000u
+
+#define SEEDS_PER_TOKEN_CALL_MS 2000 /* a call that failed after so long had used up its time */
+
+struct times store_now(const struct store *store)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    return times_now(view->has_remembered ? (int64_t)view->remembered.not_before : 0);
+}
+
+/* The seed that the token opened goes where everyone finds it. */
+static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct span bytes)
+{
+    struct seed_name name = unwrap->name;
+    const struct seed_name *remembered = pending_find(&store->pending, name.key);
+    name.own = remembered != NULL && remembered->own;
+    const struct seed *seed = NULL;
+    TRY(seeds_add(store->seeds, &name, bytes, &seed));
+    store->seeds_dirty = true;
+    return OK;
+}
+
+static void take_unwrap(struct store *store, const struct client_reply *reply, struct times now)
+{
+    struct unwrap unwrap;
+    if (!unwraps_take(&store->unwraps, reply->cookie, &unwrap)) {
+        return;
+    }
+    err_t err = failed(reply->err) ? reply->err : keep_seed(store, &unwrap, reply->data);
+    if (err.code == E_INVALID || err.code == E_CRYPTO) {
+        err = FAIL(E_CRYPTO, "the token cannot open this seed");
+        negative_add(store->negative, unwrap.name.key, now.boot_ms);
+    }
+    if (!failed(err) || err.code == E_CRYPTO || err.code == E_NOT_FOUND) {
+        pending_remove(&store->pending, unwrap.name.key);
+    } else {
+        store->background_ms = now.boot_ms + PROVER_RETRY_MS;
+    }
+    bool timed_out = err.code == E_DEADLINE || err.code == E_UNAVAILABLE;
+    bool again = timed_out && now.mono_ms - unwrap.started_ms >= SEEDS_PER_TOKEN_CALL_MS;
+    store->events.on_seed(store->events.ctx, unwrap.name.key, err, again);
+}
+
+static size_t ring_keys_of(struct store *store, const struct client_reply *reply,
+                           struct ring_key *ret_keys)
+{
+    size_t n = 0;
+    refused_begin(&store->refused);
+    for (size_t i = 0; i < reply->keys_n && n < ROTATION_KEYS_MAX; i++) {
+        err_t err = listing_ring_key(&reply->keys[i], &store->config, &ret_keys[n]);
+        if (err.code == E_INVALID) {
+            log_warn("key-ignored", LOG_TEXT("label", reply->keys[i].label), LOG_ERR(err));
+        }
+        if (failed(err)) {
+            continue;
+        }
+        if (ret_keys[n].verdict == RING_BAD) {
+            refused_take(&store->refused, &reply->keys[i], &ret_keys[n]);
+        }
+        n++;
+    }
+    return n;
+}
+
+static void take_listing(struct store *store, const struct client_reply *reply, struct times now)
+{
+    if (reply->cookie != store->lister.cookie) {
+        return;
+    }
+    bool complete = !failed(reply->err);
+    bool all = store->lister.all;
+    lister_ended(&store->lister, complete);
+    if (!complete) {
+        rotation_list_failed(&store->rotation, now.boot_ms);
+        return;
+    }
+    struct ring_key keys[ROTATION_KEYS_MAX];
+    directory_take(&store->directory, reply->keys, reply->keys_n);
+    size_t n = ring_keys_of(store, reply, keys);
+    rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
+    if (all) {
+        store->events.on_listing(store->events.ctx);
+    }
+}
+
+/* Its seed is pinned only while its key is under proof. */
+static void drop_lost_snapshot(struct store *store)
+{
+    if (store->snapshot.write != NULL && prover_find(&store->prover, &store->snapshot.key) == NULL) {
+        store->snapshot.write = NULL;
+    }
+}
+
+/* The one place where what Status names and what Encrypt uses changes. */
+static void swap_snapshot(struct store *store)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    const struct proof *proof = view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
+    if (proof == NULL || proof->write == NULL) {
+        drop_lost_snapshot(store);
+        return;
+    }
+    if (proof->write == store->snapshot.write) {
+        return;
+    }
+    struct snapshot fresh = {.write = proof->write, .key = view->serving};
+    key_id_text(fresh.key.kek_id, fresh.key.not_before, fresh.key_id);
+    if (store->snapshot.write == NULL || !ring_same(&fresh.key, &store->snapshot.key)) {
+        log_info("serving-switched", LOG_TEXT("from", store->snapshot.key_id),
+                 LOG_TEXT("to", fresh.key_id));
+    }
+    store->snapshot = fresh;
+    store->events.on_ready(store->events.ctx);
+}
+
+static void take_proven(struct store *store, const struct ring_key *key, struct times now)
+{
+    struct rotation *rotation = &store->rotation;
+    rotation_proven(rotation, key, now.real_s, now.boot_ms);
+    if (rotation->view.has_serving && ring_same(&rotation->view.serving, key)) {
+        store->report.hard_remembered = false;
+    }
+    swap_snapshot(store);
+}
+
+static void take_proof(struct store *store, const struct client_reply *reply, struct times now)
+{
+    struct prover_news news = prover_reply(&store->prover, reply, now);
+    struct rotation *rotation = &store->rotation;
+    bool serving = rotation->view.has_serving && ring_same(&rotation->view.serving, &news.key);
+    if (news.first_failure) {
+        char key_id[KEY_ID_TEXT_LEN + 1];
+        key_id_text(news.key.kek_id, news.key.not_before, key_id);
+        log_warn("proof-failed", LOG_TEXT("key_id", key_id), LOG_ERR(news.err), LOG_NUM("rv", reply->rv));
+    }
+    switch (news.outcome) {
+    case PROVER_PROVEN:
+        take_proven(store, &news.key, now);
+        break;
+    case PROVER_WRONG:
+        if (serving) {
+            rotation_canary_wrong(rotation, now.boot_ms);
+        }
+        break;
+    case PROVER_MISSING:
+        if (serving) {
+            rotation_list_failed(rotation, now.boot_ms);
+        }
+        break;
+    case PROVER_FAILED:
+    case PROVER_NOTHING:
+    default:
+        break;
+    }
+}
+
+static void on_reply(void *ctx, const struct client_reply *reply)
+{
+    struct store *store = ctx;
+    struct times now = store_now(store);
+    switch (reply->cookie & COOKIE_TAG) {
+    case COOKIE_UNWRAP:
+        take_unwrap(store, reply, now);
+        break;
+    case COOKIE_LIST:
+        take_listing(store, reply, now);
+        break;
+    case COOKIE_PROVE:
+        take_proof(store, reply, now);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_status(void *ctx, const struct ipc_status *status)
+{
+    static const char *const phases[] = {
+        [IPC_PHASE_STARTING] = "starting", [IPC_PHASE_NO_MODULE] = "no-module",
+        [IPC_PHASE_NO_TOKEN] = "no-token", [IPC_PHASE_PIN] = "pin",
+        [IPC_PHASE_CONFIG] = "config",     [IPC_PHASE_READY] = "ready",
+    };
+    (void)ctx;
+    log_info("token-status", LOG_TEXT("phase", phases[status->phase]), LOG_TEXT("text", status->text),
+             LOG_TEXT("token", status->token), LOG_TEXT("serial", status->serial));
+}
+
+static void on_hung(void *ctx)
+{
+    struct store *store = ctx;
+    log_error("token-hung");
+    store->outputs.on_hung(store->outputs.ctx);
+}
+
+static err_t build(struct store *store)
+{
+    const struct client_events events = {store, on_reply, on_status, on_hung};
+    TRY(key_id_realm(store->config.ring, store->realm));
+    TRY(seal_new(&store->seal));
+    TRY(seeds_new(SEEDS_MAX, &store->seeds));
+    TRY(derived_new(store->config.derived_keys, &store->derived));
+    TRY(negative_new(&store->negative));
+    TRY(client_new(&events, store->config.token.sessions, &store->client));
+    unwraps_init(&store->unwraps, store->client, COOKIE_UNWRAP);
+    lister_init(&store->lister, store->client, COOKIE_LIST);
+    store->prover = (struct prover){.client = store->client,
+                                    .seal = store->seal,
+                                    .seeds = store->seeds,
+                                    .pending = &store->pending,
+                                    .directory = &store->directory,
+                                    .life_s = store->config.seed_life_s,
+                                    .cookie_tag = COOKIE_PROVE};
+    span_move(store->prover.realm, store->realm, ENVELOPE_REALM);
+    return OK;
+}
+
+err_t store_new(const struct config *config, const struct store_events *events,
+                const struct kms_outputs *outputs, struct store **ret_store)
+{
+    CLEANUP(store_free_p) struct store *store = calloc(1, sizeof(*store));
+    if (store == NULL) {
+        return FAIL_ERRNO("out of memory for the store");
+    }
+    store->config = *config;
+    store->events = *events;
+    store->outputs = *outputs;
+    store->started_ms = clock_boot_ms();
+    TRY(build(store));
+    *ret_store = TAKE(store);
+    return OK;
+}
+
+void store_free(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    prover_done(&store->prover);
+    client_free(store->client);
+    pending_done(&store->pending);
+    negative_free(store->negative);
+    derived_free(store->derived);
+    seeds_free(store->seeds);
+    seal_free(store->seal);
+    free(store);
+}
+
+static void remember_current(struct store *store, struct span bytes)
+{
+    struct state_current record;
+    err_t err = state_current_parse(bytes, &record);
+    if (failed(err)) {
+        log_warn("state-ignored", LOG_TEXT("file", "current"), LOG_ERR(err));
+        return;
+    }
+    store->has_current = true;
+    store->current = (struct ring_key){
+        .not_before = record.not_before, .created = record.created, .verdict = RING_GOOD};
+    span_move(store->current.kek_id, record.kek_id, KEK_ID_LEN);
+}
+
+void store_remember(struct store *store, enum state_file file, struct span bytes)
+{
+    if (file == STATE_CURRENT) {
+        remember_current(store, bytes);
+    } else if (file == STATE_HEALTH) {
+        report_remember(store, bytes);
+    } else if (file == STATE_SEEDS) {
+        err_t err = pending_load(&store->pending, store->seal, bytes, store->realm);
+        if (failed(err)) {
+            log_warn("state-ignored", LOG_TEXT("file", "seeds"), LOG_ERR(err));
+        }
+    }
+}
+
+void store_start(struct store *store)
+{
+    rotation_init(&store->rotation, store->has_current ? &store->current : NULL, clock_boot_ms());
+    report_tick(store, store_now(store));
+}
+
+/* Which keys should have a proven seed. */
+static void want_proofs(struct store *store, struct times now)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    prover_serve(&store->prover, view->has_serving ? &view->serving : NULL);
+    if (view->has_serving) {
+        prover_want(&store->prover, &view->serving, now.boot_ms);
+    }
+    for (size_t i = 0; i < view->want_proof_n; i++) {
+        prover_want(&store->prover, &view->want_proof[i], now.boot_ms);
+    }
+    prover_tick(&store->prover, now);
+}
+
+static void list_when_due(struct store *store, struct times now)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    bool ready = client_status(store->client)->phase == IPC_PHASE_READY;
+    if (!ready || now.boot_ms < lister_due_ms(&store->lister, view->list_at_ms)) {
+        return;
+    }
+    const struct ipc_key_ref *serving =
+        view->has_serving ? directory_find(&store->directory, view->serving.kek_id) : NULL;
+    if (failed(lister_start(&store->lister, store->config.ring, serving, now))) {
+        rotation_list_failed(&store->rotation, now.boot_ms);
+    }
+}
+
+/* A few at a time, and only once the keys are known and the first proof is made. */
+static void reopen_some(struct store *store, struct times now)
+{
+    if (store->snapshot.write == NULL || now.boot_ms < store->background_ms) {
+        return;
+    }
+    for (size_t tries = store->pending.left; tries > 0; tries--) {
+        if (store->unwraps.background_n >= UNWRAPS_BACKGROUND_MAX) {
+            return;
+        }
+        const struct seed_name *name = pending_next(&store->pending);
+        if (seeds_find(store->seeds, name->key) != NULL) {
+            pending_remove(&store->pending, name->key);
+            continue;
+        }
+        const struct ipc_key_ref *ref = directory_find(&store->directory, name->head.kek_id);
+        if (ref == NULL && store->lister.all_done == 0) {
+            (void)lister_want_all(&store->lister);
+        } else if (ref == NULL) {
+            pending_remove(&store->pending, name->key);
+        } else if (failed(unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {
+            store->background_ms = now.boot_ms + PROVER_RETRY_MS;
+            return;
+        }
+    }
+}
+
+void store_tick(struct store *store)
+{
+    client_tick(store->client, clock_mono_ms());
+    struct times now = store_now(store);
+    (void)rotation_tick(&store->rotation, now.real_s, now.boot_ms);
+    want_proofs(store, now);
+    swap_snapshot(store);
+    list_when_due(store, now);
+    reopen_some(store, now);
+    report_tick(store, now);
+    report_keep(store, now);
+}
+
+int64_t store_next_ms(const struct store *store)
+{
+    struct times now = store_now(store);
+    int64_t boot_ms = prover_next_ms(&store->prover);
+    if (client_status(store->client)->phase == IPC_PHASE_READY) {
+        boot_ms = times_earlier(
+            boot_ms, lister_due_ms(&store->lister, store->rotation.view.list_at_ms));
+    }
+    /* Once a second at least: activations and states are a matter of seconds. */
+    int64_t wait_ms = times_earlier(boot_ms - now.boot_ms, 1000);
+    int64_t next_ms = now.mono_ms + (wait_ms > 0 ? wait_ms : 0);
+    return times_earlier(next_ms, client_next_ms(store->client));
+}
+
+void store_reload(struct store *store, const struct config *config)
+{
+    if (config->derived_keys != store->config.derived_keys) {
+        struct derived *derived = NULL;
+        if (!failed(derived_new(config->derived_keys, &derived))) {
+            derived_free(store->derived);
+            store->derived = derived;
+        }
+    }
+    store->config = *config;
+    store->prover.life_s = config->seed_life_s;
+}

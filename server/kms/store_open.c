@@ -1,0 +1,89 @@
+#include "server/kms/store.h"
+
+err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out)
+{
+    call->wait = CALL_FOR_NOTHING;
+    enum health_encrypt answer = health_encrypt_answer(report_state(store, store_now(store)));
+    if (answer == HEALTH_ENCRYPT_REFUSED) {
+        return FAIL(E_STATE, "the KEK is lost or unproven for too long");
+    }
+    const struct seed *write = store->snapshot.write;
+    if (answer == HEALTH_ENCRYPT_WAITS || write == NULL) {
+        call->wait = CALL_FOR_PROOF;
+        return OK;
+    }
+    const struct seal_seed seed = {
+        .head = &write->name.head,
+        .wrapped = seed_name_wrapped(&write->name),
+        .seed = secret_view(write->bytes),
+    };
+    size_t len = 0;
+    TRY(seal_make(store->seal, &seed, api, call->payload, secret_room(out), &len));
+    secret_set_len(out, len);
+    return OK;
+}
+
+/* Not open here: the token is asked, or first of all which key it is. */
+static err_t miss(struct store *store, const struct envelope *envelope, const uint8_t key[32],
+                  struct call *call)
+{
+    struct times now = store_now(store);
+    if (negative_has(store->negative, key, now.boot_ms)) {
+        return FAIL(E_CRYPTO, "the token could not open this seed a moment ago");
+    }
+    const struct ipc_key_ref *ref = directory_find(&store->directory, envelope->head.kek_id);
+    if (ref == NULL) {
+        if (call->listing != 0 && call->listing <= store->lister.all_done) {
+            return FAIL(E_NOT_FOUND, "no key of the token has this kek_id");
+        }
+        call->listing = call->listing != 0 ? call->listing : lister_want_all(&store->lister);
+        call->wait = CALL_FOR_LISTING;
+        return OK;
+    }
+    struct seed_name name;
+    TRY(seed_name_of(store->seal, &envelope->head, envelope->wrapped, false, &name));
+    bool known = pending_find(&store->pending, key) != NULL;
+    TRY(unwraps_start(&store->unwraps, &name, ref, known ? CLIENT_KNOWN : CLIENT_LIVE, now.mono_ms));
+    call->wait = CALL_FOR_SEED;
+    span_move(call->seed_key, key, 32);
+    return OK;
+}
+
+static err_t open_with(struct store *store, const struct envelope *envelope, struct span derived,
+                       struct secret *out)
+{
+    size_t len = 0;
+    TRY(seal_open(store->seal, envelope, derived, secret_room(out), &len));
+    secret_set_len(out, len);
+    return OK;
+}
+
+static err_t derive_and_open(struct store *store, const struct envelope *envelope, struct span seed,
+                             struct secret *out)
+{
+    CLEANUP(secret_free_p) struct secret *keys = NULL;
+    TRY(secret_new(SECRET_SLOT, SEAL_DERIVED_LEN, &keys));
+    TRY(seal_derive(store->seal, envelope, seed,
+                    span_mut_of(secret_room(keys).ptr, SEAL_DERIVED_LEN)));
+    secret_set_len(keys, SEAL_DERIVED_LEN);
+    TRY(open_with(store, envelope, secret_view(keys), out));
+    derived_add(store->derived, envelope->before_iv, TAKE(keys));
+    return OK;
+}
+
+err_t store_open(struct store *store, const struct envelope *envelope, struct call *call,
+                 struct secret *out)
+{
+    call->wait = CALL_FOR_NOTHING;
+    struct span derived = derived_find(store->derived, envelope->before_iv);
+    if (derived.len > 0) {
+        return open_with(store, envelope, derived, out);
+    }
+    uint8_t key[32];
+    TRY(seal_seed_key(store->seal, &envelope->head, envelope->wrapped, key));
+    const struct seed *seed = seeds_find(store->seeds, key);
+    if (seed == NULL) {
+        return miss(store, envelope, key, call);
+    }
+    return derive_and_open(store, envelope, secret_view(seed->bytes), out);
+}

@@ -1,0 +1,100 @@
+#include "server/kms/unwraps.h"
+
+void unwraps_init(struct unwraps *unwraps, struct client *client, uint64_t cookie_tag)
+{
+    *unwraps = (struct unwraps){.client = client, .cookie_tag = cookie_tag};
+}
+
+struct client_request unwraps_request(const struct seed_name *name, const struct ipc_key_ref *ref,
+                                      uint8_t *aad, int64_t mono_ms)
+{
+    envelope_wrap_aad(&name->head, aad);
+    return (struct client_request){
+        .verb = IPC_UNWRAP,
+        .deadline_ms = mono_ms + CLIENT_CALL_MS,
+        .key = *ref,
+        .scheme = name->head.scheme,
+        .aad = span_of(aad, ENVELOPE_WRAP_AAD),
+        .data = seed_name_wrapped(name),
+    };
+}
+
+static struct unwrap *find_key(struct unwraps *unwraps, const uint8_t key[32])
+{
+    for (size_t i = 0; unwraps->n > 0 && i < UNWRAPS_MAX; i++) {
+        struct unwrap *unwrap = &unwraps->slots[i];
+        if (unwrap->cookie != 0 && span_equal(span_of(unwrap->name.key, 32), span_of(key, 32))) {
+            return unwrap;
+        }
+    }
+    return NULL;
+}
+
+static struct unwrap *find_cookie(struct unwraps *unwraps, uint64_t cookie)
+{
+    for (size_t i = 0; i < UNWRAPS_MAX; i++) {
+        if (unwraps->slots[i].cookie == cookie) {
+            return &unwraps->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void drop(struct unwraps *unwraps, struct unwrap *unwrap)
+{
+    unwraps->n--;
+    unwraps->background_n -= unwrap->class == CLIENT_BACKGROUND ? 1 : 0;
+    unwrap->cookie = 0;
+}
+
+static err_t ask(struct unwraps *unwraps, const struct seed_name *name, const struct ipc_key_ref *ref,
+                 enum client_class class, int64_t mono_ms)
+{
+    struct unwrap *unwrap = find_cookie(unwraps, 0);
+    if (unwrap == NULL) {
+        return FAIL(E_LIMIT, "too many seeds wait for the token");
+    }
+    uint8_t aad[ENVELOPE_WRAP_AAD];
+    struct client_request request = unwraps_request(name, ref, aad, mono_ms);
+    request.class = class;
+    request.cookie = unwraps->cookie_tag | ++unwraps->last;
+    TRY(client_call(unwraps->client, &request, mono_ms));
+    *unwrap = (struct unwrap){request.cookie, class, mono_ms, *name};
+    unwraps->n++;
+    unwraps->background_n += class == CLIENT_BACKGROUND ? 1 : 0;
+    return OK;
+}
+
+err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name, const struct ipc_key_ref *ref,
+                    enum client_class class, int64_t mono_ms)
+{
+    struct unwrap *running = find_key(unwraps, name->key);
+    if (running != NULL && running->class <= class) {
+        return OK;
+    }
+    if (running != NULL) {
+        client_cancel(unwraps->client, running->cookie);
+        drop(unwraps, running);
+    }
+    return ask(unwraps, name, ref, class, mono_ms);
+}
+
+bool unwraps_take(struct unwraps *unwraps, uint64_t cookie, struct unwrap *ret_unwrap)
+{
+    struct unwrap *unwrap = find_cookie(unwraps, cookie);
+    if (unwrap == NULL) {
+        return false;
+    }
+    *ret_unwrap = *unwrap;
+    drop(unwraps, unwrap);
+    return true;
+}
+
+void unwraps_abandon(struct unwraps *unwraps, const uint8_t key[32])
+{
+    struct unwrap *unwrap = find_key(unwraps, key);
+    if (unwrap != NULL && unwrap->class != CLIENT_BACKGROUND) {
+        client_cancel(unwraps->client, unwrap->cookie);
+        drop(unwraps, unwrap);
+    }
+}

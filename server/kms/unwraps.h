@@ -1,0 +1,51 @@
+/*
+ * unwraps: seeds that the token is opening just now. However many calls want the same wrapped seed, the
+ * token is asked once. Who waits for it is kept elsewhere (calls.h).
+ */
+#ifndef SERVER_KMS_UNWRAPS_H
+#define SERVER_KMS_UNWRAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pkcs11/client.h"
+#include "server/kms/seeds.h"
+
+#define UNWRAPS_MAX            256u
+#define UNWRAPS_BACKGROUND_MAX 4u
+
+struct unwrap {
+    uint64_t cookie; /* 0: free */
+    enum client_class class;
+    int64_t started_ms;
+    struct seed_name name;
+};
+
+struct unwraps {
+    struct client *client;
+    uint64_t cookie_tag; /* or-ed into every cookie: tells our replies from others' */
+    uint64_t last;
+    size_t n;
+    size_t background_n;
+    struct unwrap slots[UNWRAPS_MAX];
+};
+
+void unwraps_init(struct unwraps *unwraps, struct client *client, uint64_t cookie_tag);
+/*
+ * Asks the token, or joins the asking that runs; a more urgent class takes over. E_LIMIT: too many, or the
+ * client's queue is full.
+ */
+MUST_USE err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name,
+                             const struct ipc_key_ref *ref, enum client_class class, int64_t mono_ms);
+/* The reply to this cookie has come: *ret_unwrap is what was asked, and is no longer here. */
+bool unwraps_take(struct unwraps *unwraps, uint64_t cookie, struct unwrap *ret_unwrap);
+/* Nobody waits any more: a queued call is dropped, but not one of the background. */
+void unwraps_abandon(struct unwraps *unwraps, const uint8_t key[32]);
+
+/* The request to unwrap, for whoever speaks to the client. `aad` holds ENVELOPE_WRAP_AAD bytes. */
+struct client_request unwraps_request(const struct seed_name *name, const struct ipc_key_ref *ref,
+                                      uint8_t *aad, int64_t mono_ms);
+
+#endif
