@@ -5,6 +5,7 @@
 #ifndef SERVER_KMS_KMS_H
 #define SERVER_KMS_KMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/config.h"
@@ -16,8 +17,8 @@
 
 struct kms_outputs {
     void *ctx;
-    /* Keep this as the new content of the state file. Borrowed. */
-    void (*put_state)(void *ctx, enum state_file file, struct span bytes);
+    /* Keep this as the new content of the state file. Borrowed. False: not now, it is offered again. */
+    bool (*put_state)(void *ctx, enum state_file file, struct span bytes);
     /* One line for the service manager and for people; when it changes. */
     void (*on_line)(void *ctx, const char *line);
     /* The token process does not answer: have it killed. */

@@ -114,7 +114,7 @@ static void put_health(struct store *store, const char *mend, struct times now)
     uint8_t room[1024];
     size_t len = 0;
     if (!failed(state_health_write(&record, span_mut_of(room, sizeof(room)), &len))) {
-        store->outputs.put_state(store->outputs.ctx, STATE_HEALTH, span_of(room, len));
+        (void)store->outputs.put_state(store->outputs.ctx, STATE_HEALTH, span_of(room, len));
     }
     store->report.put_ms = now.boot_ms;
 }
@@ -177,11 +177,11 @@ static void keep_current(struct store *store)
     span_move(record.kek_id, view->remembered.kek_id, KEK_ID_LEN);
     uint8_t room[256];
     size_t len = 0;
-    if (!failed(state_current_write(&record, span_mut_of(room, sizeof(room)), &len))) {
-        store->outputs.put_state(store->outputs.ctx, STATE_CURRENT, span_of(room, len));
+    if (!failed(state_current_write(&record, span_mut_of(room, sizeof(room)), &len)) &&
+        store->outputs.put_state(store->outputs.ctx, STATE_CURRENT, span_of(room, len))) {
+        store->has_current = true;
+        store->current = view->remembered;
     }
-    store->has_current = true;
-    store->current = view->remembered;
 }
 
 /* What is open, then what is still to be opened, while there is room. */
@@ -213,8 +213,7 @@ static void keep_seeds(struct store *store, struct times now)
     }
     struct writer w = writer_of(span_mut_of(room, REMEMBER_MAX));
     write_seeds(store, &w);
-    store->outputs.put_state(store->outputs.ctx, STATE_SEEDS, writer_done(&w));
-    store->seeds_dirty = false;
+    store->seeds_dirty = !store->outputs.put_state(store->outputs.ctx, STATE_SEEDS, writer_done(&w));
     store->seeds_put_ms = now.boot_ms;
 }
 

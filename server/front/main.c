@@ -1,0 +1,363 @@
+/*
+ * The front: the process that Kubernetes speaks to. One thread, one loop; it holds the seeds, never calls
+ * PKCS#11 and touches no disk. This file knows every room and only wires them:
+ *
+ *   control socket ──► on_control      what the keeper says: token sockets, reload, drain
+ *   token socket ────► on_token        replies of the token process
+ *   listening socket ► net             peers, which ask the service
+ *   timer ───────────► on_time         what the service has to do by itself
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/role.h"
+#include "base/secret.h"
+#include "server/kms/kms.h"
+#include "server/net/loop.h"
+#include "server/net/net.h"
+
+#define PROGRAM "p11-kms-front"
+
+struct front {
+    struct config config;
+    struct loop *loop;
+    struct loop_poll *control_poll;
+    struct loop_poll *token_poll;
+    int token_fd; /* our own descriptor of the token socket: the client may close its any time */
+    struct loop_timer *timer;
+    struct loop_turn *turn;
+    struct service *service;
+    struct net *net;
+    unsigned states_left; /* state files that the keeper has not yet answered */
+    bool ends;            /* the keeper is gone, or all is drained */
+};
+
+static void front_done(struct front *front)
+{
+    net_free(front->net);
+    loop_turn_free(front->turn);
+    loop_timer_free(front->timer);
+    loop_poll_free(front->token_poll);
+    loop_poll_free(front->control_poll);
+    own_fd_close_p(&front->token_fd);
+    service_free(front->service);
+    loop_free(front->loop);
+}
+
+static void end(struct front *front)
+{
+    front->ends = true;
+    loop_stop(front->loop);
+}
+
+/* ---- what the rooms say ---- */
+
+static void on_reply(void *ctx, struct ticket ticket, struct service_reply *reply)
+{
+    struct front *front = ctx;
+    net_reply(front->net, ticket, reply);
+}
+
+static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
+{
+    (void)ctx;
+    err_t err = role_put_state(ROLE_FD_CONTROL, file, bytes);
+    if (failed(err)) {
+        log_warn("state-not-kept", LOG_NUM("file", file), LOG_ERR(err));
+    }
+    return !failed(err);
+}
+
+static void tell_keeper(enum role_kind kind, const char *text)
+{
+    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    (void)snprintf(message.text, sizeof(message.text), "%s", text);
+    err_t err = role_send(ROLE_FD_CONTROL, &message, -1);
+    if (failed(err)) {
+        log_warn("keeper-not-told", LOG_NUM("kind", kind), LOG_ERR(err));
+    }
+}
+
+static void on_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    tell_keeper(ROLE_STATUS, line);
+}
+
+static void on_hung(void *ctx)
+{
+    (void)ctx;
+    tell_keeper(ROLE_KILL_TOKEN, "no answer for 10 s");
+}
+
+/* ---- the token process ---- */
+
+static void unwatch_token(struct front *front)
+{
+    loop_poll_free(TAKE(front->token_poll));
+    own_fd_close_p(&front->token_fd);
+    front->token_fd = -1;
+}
+
+static void on_token(void *ctx, int events)
+{
+    struct front *front = ctx;
+    (void)events;
+    service_token_readable(front->service);
+    if (service_token_fd(front->service) < 0) {
+        unwatch_token(front);
+    }
+}
+
+static void attach_token(struct front *front, int fd)
+{
+    unwatch_token(front);
+    front->token_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    service_token_attach(front->service, fd);
+    if (front->token_fd < 0) {
+        log_error("token-not-watched", LOG_ERR(FAIL_ERRNO("cannot copy a descriptor")));
+        return;
+    }
+    err_t err = loop_poll_new(front->loop, front->token_fd, on_token, front, &front->token_poll);
+    if (failed(err)) {
+        log_error("token-not-watched", LOG_ERR(err));
+        return;
+    }
+    loop_poll_want(front->token_poll, LOOP_READABLE);
+}
+
+static void on_time(void *ctx)
+{
+    struct front *front = ctx;
+    service_tick(front->service);
+    if (service_token_fd(front->service) < 0) {
+        unwatch_token(front);
+    }
+}
+
+/* After each wake-up: a call may have given the service something to do. */
+static void on_turn(void *ctx)
+{
+    struct front *front = ctx;
+    loop_timer_at(front->timer, service_next_ms(front->service));
+}
+
+/* ---- the keeper ---- */
+
+static err_t read_all(int fd, uint8_t *room, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pread(fd, room + done, len - done, (off_t)done);
+        if (n <= 0) {
+            return FAIL_ERRNO("cannot read a state file");
+        }
+        done += (size_t)n;
+    }
+    return OK;
+}
+
+static void take_state(struct front *front, const struct role_message *message, int fd)
+{
+    front->states_left -= front->states_left > 0 ? 1 : 0;
+    if (fd < 0 || message->value <= 0 || message->value > (int64_t)STATE_SIZE_MAX) {
+        return;
+    }
+    size_t len = (size_t)message->value;
+    CLEANUP(own_free_p) uint8_t *room = malloc(len);
+    err_t err = room == NULL ? FAIL_ERRNO("out of memory for a state file") : read_all(fd, room, len);
+    if (failed(err)) {
+        log_warn("state-ignored", LOG_NUM("file", message->file), LOG_ERR(err));
+        return;
+    }
+    service_remember(front->service, (enum state_file)message->file, span_of(room, len));
+}
+
+static void apply_uids(struct front *front)
+{
+    const struct config_listen *listen = &front->config.listen;
+    net_set_allowed_uids(front->net, listen->allowed_uids, listen->allowed_uids_n);
+}
+
+static void reload(struct front *front, int fd)
+{
+    struct config config;
+    err_t err = role_config_read(fd, &config);
+    if (failed(err)) {
+        log_error("reload-refused", LOG_ERR(err));
+        return;
+    }
+    front->config = config;
+    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    service_reload(front->service, &config);
+    if (front->net != NULL) {
+        apply_uids(front);
+    }
+    log_info("reloaded");
+}
+
+static void on_drained(void *ctx)
+{
+    end(ctx);
+}
+
+static void drain(struct front *front)
+{
+    log_info("draining");
+    if (front->net == NULL) {
+        end(front);
+    } else {
+        net_drain(front->net, on_drained, front);
+    }
+}
+
+static void take_message(struct front *front, const struct role_message *message, int fd)
+{
+    OWN_FD owned = fd;
+    switch ((enum role_kind)message->kind) {
+    case ROLE_STATE_DATA:
+        take_state(front, message, owned);
+        break;
+    case ROLE_STATE_STORED:
+        if (message->value != 0) {
+            errno = (int)message->value;
+            log_warn("state-not-kept", LOG_NUM("file", message->file),
+                     LOG_ERR(FAIL_ERRNO("the keeper could not store a state file")));
+        }
+        break;
+    case ROLE_TOKEN_SOCKET:
+        if (owned >= 0) {
+            attach_token(front, own_fd_take(&owned));
+        }
+        break;
+    case ROLE_RELOAD:
+        reload(front, owned);
+        break;
+    case ROLE_DRAIN:
+        drain(front);
+        break;
+    case ROLE_STATE_GET:
+    case ROLE_STATE_PUT:
+    case ROLE_READY:
+    case ROLE_STATUS:
+    case ROLE_KILL_TOKEN:
+    default:
+        log_warn("keeper-message-ignored", LOG_NUM("kind", message->kind));
+        break;
+    }
+}
+
+/* One message. False: there is none now, or the keeper is gone (then all ends). */
+static bool receive(struct front *front, bool wait)
+{
+    struct role_message message;
+    int fd = -1;
+    err_t err = role_receive(ROLE_FD_CONTROL, wait, &message, &fd);
+    if (failed(err) && err.code != E_UNAVAILABLE) {
+        log_info("keeper-gone", LOG_ERR(err));
+        end(front);
+    }
+    if (failed(err)) {
+        return false;
+    }
+    take_message(front, &message, fd);
+    return !front->ends;
+}
+
+static void on_control(void *ctx, int events)
+{
+    struct front *front = ctx;
+    (void)events;
+    while (receive(front, false)) {
+    }
+}
+
+/* What was remembered must be known before the first listing is judged: here alone the front waits. */
+static err_t fetch_state(struct front *front)
+{
+    static const enum state_file files[] = {STATE_CURRENT, STATE_HEALTH, STATE_SEEDS};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = files[i]};
+        TRY(role_send(ROLE_FD_CONTROL, &message, -1));
+        front->states_left++;
+    }
+    while (front->states_left > 0) {
+        if (!receive(front, true)) {
+            return FAIL(E_UNAVAILABLE, "the keeper ended during the start");
+        }
+    }
+    return OK;
+}
+
+/* ---- life ---- */
+
+static err_t build(struct front *front)
+{
+    const struct service_events events = {front, on_reply};
+    const struct kms_outputs outputs = {front, on_put_state, on_line, on_hung};
+    TRY(loop_new(&front->loop));
+    TRY(service_new(&front->config, &events, &outputs, &front->service));
+    TRY(fetch_state(front));
+    service_start(front->service);
+    TRY(loop_poll_new(front->loop, ROLE_FD_CONTROL, on_control, front, &front->control_poll));
+    loop_poll_want(front->control_poll, LOOP_READABLE);
+    TRY(loop_timer_new(front->loop, on_time, front, &front->timer));
+    TRY(loop_turn_new(front->loop, on_turn, front, &front->turn));
+    TRY(net_new(front->loop, ROLE_FD_SERVICE, front->service, &front->net));
+    apply_uids(front);
+    loop_timer_at(front->timer, service_next_ms(front->service));
+    return OK;
+}
+
+/* Whoever signals the whole group means the keeper, which then drains us. */
+static void ignore_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)signal(numbers[i], SIG_IGN);
+    }
+}
+
+static err_t prepare(struct front *front)
+{
+    TRY(role_start(PROGRAM, &front->config));
+    log_init(PROGRAM, (enum log_format)front->config.log_format, (enum log_level)front->config.log_level);
+    ignore_signals();
+    TRY(secret_init(&secret_budget_front));
+    TRY(secret_serve_crypto(false));
+    int flags = fcntl(ROLE_FD_SERVICE, F_GETFL);
+    if (flags < 0 || fcntl(ROLE_FD_SERVICE, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return FAIL_ERRNO("there is no listening socket");
+    }
+    return OK;
+}
+
+static err_t run(struct front *front)
+{
+    TRY(prepare(front));
+    TRY(build(front));
+    log_info("serving", LOG_NUM("locked_bytes", secret_locked_bytes()),
+             LOG_NUM("seeds_hidden", secret_seeds_hidden()));
+    tell_keeper(ROLE_READY, "");
+    loop_run(front->loop);
+    return OK;
+}
+
+int main(void)
+{
+    static struct front front = {.token_fd = -1};
+    err_t err = run(&front);
+    if (failed(err) && !front.ends) {
+        log_error("front-failed", LOG_ERR(err));
+    }
+    bool ended = !failed(err) || front.ends;
+    front_done(&front);
+    return ended ? EXIT_SUCCESS : EXIT_FAILURE;
+}
