@@ -16,7 +16,7 @@
 #include "base/span.h"
 #include "keys/envelope.h"
 
-#define KEY_ID_TEXT_LEN 52u /* without NUL */
+#define KEY_ID_TEXT_LEN 51u /* without NUL */
 
 MUST_USE err_t key_id_realm(const char *ring, uint8_t ret_realm[ENVELOPE_REALM]);
 /* cka_id: 1..255 bytes, else E_INVALID. */
