@@ -257,7 +257,7 @@ void h2_session_reply(struct h2_session *session, int32_t stream_id, struct serv
 
 int64_t h2_session_next_ms(const struct h2_session *session)
 {
-    return session->next_ms;
+    return session->ended ? INT64_MAX : session->next_ms;
 }
 
 static void expire(struct h2_session *session, struct h2_stream *stream)

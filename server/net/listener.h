@@ -1,0 +1,30 @@
+/* listener: accepts peers on a listening socket, and says who they are. */
+#ifndef SERVER_NET_LISTENER_H
+#define SERVER_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "server/net/loop.h"
+
+struct listener_peer {
+    uid_t uid;
+    pid_t pid;
+};
+
+/* fd is the callee's. Returns false when no more peers are wanted now. */
+typedef bool (*listener_fn)(void *ctx, int fd, const struct listener_peer *peer);
+
+struct listener;
+
+/* listen_fd stays the caller's; it is not yet awaited. */
+MUST_USE err_t listener_new(struct loop *loop, int listen_fd, listener_fn on_peer, void *ctx,
+                            struct listener **ret_listener);
+void listener_free(struct listener *listener);
+DEFINE_CLEANUP(struct listener *, listener_free)
+/* Peers that come while it is paused wait in the socket's queue. */
+void listener_want(struct listener *listener, bool wanted);
+
+#endif

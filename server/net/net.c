@@ -1,0 +1,236 @@
+#include "server/net/net.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/net/conn.h"
+#include "server/net/listener.h"
+
+#define SLOTS (NET_CONNS_MAX + NET_DENIED_MAX) /* the refused have slots of their own, behind the others */
+
+struct slot {
+    struct conn *conn;
+    uint32_t generation;
+    bool changed; /* to be flushed at the end of this wake-up */
+};
+
+struct net {
+    struct conn_env env;
+    struct listener *listener;
+    struct loop_timer *timer;
+    struct loop_turn *turn;
+    int64_t timer_ms; /* what it is set to */
+    struct slot slots[SLOTS];
+    size_t served; /* conns in the first NET_CONNS_MAX slots */
+    size_t denied; /* in the others */
+    bool any_changed;
+    bool draining;
+    void (*on_done)(void *ctx);
+    void *done_ctx;
+    uint32_t uids[NET_UIDS_MAX];
+    size_t uids_n;
+};
+
+static void on_change(void *ctx, struct conn *conn)
+{
+    struct net *net = ctx;
+    net->slots[conn_ticket(conn).conn].changed = true;
+    net->any_changed = true;
+}
+
+static bool is_allowed(const struct net *net, uid_t uid)
+{
+    for (size_t i = 0; i < net->uids_n; i++) {
+        if (net->uids[i] == uid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the part for those who are served, or for those who are refused; NULL: it is full. */
+static struct slot *free_slot(struct net *net, bool allowed)
+{
+    size_t from = allowed ? 0 : NET_CONNS_MAX;
+    size_t to = allowed ? NET_CONNS_MAX : SLOTS;
+    for (size_t i = from; i < to; i++) {
+        if (net->slots[i].conn == NULL) {
+            return &net->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void count(struct net *net, const struct slot *slot, int by)
+{
+    size_t *counter = slot < &net->slots[NET_CONNS_MAX] ? &net->served : &net->denied;
+    *counter = by > 0 ? *counter + 1 : *counter - 1;
+    listener_want(net->listener, !net->draining && net->served < NET_CONNS_MAX);
+}
+
+static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
+{
+    struct net *net = ctx;
+    OWN_FD owned = fd;
+    bool allowed = is_allowed(net, peer->uid);
+    if (!allowed) {
+        log_warn("peer-refused", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
+    }
+    struct slot *slot = free_slot(net, allowed);
+    if (slot == NULL) {
+        return true;
+    }
+    slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
+    struct ticket ticket = {.conn = (uint32_t)(slot - net->slots), .generation = slot->generation};
+    err_t err = conn_open(&net->env, own_fd_take(&owned), allowed ? H2_SERVE : H2_DENY, ticket,
+                          &slot->conn);
+    if (failed(err)) {
+        log_error("connection-failed", LOG_ERR(err));
+        return true;
+    }
+    count(net, slot, 1);
+    on_change(net, slot->conn);
+    return net->served < NET_CONNS_MAX;
+}
+
+static void close_slot(struct net *net, struct slot *slot)
+{
+    conn_close(TAKE(slot->conn));
+    slot->changed = false;
+    count(net, slot, -1);
+}
+
+static void note_due(struct net *net, int64_t due_ms)
+{
+    if (due_ms < net->timer_ms) {
+        net->timer_ms = due_ms;
+        loop_timer_at(net->timer, due_ms);
+    }
+}
+
+static void flush_slot(struct net *net, struct slot *slot, int64_t now_ms)
+{
+    slot->changed = false;
+    if (conn_flush(slot->conn, now_ms)) {
+        note_due(net, conn_next_ms(slot->conn));
+    } else {
+        close_slot(net, slot);
+    }
+}
+
+static void tell_when_drained(struct net *net)
+{
+    if (net->draining && net->on_done != NULL && net_connections(net) == 0) {
+        void (*on_done)(void *ctx) = TAKE(net->on_done);
+        on_done(net->done_ctx);
+    }
+}
+
+/* One write for each peer a wake-up, however many of its calls were answered in it. */
+static void on_turn(void *ctx)
+{
+    struct net *net = ctx;
+    if (!net->any_changed) {
+        return;
+    }
+    net->any_changed = false;
+    int64_t now_ms = clock_mono_ms();
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (net->slots[i].changed) {
+            flush_slot(net, &net->slots[i], now_ms);
+        }
+    }
+    tell_when_drained(net);
+}
+
+static void on_time(void *ctx)
+{
+    struct net *net = ctx;
+    int64_t now_ms = clock_mono_ms();
+    net->timer_ms = INT64_MAX;
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct conn *conn = net->slots[i].conn;
+        if (conn != NULL && conn_next_ms(conn) <= now_ms) {
+            conn_tick(conn, now_ms);
+            on_change(net, conn);
+        } else if (conn != NULL) {
+            note_due(net, conn_next_ms(conn));
+        }
+    }
+}
+
+err_t net_new(struct loop *loop, int listen_fd, struct service *service, struct net **ret_net)
+{
+    CLEANUP(net_free_p) struct net *net = calloc(1, sizeof(*net));
+    if (net == NULL) {
+        return FAIL_ERRNO("cannot allocate the network room");
+    }
+    net->env.loop = loop;
+    net->env.on_change = on_change;
+    net->env.ctx = net;
+    net->timer_ms = INT64_MAX;
+    TRY(h2_shared_new(service, &net->env.shared));
+    TRY(secret_new(SECRET_NET, 1, &net->env.receive));
+    TRY(secret_new(SECRET_NET, 1, &net->env.send));
+    TRY(loop_timer_new(loop, on_time, net, &net->timer));
+    TRY(loop_turn_new(loop, on_turn, net, &net->turn));
+    TRY(listener_new(loop, listen_fd, on_peer, net, &net->listener));
+    listener_want(net->listener, true);
+    *ret_net = TAKE(net);
+    return OK;
+}
+
+void net_free(struct net *net)
+{
+    if (net == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        conn_close(net->slots[i].conn);
+    }
+    listener_free(net->listener);
+    loop_turn_free(net->turn);
+    loop_timer_free(net->timer);
+    secret_free(net->env.receive);
+    secret_free(net->env.send);
+    h2_shared_free(net->env.shared);
+    free(net);
+}
+
+void net_set_allowed_uids(struct net *net, const uint32_t *uids, size_t n)
+{
+    net->uids_n = n < NET_UIDS_MAX ? n : NET_UIDS_MAX;
+    span_move(net->uids, uids, net->uids_n * sizeof(uids[0]));
+}
+
+void net_reply(struct net *net, struct ticket ticket, struct service_reply *reply)
+{
+    struct slot *slot = ticket.conn < SLOTS ? &net->slots[ticket.conn] : NULL;
+    if (slot == NULL || slot->conn == NULL || slot->generation != ticket.generation) {
+        secret_free(TAKE(reply->body));
+        return;
+    }
+    conn_reply(slot->conn, ticket.stream, reply, clock_mono_ms());
+    on_change(net, slot->conn);
+}
+
+void net_drain(struct net *net, void (*on_done)(void *ctx), void *ctx)
+{
+    net->draining = true;
+    net->on_done = on_done;
+    net->done_ctx = ctx;
+    listener_want(net->listener, false);
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (net->slots[i].conn != NULL) {
+            conn_drain(net->slots[i].conn, clock_mono_ms());
+            on_change(net, net->slots[i].conn);
+        }
+    }
+    tell_when_drained(net);
+}
+
+size_t net_connections(const struct net *net)
+{
+    return net->served + net->denied;
+}
