@@ -1,0 +1,34 @@
+"""Product code uses no name of calls.txt outside the files named there."""
+import os
+import re
+
+import source
+
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "calls.txt")
+INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[^\n]*", re.M)
+WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_]*\b")
+
+
+def load_table():
+    with open(TABLE, encoding="utf-8") as table:
+        lines = [line.split(":") for line in table if line.strip() and not line.startswith("#")]
+    return {name: allowed.split() for name, allowed in lines}
+
+
+def check_file(root, path, banned):
+    text = INCLUDE.sub(lambda m: " " * len(m.group()), source.code_only(source.read(root, path)))
+    for match in WORD.finditer(text):
+        allowed = banned.get(match.group())
+        if allowed is not None and path not in allowed:
+            where = f"; allowed in {' '.join(allowed)}" if allowed else ""
+            yield f"{path}:{source.line_of(text, match.start())}: {match.group()} is banned{where}"
+
+
+def check(root, _options):
+    banned = load_table()
+    paths = source.files(root, source.PRODUCT, (".c", ".h"))
+    return [problem for path in paths for problem in check_file(root, path, banned)]
+
+
+if __name__ == "__main__":
+    source.main(check)

@@ -1,0 +1,96 @@
+"""Each check is shown to fail on a small tree with one mistake, and to pass on the same tree without it."""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+README = "# x\n\n<!-- path -->\n```\nin  span_read → cursor_next\n```\n"
+SOUND = {
+    "base/span.h": "#ifndef S\n#define S\nint span_read(void);\nint cursor_next(void);\n#endif\n",
+    "base/span.c": '#include "base/span.h"\n/* strcpy is only named here */\n'
+                   'int span_read(void)\n{\n    return "gets"[0];\n}\n',
+    "keys/seal.c": '#include "base/span.h"\n#include <openssl/rand.h>\n',
+    "README.md": README,
+}
+LONG = "int f(void)\n{\n" + "    f();\n" * 48 + "}\n"
+
+# check, the file that is wrong, its text, what the report must name
+MISTAKES = [
+    ("rooms", "base/a.c", '#include "keys/seal.h"\n', "base/a.c:1: keys/seal.h"),
+    ("rooms", "keys/a.c", '\n#  include "pkcs11/client.h"\n', "keys/a.c:2: pkcs11/client.h"),
+    ("rooms", "server/kms/a.c", '#include "server/grpc/call.h"\n', "server/kms/a.c:1: server/grpc/call.h"),
+    ("rooms", "server/net/a.c", '#include "server/grpc/call.h"\n', "server/net/a.c:1: server/grpc/call.h"),
+    ("rooms", "server/kms/a.c", '#include "pkcs11/pool.h"\n', "server/kms/a.c:1: pkcs11/pool.h"),
+    ("rooms", "ctl/a.c", '#include "server/kms/store.h"\n', "ctl/a.c:1: server/kms/store.h"),
+    ("rooms", "keys/a.c", '#include "kms_v2.pb-c.h"\n', "only proto/"),
+    ("rooms", "keys/a.c", "#include <proto/kms_v2.pb-c.h>\n", "only proto/"),
+    ("rooms", "server/kms/a.c", "#include <nghttp2/nghttp2.h>\n", "nghttp2/nghttp2.h"),
+    ("rooms", "server/grpc/a.c", "#include <uv.h>\n", "uv.h"),
+    ("rooms", "ctl/a.c", "#include <p11-kit/pkcs11.h>\n", "p11-kit/pkcs11.h"),
+    ("rooms", "base/b.c", '#include "other/x.h"\n', "other/x.h"),
+    ("calls", "keys/a.c", "void f(char *a) { strcpy(a, a); }\n", "keys/a.c:1: strcpy is banned"),
+    ("calls", "keys/a.c", "\nvoid f(char *a) { memcpy(a, a, 1); }\n", "keys/a.c:2: memcpy is banned"),
+    ("calls", "server/kms/a.c", "int f(void) { return memcmp(0, 0, 0); }\n", "memcmp is banned"),
+    ("calls", "ctl/a.c", "char *f(void) { return getenv(0); }\n", "getenv is banned"),
+    ("calls", "pkcs11/a.c", "int f(void) { return C_DestroyObject(0, 0); }\n", "C_DestroyObject is banned"),
+    ("calls", "pkcs11/a.c", "void *f(struct l *p) { return p->C_DestroyObject; }\n", "C_DestroyObject is banned"),
+    ("sizes", "base/a.c", LONG, "base/a.c:1: f: 51 lines, at most 50"),
+    ("sizes", "tests/unit/a.c", "/* */\n" * 401, "tests/unit/a.c: 401 lines, at most 400"),
+    ("headers", "base/a.h", "#ifndef A\n#define A\nsize_t f(void);\n#endif\n", "base/a.h: does not compile alone with gcc"),
+    ("headers", "base/a.h", "#ifndef A\n#define A\nsize_t f(void);\n#endif\n", "base/a.h: does not compile alone with clang"),
+    ("headers", "base/a.h", "struct twice { int x; };\n", "base/a.h: does not compile alone"),
+    ("path", "README.md", README.replace("cursor_next", "cursor_gone"), "cursor_gone: no such function"),
+    ("path", "README.md", "# no path\n", "no fenced block"),
+    ("path", "README.md", "<!-- path -->\n```\nnothing\n```\n", "names no symbol"),
+    ("path", "README.md", None, "README.md: missing"),
+    ("words", "base/a.c", "/* TO" "DO later */\n", "base/a.c:1: TO" "DO"),
+    ("words", "docs/a.md", "\nFIX" "ME\n", "docs/a.md:2"),
+    ("words", "scripts/demo", "# X" "XX\n", "scripts/demo:1"),
+    ("generated", "proto/kms_v2.pb-c.c", "\n", "proto/kms_v2.pb-c.c: looks generated"),
+    ("generated", "build/x", "\n", "build/x: looks generated"),
+    ("generated", "base/large.txt", "x" * 600000, "base/large.txt: 600000 bytes"),
+]
+
+
+def write_tree(root, more):
+    shutil.rmtree(root, ignore_errors=True)
+    for path, text in {**SOUND, **more}.items():
+        whole = os.path.normpath(os.path.join(root, path))
+        if text is not None:
+            os.makedirs(os.path.dirname(whole), exist_ok=True)
+            with open(whole, "w", encoding="utf-8") as file:
+                file.write(text)
+    subprocess.run(["git", "init", "-q", root], check=True)
+    subprocess.run(["git", "-C", root, "add", "-A", "-f"], check=True)
+
+
+def run(check, root):
+    done = subprocess.run([sys.executable, os.path.join(HERE, check + ".py"), "--root", root],
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", required=True)
+    root = os.path.join(parser.parse_args().work, "tree")
+    faults = []
+    write_tree(root, {})
+    for check in sorted({mistake[0] for mistake in MISTAKES}):
+        code, said = run(check, root)
+        if code != 0:
+            faults.append(f"{check}: refuses a sound tree: {said}")
+    for check, path, text, expected in MISTAKES:
+        write_tree(root, {path: text})
+        code, said = run(check, root)
+        if code != 1 or expected not in said:
+            faults.append(f"{check}: missed {path} ({expected}): exit {code}, said: {said}")
+    shutil.rmtree(root, ignore_errors=True)
+    print("\n".join(faults) or f"{len(MISTAKES)} mistakes found")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
