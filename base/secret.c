@@ -11,6 +11,7 @@
 
 #include "base/poison.h"
 #include "base/secret_heap.h"
+#include "base/secret_part.h"
 
 const struct secret_budget secret_budget_front = {
     .amount = {[SECRET_SEED] = 4096,
@@ -23,7 +24,7 @@ const struct secret_budget secret_budget_front = {
 };
 
 const struct secret_budget secret_budget_token = {
-    .amount = {[SECRET_SLOT] = 96, [SECRET_PIN] = 4, [SECRET_CRYPTO] = 1u << 20},
+    .amount = {[SECRET_SLOT] = 160, [SECRET_PIN] = 4, [SECRET_CRYPTO] = 1u << 20},
 };
 
 const struct secret_budget secret_budget_ctl = {
@@ -63,7 +64,6 @@ static const size_t block_size[SECRET_PARTS] = {
 
 static struct part parts[SECRET_PARTS];
 static bool seeds_hidden;
-static bool crypto_may_overflow;
 
 static bool is_heap(enum secret_part part)
 {
@@ -302,83 +302,14 @@ void secret_release(enum secret_part which, void *ptr)
     (void)pthread_mutex_unlock(&part->lock);
 }
 
-/* Ordinary memory that remembers its size in front, so that free can wipe it. */
-#define OVERFLOW_HEAD 16u
-
-static void *overflow_alloc(size_t size)
+bool secret_part_owns(enum secret_part which, const void *ptr)
 {
-    uint8_t *raw = crypto_may_overflow ? malloc(size + OVERFLOW_HEAD) : NULL;
-    if (raw == NULL) {
-        return NULL;
-    }
-    span_move(raw, &size, sizeof(size));
-    return raw + OVERFLOW_HEAD;
+    return secret_heap_owns(&parts[which].heap, ptr);
 }
 
-static size_t overflow_size(const void *ptr)
+size_t secret_part_size(enum secret_part which, const void *ptr)
 {
-    size_t size = 0;
-    span_move(&size, (const uint8_t *)ptr - OVERFLOW_HEAD, sizeof(size));
-    return size;
-}
-
-static void overflow_free(void *ptr)
-{
-    secret_wipe(ptr, overflow_size(ptr));
-    free((uint8_t *)ptr - OVERFLOW_HEAD);
-}
-
-static bool crypto_owns(const void *ptr)
-{
-    return secret_heap_owns(&parts[SECRET_CRYPTO].heap, ptr);
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    void *ptr = size == 0 ? NULL : secret_alloc(SECRET_CRYPTO, size);
-    return ptr != NULL || size == 0 ? ptr : overflow_alloc(size);
-}
-
-static void crypto_free(void *ptr, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (ptr == NULL) {
-        return;
-    }
-    if (crypto_owns(ptr)) {
-        secret_release(SECRET_CRYPTO, ptr);
-    } else {
-        overflow_free(ptr);
-    }
-}
-
-static void *crypto_realloc(void *ptr, size_t size, const char *file, int line)
-{
-    if (size == 0) {
-        crypto_free(ptr, file, line);
-        return NULL;
-    }
-    void *fresh = crypto_malloc(size, file, line);
-    if (fresh == NULL || ptr == NULL) {
-        return fresh;
-    }
-    size_t old = crypto_owns(ptr) ? secret_heap_size(&parts[SECRET_CRYPTO].heap, ptr)
-                                  : overflow_size(ptr);
-    span_move(fresh, ptr, old < size ? old : size);
-    crypto_free(ptr, file, line);
-    return fresh;
-}
-
-err_t secret_serve_crypto(bool overflow)
-{
-    crypto_may_overflow = overflow;
-    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1) {
-        return FAIL(E_BUG, "libcrypto has allocated before the arena was given to it");
-    }
-    return OK;
+    return secret_heap_size(&parts[which].heap, ptr);
 }
 
 size_t secret_in_use(enum secret_part which)

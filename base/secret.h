@@ -74,7 +74,7 @@ void secret_done(void);
 MUST_USE err_t secret_serve_crypto(bool overflow);
 
 /* A secret of at least `cap` bytes, length 0, all zero. E_LIMIT: part used up or cap above its block. */
-MUST_USE err_t secret_new(enum secret_part part, size_t cap, struct secret **ret_secret);
+MUST_USE err_t secret_new(enum secret_part which, size_t cap, struct secret **ret_secret);
 /* Wipes the whole capacity and returns the block. NULL is fine. */
 void secret_free(struct secret *secret);
 DEFINE_CLEANUP(struct secret *, secret_free)
@@ -96,14 +96,14 @@ bool secret_equal(struct span a, struct span b);
 void secret_wipe(void *ptr, size_t len);
 
 /* Raw allocation in a heap part, for the allocator hooks of libraries. NULL when used up. */
-void *secret_alloc(enum secret_part part, size_t size);
+void *secret_alloc(enum secret_part which, size_t size);
 /* Wipes and returns it. NULL is fine. */
-void secret_release(enum secret_part part, void *ptr);
+void secret_release(enum secret_part which, void *ptr);
 
 /* Blocks (or bytes of a heap part) handed out now. At teardown and after each test it is 0. */
-size_t secret_in_use(enum secret_part part);
+size_t secret_in_use(enum secret_part which);
 /* Most handed out at any time since start. */
-size_t secret_peak(enum secret_part part);
+size_t secret_peak(enum secret_part which);
 /* Bytes locked in all, guard pages left out. */
 size_t secret_locked_bytes(void);
 /* True when seeds lie in memfd_secret memory. */

@@ -3,14 +3,64 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/poison.h"
 #include "tests/kit/unit.h"
 
 static const struct secret_budget small = {
-    .amount = {[SECRET_SEED] = 2, [SECRET_SLOT] = 3, [SECRET_PROTO] = 4096, [SECRET_CRYPTO] = 1u << 20},
+    .amount =
+        {[SECRET_SEED] = 2, [SECRET_SLOT] = 3, [SECRET_PROTO] = 4096, [SECRET_CRYPTO] = 1u << 20},
 };
+
+/* -1: nothing fails; n: the n-th wrapped call from now fails once. */
+static int calls_until_failure = -1;
+static int lock_error;
+
+static bool fails_now(void)
+{
+    if (calls_until_failure < 0) {
+        return false;
+    }
+    if (calls_until_failure-- > 0) {
+        return false;
+    }
+    errno = ENOMEM;
+    return true;
+}
+
+void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+    return fails_now() ? MAP_FAILED : __real_mmap(at, len, prot, flags, fd, offset);
+}
+
+int __real_mlock(const void *at, size_t len);
+int __wrap_mlock(const void *at, size_t len);
+int __wrap_mlock(const void *at, size_t len)
+{
+    if (lock_error != 0) {
+        errno = lock_error;
+        return -1;
+    }
+    return fails_now() ? -1 : __real_mlock(at, len);
+}
+
+int __real_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice)
+{
+    return fails_now() ? -1 : __real_madvise(at, len, advice);
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails_now() ? NULL : __real_calloc(n, size);
+}
 
 static int setup(void **state)
 {
@@ -157,6 +207,125 @@ static void test_fork_child_sees_wiped_memory(void **state)
     assert_memory_equal(secret_view(s).ptr, "visible!", 8);
 }
 
+static void test_serve_crypto_after_libcrypto_allocated_is_refused(void **state)
+{
+    (void)state;
+    OPENSSL_free(OPENSSL_malloc(1));
+    assert_fails(secret_serve_crypto(false), E_BUG);
+}
+
+static void test_init_that_cannot_lock_fails_and_leaves_nothing(void **state)
+{
+    (void)state;
+    lock_error = EPERM;
+    assert_fails(secret_init(&small), E_SYSTEM);
+    lock_error = 0;
+    assert_int_equal(secret_locked_bytes(), 0);
+    assert_ok(secret_init(&small));
+    secret_done();
+}
+
+static void test_init_each_system_call_that_fails_is_reported(void **state)
+{
+    (void)state;
+    for (int nth = 0; nth < 100; nth++) {
+        calls_until_failure = nth;
+        err_t err = secret_init(&small);
+        bool reached = calls_until_failure < 0;
+        calls_until_failure = -1;
+        if (!reached) {
+            assert_ok(err);
+            secret_done();
+            assert_true(nth >= 6);
+            return;
+        }
+        if (failed(err)) {
+            assert_int_equal(err.code, E_SYSTEM);
+            assert_int_equal(secret_locked_bytes(), 0);
+        } else {
+            secret_done(); /* memfd_secret refused: the fallback holds */
+        }
+    }
+    fail_msg("more calls than expected");
+}
+
+static void test_init_heap_that_is_no_power_of_two_is_a_bug(void **state)
+{
+    (void)state;
+    static const struct secret_budget odd = {.amount = {[SECRET_PROTO] = 12000}};
+    assert_fails(secret_init(&odd), E_BUG);
+    assert_int_equal(secret_locked_bytes(), 0);
+}
+
+static void test_free_and_release_of_null_are_fine(void **state)
+{
+    (void)state;
+    secret_free(NULL);
+    secret_release(SECRET_PROTO, NULL);
+    assert_null(secret_alloc(SECRET_PROTO, 1)); /* no arena */
+}
+
+static bool dies(void (*act)(struct secret *), struct secret *secret)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(STDERR_FILENO);
+        act(secret);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
+}
+
+static void free_twice(struct secret *secret)
+{
+    secret_free(secret);
+    secret_free(secret);
+}
+
+static void set_len_past_the_end(struct secret *secret)
+{
+    secret_set_len(secret, secret_cap(secret) + 1);
+}
+
+static void test_broken_promises_abort(void **state)
+{
+    (void)state;
+    CLEANUP(secret_free_p) struct secret *s = NULL;
+    assert_ok(secret_new(SECRET_SLOT, 8, &s));
+    assert_true(dies(free_twice, s));
+    assert_true(dies(set_len_past_the_end, s));
+}
+
+static void test_free_space_with_a_byte_left_behind_is_seen(void **state)
+{
+    (void)state;
+    struct secret *s = NULL;
+    assert_ok(secret_new(SECRET_SLOT, 8, &s));
+    uint8_t *ptr = secret_room(s).ptr;
+    secret_free(s);
+    UNPOISON(ptr, 1);
+    ptr[0] = 1;
+    assert_false(secret_free_space_is_zero());
+    UNPOISON(ptr, 1);
+    ptr[0] = 0;
+    POISON(ptr, 1);
+    assert_true(secret_free_space_is_zero());
+}
+
+static void test_seeds_hidden_says_what_the_kernel_gave(void **state)
+{
+    (void)state;
+    OWN_FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    bool found = false;
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        found = found || strstr(line, "secretmem") != NULL;
+    }
+    assert_int_equal(secret_seeds_hidden(), found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +340,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_alloc_heap_part_used_up_returns_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_locks_what_it_says, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fork_child_sees_wiped_memory, setup, teardown),
+        cmocka_unit_test(test_serve_crypto_after_libcrypto_allocated_is_refused),
+        cmocka_unit_test(test_init_that_cannot_lock_fails_and_leaves_nothing),
+        cmocka_unit_test(test_init_each_system_call_that_fails_is_reported),
+        cmocka_unit_test(test_init_heap_that_is_no_power_of_two_is_a_bug),
+        cmocka_unit_test(test_free_and_release_of_null_are_fine),
+        cmocka_unit_test_setup_teardown(test_broken_promises_abort, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_free_space_with_a_byte_left_behind_is_seen, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_hidden_says_what_the_kernel_gave, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
