@@ -94,7 +94,7 @@ err_t config_load(const char *path, struct config *ret_config, struct config_pro
                        strerrordesc_np((int)err.detail));
         return err;
     }
-    struct config config;
+    struct config config = {0};
     TRY(config_parse(path, text, len, &config, problem));
     TRY(set_credentials_dir(path, &config.token, problem));
     *ret_config = config;

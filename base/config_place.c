@@ -16,7 +16,7 @@ void config_show(struct span value, char *text, size_t size)
             break;
         }
         uint8_t byte = value.ptr[i];
-        text[len++] = byte < 0x20 || byte > 0x7e ? '?' : (char)byte;
+        text[len++] = (char)(byte < 0x20 || byte > 0x7e ? '?' : byte);
     }
     text[len] = '\0';
 }

@@ -88,7 +88,7 @@ static void accepted_choice(const char *range, char *text, size_t size)
         if (*at == '|') {
             text[len++] = ',';
         }
-        text[len++] = *at == '|' ? ' ' : *at;
+        text[len++] = (char)(*at == '|' ? ' ' : *at);
     }
     text[len] = '\0';
 }
@@ -103,16 +103,14 @@ void config_accepted(const struct config_rule *rule, char *text, size_t size)
         [CONFIG_WORD] = "%s characters of [a-z0-9-]",
         [CONFIG_PATH] = "an absolute path of at most 255 bytes",
         [CONFIG_SOCKET] = "an absolute path or @name of at most 107 bytes",
-        [CONFIG_URI] = "a URI \"pkcs11:...\" of at most 511 bytes without pin-value and pin-source",
+        [CONFIG_URI] = "a URI \"pkcs11:...\" of at most 511 bytes that names no PIN",
         [CONFIG_FILE] = "a file name of at most 63 bytes without '/'",
         [CONFIG_TEXT] = "a text of at most 511 bytes",
         [CONFIG_MODE] = "a quoted octal number such as \"0600\"",
         [CONFIG_USER] = "a user's name or number",
         [CONFIG_GROUP] = "a group's name or number",
         [CONFIG_UIDS] = "a list of 1..32 user numbers",
-        [CONFIG_ENV] =
-            "at most 8 of NAME: value, NAME of [A-Z_][A-Z0-9_]* but not LD_* and not *PIN*, "
-            "511 bytes each",
+        [CONFIG_ENV] = "at most 8 of NAME: value, not LD_* and not *PIN*, 511 bytes each",
         [CONFIG_KEK_IDS] = "a list of at most 16 kek_ids, 32 of [0-9a-f] each",
     };
     if (rule->kind == CONFIG_CHOICE) {
