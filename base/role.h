@@ -80,8 +80,13 @@ MUST_USE err_t role_config_read(int fd, struct config *ret_config);
  * is the caller's business. Then checks that its keeper lives and reads the config.
  */
 MUST_USE err_t role_start(const char *program, struct config *ret_config);
-/* The hardening alone (the supervisor and p11-kmsctl call it too). */
+/* The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out. */
 MUST_USE err_t role_harden(void);
+/* Gives up every capability for good. The supervisor does so once its socket has its owner. */
+MUST_USE err_t role_drop_capabilities(void);
+
+/* A variable of our own environment (NOTIFY_SOCKET and the like), or NULL when unset or empty. */
+const char *role_environment(const char *name);
 
 struct role_program {
     int fd;           /* the binary, opened at start, O_CLOEXEC */
@@ -96,6 +101,7 @@ void role_program_close(struct role_program *program);
  * Starts it with the given descriptors at their fixed numbers (-1: not open), an environment of
  * LD_BIND_NOW=1 and `env` only (test builds also pass LD_PRELOAD, FAKETIME*, *SAN_OPTIONS,
  * LLVM_PROFILE_FILE, GCOV_*), PDEATHSIG=KILL, default signals. The descriptors stay the caller's.
+ * Numbers 0 to 2 at -1: /dev/null, and our own output and error.
  */
 MUST_USE err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT],
                           const char *const *env, pid_t *ret_pid);

@@ -37,6 +37,8 @@ void state_close(struct state_dir *dir);
 
 /* The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds it. */
 MUST_USE err_t state_lock(const struct state_dir *dir, int *ret_lock_fd);
+/* The process id that the last holder of the lock wrote into it, for an error text; 0 when unknown. */
+int64_t state_lock_holder(const struct state_dir *dir);
 
 /* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
@@ -47,7 +49,10 @@ MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, 
 /* Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK. */
 MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size);
 
-/* Opens the directory for reading one small file whole (p11-kmsctl status). *ret_len <= room.len. */
+/*
+ * Reads one small file whole (p11-kmsctl status). *ret_len <= room.len. E_NOT_FOUND when it does not
+ * exist, E_LIMIT when it is longer than room.
+ */
 MUST_USE err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
                           size_t *ret_len);
 

@@ -1,0 +1,43 @@
+#define _GNU_SOURCE
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/role.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+/* The leak check attaches to its own process, which an undumpable one refuses: only there it is off. */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1;
+}
+#endif
+
+err_t role_harden(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        return FAIL_ERRNO("cannot make this process undumpable");
+    }
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) {
+        return FAIL_ERRNO("cannot turn core files off");
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return FAIL_ERRNO("cannot give up new privileges");
+    }
+    return OK;
+}
+
+/* no_new_privs keeps a later exec from regaining any, so the bounding set need not be cleared. */
+err_t role_drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
+        return FAIL_ERRNO("cannot clear the ambient capabilities");
+    }
+    return syscall(SYS_capset, &header, none) == 0 ? OK : FAIL_ERRNO("cannot give up capabilities");
+}

@@ -1,0 +1,226 @@
+#define _GNU_SOURCE
+#include "base/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+#define NAME_MAX_BYTES 64u
+#define REALM_CHARS    32u
+#define COPY_BYTES     16384u
+
+static void file_name(const struct state_dir *dir, enum state_file file, char name[NAME_MAX_BYTES])
+{
+    static const char *const names[STATE_FILES] = {
+        [STATE_CURRENT] = "current.", [STATE_SEEDS] = "seeds.", [STATE_HEALTH] = "health", [STATE_PIN] = "pin"};
+    bool per_realm = file == STATE_CURRENT || file == STATE_SEEDS;
+    (void)snprintf(name, NAME_MAX_BYTES, "%s%s", names[file], per_realm ? dir->realm : "");
+}
+
+static bool known(enum state_file file)
+{
+    return (unsigned)file < STATE_FILES;
+}
+
+static bool is_realm(const char *text)
+{
+    size_t n = 0;
+    while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f')) {
+        n++;
+    }
+    return n == REALM_CHARS && text[n] == '\0';
+}
+
+static err_t check_folder(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return FAIL_ERRNO("cannot examine the state directory");
+    }
+    if (st.st_uid != geteuid() && st.st_uid != 0) {
+        return FAIL(E_DENIED, "the state directory belongs to another user");
+    }
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return FAIL(E_DENIED, "the state directory is writable by group or others");
+    }
+    return OK;
+}
+
+err_t state_open(const char *path, const char *realm_hex, bool create, struct state_dir *ret_dir)
+{
+    if (!is_realm(realm_hex)) {
+        return FAIL(E_BUG, "a realm is 32 lower-case hex characters");
+    }
+    if (create && mkdir(path, S_IRWXU) != 0 && errno != EEXIST) {
+        return FAIL_ERRNO("cannot make the state directory");
+    }
+    OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return FAIL_ERRNO("cannot open the state directory (it may not be a link)");
+    }
+    TRY(check_folder(fd));
+    ret_dir->fd = own_fd_take(&fd);
+    span_move(ret_dir->realm, realm_hex, sizeof(ret_dir->realm));
+    return OK;
+}
+
+void state_close(struct state_dir *dir)
+{
+    own_fd_close_p(&dir->fd);
+    dir->fd = -1;
+}
+
+err_t state_lock(const struct state_dir *dir, int *ret_lock_fd)
+{
+    OWN_FD fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        return FAIL_ERRNO("cannot write the lock file of the state directory");
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? FAIL(E_STATE, "another p11-kmsd runs on this state directory")
+                                    : FAIL_ERRNO("cannot lock the state directory");
+    }
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+        return FAIL_ERRNO("cannot write the lock file of the state directory");
+    }
+    *ret_lock_fd = own_fd_take(&fd);
+    return OK;
+}
+
+int64_t state_lock_holder(const struct state_dir *dir)
+{
+    OWN_FD fd = openat(dir->fd, "lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char text[16] = "";
+    if (fd < 0 || pread(fd, text, sizeof(text) - 1, 0) <= 0) {
+        return 0;
+    }
+    return strtol(text, NULL, 10);
+}
+
+err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd)
+{
+    int fd = openat(dir->fd, "pin.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        return FAIL_ERRNO("cannot open pin.lock in the state directory");
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd)
+{
+    if (!known(file)) {
+        return FAIL(E_INVALID, "there is no such state file");
+    }
+    char name[NAME_MAX_BYTES];
+    file_name(dir, file, name);
+    int fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT) {
+        return FAIL_ERRNO("cannot open a state file");
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+static err_t write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = write(fd, bytes + done, len - done);
+        if (n < 0 && errno != EINTR) {
+            return FAIL_ERRNO("cannot write a state file");
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return OK;
+}
+
+static err_t copy_bytes(int to_fd, int from_fd, size_t size)
+{
+    uint8_t part[COPY_BYTES];
+    for (size_t done = 0; done < size;) {
+        size_t want = size - done < sizeof(part) ? size - done : sizeof(part);
+        ssize_t n = pread(from_fd, part, want, (off_t)done);
+        if (n < 0) {
+            return FAIL_ERRNO("cannot read the new state file");
+        }
+        if (n == 0) {
+            return FAIL(E_INVALID, "the new state file is shorter than was said");
+        }
+        TRY(write_all(to_fd, part, (size_t)n));
+        done += (size_t)n;
+    }
+    return OK;
+}
+
+/* The bytes are on the disk before the name points at them. */
+static err_t replace(const struct state_dir *dir, const char *name, int from_fd, size_t size)
+{
+    static const char fresh[] = ".new";
+    if (unlinkat(dir->fd, fresh, 0) != 0 && errno != ENOENT) {
+        return FAIL_ERRNO("cannot clear the state directory");
+    }
+    OWN_FD fd = openat(dir->fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        return FAIL_ERRNO("cannot make a state file");
+    }
+    err_t err = copy_bytes(fd, from_fd, size);
+    if (!failed(err) && (fsync(fd) != 0 || renameat(dir->fd, fresh, dir->fd, name) != 0)) {
+        err = FAIL_ERRNO("cannot replace a state file");
+    }
+    if (failed(err)) {
+        (void)unlinkat(dir->fd, fresh, 0);
+        return err;
+    }
+    return fsync(dir->fd) == 0 ? OK : FAIL_ERRNO("cannot sync the state directory");
+}
+
+err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size)
+{
+    if (!known(file)) {
+        return FAIL(E_INVALID, "there is no such state file");
+    }
+    if (size > STATE_SIZE_MAX) {
+        return FAIL(E_LIMIT, "a state file is larger than 1 MiB");
+    }
+    char name[NAME_MAX_BYTES];
+    file_name(dir, file, name);
+    /* The daemon and p11-kmsctl may store at once: the folder's own lock makes them take turns. */
+    if (flock(dir->fd, LOCK_EX) != 0) {
+        return FAIL_ERRNO("cannot lock the state directory");
+    }
+    err_t err = replace(dir, name, from_fd, size);
+    (void)flock(dir->fd, LOCK_UN);
+    return err;
+}
+
+err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room, size_t *ret_len)
+{
+    OWN_FD fd = -1;
+    TRY(state_read_fd(dir, file, &fd));
+    if (fd < 0) {
+        return FAIL(E_NOT_FOUND, "the state file does not exist");
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return FAIL(E_INVALID, "a state file is not a regular file");
+    }
+    if ((uint64_t)st.st_size > room.len) {
+        return FAIL(E_LIMIT, "a state file is too long");
+    }
+    size_t len = 0;
+    ssize_t n = 1;
+    while (len < room.len && n > 0) {
+        n = pread(fd, room.ptr + len, room.len - len, (off_t)len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0) {
+        return FAIL_ERRNO("cannot read a state file");
+    }
+    *ret_len = len;
+    return OK;
+}
