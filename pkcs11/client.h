@@ -7,7 +7,8 @@
  * Calls are queued here (256 at most) and sent at most `window` at a time, in the order of their class;
  * dead or expired ones are dropped without troubling the token. They wait while the token is not ready
  * (IPC_PHASE_READY), until their deadline, then fail with E_UNAVAILABLE. When the token process dies,
- * wraps, unwraps and random draws in flight are sent once more to its successor; other calls fail. The client pings every 2 s; 10 s without an answer asks the owner to have it killed.
+ * wraps, unwraps and random draws in flight are sent once more to its successor; other calls fail. The
+ * client pings every 2 s; 10 s without an answer asks the owner to have it killed.
  */
 #ifndef PKCS11_CLIENT_H
 #define PKCS11_CLIENT_H

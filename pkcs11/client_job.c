@@ -11,9 +11,19 @@ static int64_t longest_ms(enum ipc_verb verb)
     return verb == IPC_LIST || verb == IPC_GENERATE ? LONG_CALL_MS : CLIENT_CALL_MS;
 }
 
+static bool ends_with_nul(const char *text, size_t size)
+{
+    return text[size - 1] == '\0';
+}
+
 static bool ref_ok(const struct ipc_key_ref *ref)
 {
     return ref->id_len <= IPC_ID_MAX && ref->fingerprint_len <= IPC_FINGERPRINT_MAX;
+}
+
+static bool names_key(const struct ipc_key_ref *ref)
+{
+    return ref_ok(ref) && ref->id_len > 0;
 }
 
 static err_t encode_crypt(const struct client_request *request, struct secret *payload)
@@ -24,8 +34,8 @@ static err_t encode_crypt(const struct client_request *request, struct secret *p
         .aad_len = (uint8_t)request->aad.len,
         .data_len = (uint16_t)request->data.len,
     };
-    if (!ref_ok(&request->key) || request->key.id_len == 0 || request->aad.len > sizeof(crypt.aad) ||
-        request->data.len > secret_cap(payload) - sizeof(crypt)) {
+    if (!names_key(&request->key) || request->aad.len > sizeof(crypt.aad) ||
+        request->data.len == 0 || request->data.len > secret_cap(payload) - sizeof(crypt)) {
         return FAIL(E_INVALID, "token call out of range");
     }
     span_move(crypt.aad, request->aad.ptr, request->aad.len);
@@ -33,13 +43,30 @@ static err_t encode_crypt(const struct client_request *request, struct secret *p
     return secret_append(payload, request->data);
 }
 
+static err_t encode_list(const struct ipc_list *list, struct secret *payload)
+{
+    if (!ends_with_nul(list->ring, sizeof(list->ring)) ||
+        (list->has_serving != 0 && !names_key(&list->serving))) {
+        return FAIL(E_INVALID, "token call out of range");
+    }
+    return secret_append(payload, span_of(list, sizeof(*list)));
+}
+
+static err_t encode_generate(const struct ipc_generate *generate, struct secret *payload)
+{
+    if (!ends_with_nul(generate->ring, sizeof(generate->ring)) || generate->ring[0] == '\0') {
+        return FAIL(E_INVALID, "token call out of range");
+    }
+    return secret_append(payload, span_of(generate, sizeof(*generate)));
+}
+
 static err_t encode(const struct client_request *request, struct secret *payload)
 {
     switch ((int)request->verb) {
     case IPC_LIST:
-        return secret_append(payload, span_of(&request->list, sizeof(request->list)));
+        return encode_list(&request->list, payload);
     case IPC_GENERATE:
-        return secret_append(payload, span_of(&request->generate, sizeof(request->generate)));
+        return encode_generate(&request->generate, payload);
     case IPC_WRAP:
     case IPC_UNWRAP:
         return encode_crypt(request, payload);
@@ -93,11 +120,6 @@ bool job_repeats(const struct job *job)
 {
     return !job->resent &&
            (job->verb == IPC_WRAP || job->verb == IPC_UNWRAP || job->verb == IPC_RANDOM);
-}
-
-static bool ends_with_nul(const char *text, size_t size)
-{
-    return text[size - 1] == '\0';
 }
 
 static bool key_ok(const struct ipc_key *key)

@@ -133,6 +133,17 @@ struct job *queue_expired(const struct queue *queue, int64_t now_ms)
     return job != NULL && job->deadline_ms <= now_ms ? job : NULL;
 }
 
+struct job *queue_stale(const struct queue *queue, int64_t before_ms)
+{
+    struct job *job;
+    TAILQ_FOREACH(job, &queue->running, link) {
+        if (job->abandoned && job->deadline_ms < before_ms) {
+            break;
+        }
+    }
+    return job;
+}
+
 int64_t queue_deadline_ms(const struct queue *queue)
 {
     const struct job *job = soonest(queue);

@@ -36,6 +36,9 @@ struct job *queue_by_number(const struct queue *queue, uint64_t number);
 struct job *queue_by_cookie(const struct queue *queue, uint64_t cookie);
 struct job *queue_expired(const struct queue *queue, int64_t now_ms);
 
+/* An abandoned job whose deadline passed before this time. */
+struct job *queue_stale(const struct queue *queue, int64_t before_ms);
+
 /* The earliest deadline that somebody waits for; INT64_MAX: none. */
 int64_t queue_deadline_ms(const struct queue *queue);
 

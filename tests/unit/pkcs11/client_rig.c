@@ -94,6 +94,7 @@ struct client_request request(enum ipc_verb verb, enum client_class class, uint6
                                .aad = span_of_text("aad"),
                                .data = span_of_text("seed"),
                                .list = {.ring = "test"},
+                               .generate = {.ring = "test"},
                                .random_n = 32};
     return r;
 }

@@ -111,6 +111,15 @@ static void test_call_sizes_out_of_range_are_refused(void **state)
     r = request(IPC_RANDOM, CLIENT_LIVE, 1);
     r.random_n = 257;
     assert_fails(client_call(t.client, &r, t.now_ms), E_INVALID);
+    r = request(IPC_WRAP, CLIENT_LIVE, 1);
+    r.data = span_of(NULL, 0);
+    assert_fails(client_call(t.client, &r, t.now_ms), E_INVALID);
+    r = request(IPC_LIST, CLIENT_LIVE, 1);
+    r.list.has_serving = 1;
+    assert_fails(client_call(t.client, &r, t.now_ms), E_INVALID);
+    r = request(IPC_GENERATE, CLIENT_LIVE, 1);
+    r.generate.ring[0] = '\0';
+    assert_fails(client_call(t.client, &r, t.now_ms), E_INVALID);
     r = request(IPC_PROBE, CLIENT_LIVE, 1);
     assert_fails(client_call(t.client, &r, t.now_ms), E_BUG);
 }
@@ -173,6 +182,29 @@ static void test_expiry_in_flight_answers_once_and_ignores_the_late_reply(void *
     settle();
     assert_int_equal(t.heard_n, 1);
     assert_int_equal(client_load(t.client), 0);
+    assert_true(client_fd(t.client) >= 0);
+}
+
+static void test_expiry_answer_that_never_comes_frees_the_session_in_the_end(void **state)
+{
+    (void)state;
+    connect_token();
+    for (uint64_t i = 0; i < WINDOW; i++) {
+        fake_token_fault(t.token, IPC_RANDOM, FAKE_DELAY);
+        call(IPC_RANDOM, CLIENT_LIVE, i);
+    }
+    settle();
+    later(2000);
+    later(15000);
+    assert_int_equal(client_load(t.client), WINDOW);
+    later(1);
+    assert_int_equal(client_load(t.client), 0);
+    call(IPC_RANDOM, CLIENT_LIVE, 10);
+    settle();
+    assert_answer(10, E_NONE);
+    fake_token_release(t.token); /* far too late */
+    settle();
+    assert_int_equal(t.heard_n, WINDOW + 1);
     assert_true(client_fd(t.client) >= 0);
 }
 
@@ -290,6 +322,7 @@ int main(void)
         WITH_TOKEN(test_expiry_far_deadline_is_capped),
         WITH_TOKEN(test_expiry_waiting_behind_a_busy_token_never_reaches_it),
         WITH_TOKEN(test_expiry_in_flight_answers_once_and_ignores_the_late_reply),
+        WITH_TOKEN(test_expiry_answer_that_never_comes_frees_the_session_in_the_end),
         WITH_TOKEN(test_call_token_not_ready_waits_until_it_is),
         WITH_TOKEN(test_death_wrap_and_unwrap_are_sent_once_more),
         WITH_TOKEN(test_death_twice_under_one_call_fails_it),
