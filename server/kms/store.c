@@ -146,6 +146,7 @@ static void take_proof(struct store *store, const struct client_reply *reply, st
     }
     switch (news.outcome) {
     case PROVER_PROVEN:
+        store->seeds_dirty |= news.opened;
         take_proven(store, &news.key, now);
         break;
     case PROVER_WRONG:
