@@ -10,19 +10,20 @@
 #include "pkcs11/client_queue.h"
 
 #define PING_MS       2000
-#define PING_START_MS 200 /* while the token is not ready: how late its readiness may be noticed */
-#define HUNG_MS       10000
-#define STALE_MS      15000 /* longer than any call of a session may last: its answer went missing */
-#define BLOCKED_MS    10 /* the socket is full: when to try again */
+#define PING_START_MS 200 /* while the token is not ready: how late its readiness may be noticed   \
+                           */
+#define HUNG_MS    10000
+#define STALE_MS   15000 /* longer than any call of a session may last: its answer went missing */
+#define BLOCKED_MS 10    /* the socket is full: when to try again */
 
 struct client {
     struct client_events events;
     unsigned window;
     int fd;
-    bool greeted;           /* HELLO of this process was right */
+    bool greeted; /* HELLO of this process was right */
     bool hung_said;
-    uint64_t last_call;     /* number given to the last call on this socket */
-    uint64_t ping_call;     /* number of the ping that is under way; 0 none */
+    uint64_t last_call; /* number given to the last call on this socket */
+    uint64_t ping_call; /* number of the ping that is under way; 0 none */
     int64_t ping_sent_ms;
     int64_t ping_next_ms;
     int64_t blocked_until_ms;
@@ -241,8 +242,8 @@ static bool read_frame(struct client *client, int64_t now_ms)
 
 static bool can_send(const struct client *client)
 {
-    return client->greeted && client->status.phase == IPC_PHASE_READY && client->queue.waiting_n > 0 &&
-           client->queue.running_n < client->window;
+    return client->greeted && client->status.phase == IPC_PHASE_READY &&
+           client->queue.waiting_n > 0 && client->queue.running_n < client->window;
 }
 
 static bool send_job(struct client *client, struct job *job, int64_t now_ms)

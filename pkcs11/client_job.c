@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#define LONG_CALL_MS  10000 /* listing and generating */
-#define RANDOM_MAX    256u
-#define KEYS_FIRST    16u
+#define LONG_CALL_MS 10000 /* listing and generating */
+#define RANDOM_MAX   256u
+#define KEYS_FIRST   16u
 
 static int64_t longest_ms(enum ipc_verb verb)
 {
@@ -230,8 +230,8 @@ static void fill(const struct job *job, struct span payload, struct client_reply
     }
 }
 
-err_t job_take(struct job *job, const struct ipc_header *header, struct span payload, bool *ret_done,
-               struct client_reply *ret_reply)
+err_t job_take(struct job *job, const struct ipc_header *header, struct span payload,
+               bool *ret_done, struct client_reply *ret_reply)
 {
     if (!verb_fits(job, header)) {
         return FAIL(E_PROTOCOL, "a token reply to another verb");

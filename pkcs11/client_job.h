@@ -1,6 +1,6 @@
 /*
- * client_job: one call of the client, from client_call to its reply: what goes on the wire for it and
- * what comes back. Knows frames, not when to send them.
+ * client_job: one call of the client, from client_call to its reply: what goes on the wire for it
+ * and what comes back. Knows frames, not when to send them.
  */
 #ifndef PKCS11_CLIENT_JOB_H
 #define PKCS11_CLIENT_JOB_H
@@ -21,9 +21,9 @@ struct job {
     enum client_class class;
     uint64_t cookie;
     int64_t deadline_ms;
-    uint64_t number;  /* of the call on the wire; 0 while it waits */
-    bool resent;      /* its first process died under it */
-    bool abandoned;   /* nobody waits for the reply, but a session of the token is busy with it */
+    uint64_t number; /* of the call on the wire; 0 while it waits */
+    bool resent;     /* its first process died under it */
+    bool abandoned;  /* nobody waits for the reply, but a session of the token is busy with it */
     struct secret *payload;
     struct ipc_key *keys; /* LIST: what has been listed so far; GENERATE: the new key */
     size_t keys_n;
@@ -33,7 +33,8 @@ struct job {
 
 TAILQ_HEAD(job_list, job);
 
-/* Encodes the request into the arena. E_LIMIT when that is used up, E_INVALID for sizes out of range. */
+/* Encodes the request into the arena. E_LIMIT when that is used up, E_INVALID for sizes out of
+ * range. */
 MUST_USE err_t job_new(const struct client_request *request, int64_t now_ms, struct job **ret_job);
 void job_free(struct job *job);
 DEFINE_CLEANUP(struct job *, job_free)
@@ -44,8 +45,8 @@ void job_rewind(struct job *job);
 bool job_repeats(const struct job *job);
 
 /*
- * A reply frame of this job. *ret_done: it was the last one and *ret_reply is complete (its spans borrow
- * from the payload and the job). E_PROTOCOL: no frame that a sound token process sends.
+ * A reply frame of this job. *ret_done: it was the last one and *ret_reply is complete (its spans
+ * borrow from the payload and the job). E_PROTOCOL: no frame that a sound token process sends.
  */
 MUST_USE err_t job_take(struct job *job, const struct ipc_header *header, struct span payload,
                         bool *ret_done, struct client_reply *ret_reply);

@@ -79,7 +79,8 @@ struct job *queue_youngest_running(const struct queue *queue)
 struct job *queue_by_number(const struct queue *queue, uint64_t number)
 {
     struct job *job;
-    TAILQ_FOREACH(job, &queue->running, link) {
+    TAILQ_FOREACH(job, &queue->running, link)
+    {
         if (job->number == number) {
             break;
         }
@@ -90,7 +91,8 @@ struct job *queue_by_number(const struct queue *queue, uint64_t number)
 static struct job *cookie_in(const struct job_list *list, uint64_t cookie)
 {
     struct job *job;
-    TAILQ_FOREACH(job, list, link) {
+    TAILQ_FOREACH(job, list, link)
+    {
         if (!job->abandoned && job->cookie == cookie) {
             break;
         }
@@ -110,7 +112,8 @@ struct job *queue_by_cookie(const struct queue *queue, uint64_t cookie)
 static struct job *first_due(const struct job_list *list, struct job *best)
 {
     struct job *job;
-    TAILQ_FOREACH(job, list, link) {
+    TAILQ_FOREACH(job, list, link)
+    {
         if (!job->abandoned && (best == NULL || job->deadline_ms < best->deadline_ms)) {
             best = job;
         }
@@ -136,7 +139,8 @@ struct job *queue_expired(const struct queue *queue, int64_t now_ms)
 struct job *queue_stale(const struct queue *queue, int64_t before_ms)
 {
     struct job *job;
-    TAILQ_FOREACH(job, &queue->running, link) {
+    TAILQ_FOREACH(job, &queue->running, link)
+    {
         if (job->abandoned && job->deadline_ms < before_ms) {
             break;
         }

@@ -77,10 +77,22 @@ err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room,
 const char *ipc_attribute_name(uint32_t bit)
 {
     static const char *const names[] = {
-        "CKA_PRIVATE",     "CKA_SENSITIVE", "CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE",
-        "CKA_LOCAL",       "CKA_ENCRYPT",   "CKA_DECRYPT",          "CKA_EXTRACTABLE",
-        "CKA_SIGN",        "CKA_VERIFY",    "CKA_WRAP",             "CKA_UNWRAP",
-        "CKA_DERIVE",      "AAD binding",   "AES-256 key value",    "CKA_MODIFIABLE",
+        "CKA_PRIVATE",
+        "CKA_SENSITIVE",
+        "CKA_ALWAYS_SENSITIVE",
+        "CKA_NEVER_EXTRACTABLE",
+        "CKA_LOCAL",
+        "CKA_ENCRYPT",
+        "CKA_DECRYPT",
+        "CKA_EXTRACTABLE",
+        "CKA_SIGN",
+        "CKA_VERIFY",
+        "CKA_WRAP",
+        "CKA_UNWRAP",
+        "CKA_DERIVE",
+        "AAD binding",
+        "AES-256 key value",
+        "CKA_MODIFIABLE",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (bit == 1u << i) {

@@ -105,7 +105,8 @@ void fake_token_fault(struct fake_token *token, enum ipc_verb verb, enum fake_fa
 void fake_token_refuse(struct fake_token *token, enum ipc_verb verb, enum ipc_outcome outcome,
                        uint64_t rv)
 {
-    add_fault(token, (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv});
+    add_fault(token,
+              (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv});
 }
 
 static bool take_fault(struct fake_token *token, enum ipc_verb verb, struct fault *fault)

@@ -180,7 +180,8 @@ static void unseal(const struct fake_key *key, const struct ipc_crypt *in, struc
     }
 }
 
-static void do_crypt(struct fake_token *token, bool wrap, struct span payload, struct answer *answer)
+static void do_crypt(struct fake_token *token, bool wrap, struct span payload,
+                     struct answer *answer)
 {
     struct ipc_crypt in;
     must(payload.len >= sizeof(in));

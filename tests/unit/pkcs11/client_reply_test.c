@@ -84,8 +84,8 @@ static void test_outcomes_have_their_errors(void **state)
         enum ipc_outcome outcome;
         enum err_code code;
     } rows[] = {
-        {IPC_DATA, E_INVALID},   {IPC_NO_KEY, E_NOT_FOUND}, {IPC_UNAVAILABLE, E_UNAVAILABLE},
-        {IPC_BUSY, E_LIMIT},     {IPC_REFUSED, E_TOKEN},    {IPC_EXPIRED, E_DEADLINE},
+        {IPC_DATA, E_INVALID}, {IPC_NO_KEY, E_NOT_FOUND}, {IPC_UNAVAILABLE, E_UNAVAILABLE},
+        {IPC_BUSY, E_LIMIT},   {IPC_REFUSED, E_TOKEN},    {IPC_EXPIRED, E_DEADLINE},
         {IPC_NOTICE, E_STATE},
     };
     connect_token();
@@ -194,10 +194,10 @@ static void test_forged_replies_detach(void **state)
         struct ipc_header header;
         struct span payload;
     } rows[] = {
-        {{.verb = IPC_WRAP, .flags = IPC_REPLY, .call = 99}, {0}},       /* no such call */
-        {{.verb = IPC_PROBE, .call = 1}, {0}},                           /* a request */
-        {{.verb = IPC_HELLO}, span_of_text(P11KMS_BUILD_ID)},            /* HELLO twice */
-        {{.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1}, {0}},       /* no status in it */
+        {{.verb = IPC_WRAP, .flags = IPC_REPLY, .call = 99}, {0}}, /* no such call */
+        {{.verb = IPC_PROBE, .call = 1}, {0}},                     /* a request */
+        {{.verb = IPC_HELLO}, span_of_text(P11KMS_BUILD_ID)},      /* HELLO twice */
+        {{.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1}, {0}}, /* no status in it */
         {{.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1}, span_of(&status, sizeof(status))},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -116,8 +116,8 @@ static void test_receive_length_at_room_passes_and_above_is_refused(void **state
 static void test_receive_each_broken_field_is_refused(void **state)
 {
     (void)state;
-    struct ipc_header broken[] = {good(4), good(4), good(4), good(4), good(4),
-                                  good(4), good(3), good(5)};
+    struct ipc_header broken[] = {good(4), good(4), good(4), good(4),
+                                  good(4), good(4), good(3), good(5)};
     broken[0].magic ^= 1;
     broken[1].verb = 0;
     broken[2].verb = IPC_VERBS;

@@ -1,0 +1,98 @@
+/* init: the first KEK of a ring, or with --join the proof that this node can use the ring's keys.
+ */
+#include <string.h>
+
+#include "ctl/new_key.h"
+#include "ctl/options.h"
+#include "ctl/output.h"
+#include "ctl/workplace.h"
+#include "keys/key_id.h"
+
+#define BACK_UP "back up this token now: without it every encrypted object is lost"
+
+static err_t create(const struct ctl *ctl, const struct workplace *workplace, int *ret_exit)
+{
+    OWN_JSON *report = json_object();
+    struct ipc_generate generate = {0};
+    struct ipc_key key;
+    bool good = false;
+    TRY(workplace_generate(workplace, &generate, &key));
+    output_text(report, "ring", ctl->config.ring);
+    TRY(new_key_report(workplace, &key, report, &good));
+    output_text(report, "next", BACK_UP);
+    bool printed = output_print(ctl, report);
+    *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
+    return OK;
+}
+
+static bool prove_row(const struct workplace *workplace, const struct ring_view *view, size_t i,
+                      json_t *rows)
+{
+    char text[RING_VIEW_STATE];
+    json_t *row = json_object();
+    key_id_text(view->rows[i].ring.kek_id, view->rows[i].ring.not_before, text);
+    output_text(row, "key_id", text);
+    ring_view_state(view, i, text);
+    output_text(row, "state", text);
+    const char *proof = workplace_proof(workplace, &view->rows[i].key.ref);
+    output_text(row, "proof", proof);
+    output_row(rows, row);
+    return strcmp(proof, "ok") == 0;
+}
+
+/* Every key must open, or objects that another node sealed would not open here. */
+static err_t join(const struct ctl *ctl, const struct workplace *workplace,
+                  const struct ring_view *view, int *ret_exit)
+{
+    OWN_JSON *report = json_object();
+    json_t *rows = json_array();
+    bool good = view->choice.selected != NULL;
+    for (size_t i = 0; i < view->n; i++) {
+        good = prove_row(workplace, view, i, rows) && good;
+    }
+    output_text(report, "ring", ctl->config.ring);
+    output_bool(report, "joined", good);
+    output_member(report, "keys", rows);
+    output_text(report, "next",
+                good ? "start the daemon on this node; " BACK_UP
+                     : "this node cannot serve the ring: see the states and proofs above");
+    *ret_exit = output_print(ctl, report) ? (good ? CTL_OK : CTL_FINDING) : CTL_FAILED;
+    return OK;
+}
+
+static err_t decide(const struct ctl *ctl, const struct workplace *workplace, bool joins,
+                    int *ret_exit)
+{
+    CLEANUP(ring_view_done) struct ring_view view = {0};
+    TRY(workplace_view(workplace, &view));
+    bool exists = view.n + view.broken_labels > 0;
+    if (joins && !exists) {
+        return FAIL(E_NOT_FOUND, "no key of this ring is on the token: nothing to join");
+    }
+    if (!joins && exists) {
+        (void)fprintf(
+            ctl->err,
+            "p11-kmsctl: ring %s exists already (%zu keys on the token). If this node is to "
+            "join it: p11-kmsctl init --join. For a new KEK: p11-kmsctl rotate\n",
+            ctl->config.ring, view.n);
+        *ret_exit = CTL_FINDING;
+        return OK;
+    }
+    return joins ? join(ctl, workplace, &view, ret_exit) : create(ctl, workplace, ret_exit);
+}
+
+int ctl_init(struct ctl *ctl)
+{
+    bool joins = false;
+    const struct option_flag flags[] = {{"--join", &joins, NULL}};
+    if (!options_command(ctl, flags, 1, NULL)) {
+        return CTL_USAGE;
+    }
+    int code = CTL_FAILED;
+    CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
+    err_t err = workplace_open(ctl, &workplace);
+    if (!failed(err)) {
+        err = decide(ctl, &workplace, joins, &code);
+    }
+    return failed(err) ? ctl_failed(ctl, err) : code;
+}

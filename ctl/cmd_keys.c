@@ -1,0 +1,95 @@
+/* keys: every KEK of the ring, what the daemon makes of it, and whether it really works. */
+#include <string.h>
+
+#include "ctl/options.h"
+#include "ctl/output.h"
+#include "ctl/time_text.h"
+#include "ctl/workplace.h"
+#include "keys/key_id.h"
+
+static json_t *describe(const struct ctl *ctl, const struct workplace *workplace,
+                        const struct ring_view *view, size_t i)
+{
+    char hex[2 * KEK_ID_LEN + 1];
+    char state[RING_VIEW_STATE];
+    char time[TIME_TEXT_LEN];
+    const struct ring_view_row *row = &view->rows[i];
+    json_t *json = json_object();
+    key_id_hex(span_of(row->ring.kek_id, KEK_ID_LEN), hex);
+    output_text(json, "kek_id", hex);
+    ring_view_state(view, i, state);
+    output_text(json, "state", state);
+    time_text_write(row->ring.not_before, time);
+    output_text(json, "not_before", time);
+    time_text_age(view->now_s - row->ring.created, time);
+    output_text(json, "age", time);
+    output_text(json, "token", row->key.token);
+    output_text(json, "proof", workplace_proof(workplace, &row->key.ref));
+    if (ctl->output == CTL_JSON) {
+        char key_id[KEY_ID_TEXT_LEN + 1];
+        key_id_text(row->ring.kek_id, row->ring.not_before, key_id);
+        output_text(json, "key_id", key_id);
+        output_number(json, "not_before_s", row->ring.not_before);
+        output_number(json, "created_s", row->ring.created);
+        output_text(json, "serial", row->key.serial);
+        output_text(json, "label", row->key.label);
+        ring_view_faults(&row->key, state);
+        output_text(json, "faults", state);
+        output_bool(json, "waived", row->waived);
+        output_bool(json, "modifiable", (row->key.bad & IPC_ATTR_MODIFIABLE) != 0);
+    }
+    return json;
+}
+
+static void warn(const struct ctl *ctl, const struct ring_view *view)
+{
+    const struct {
+        bool on;
+        const char *text;
+    } rows[] = {
+        {view->n == 0, "the ring has no key on this token: p11-kmsctl init makes its first"},
+        {view->n > 0 && view->choice.selected == NULL, "no key of the ring can seal now"},
+        {view->choice.future_only, "all keys lie ahead: is the clock right?"},
+        {view->choice.beyond_horizon, "a key more than 32 days ahead is ignored"},
+        {view->choice.created_after_not_before, "a key created after its not-before is ignored"},
+        {view->choice.unknown_above, "a key that cannot be read ranks above the active one"},
+        {view->choice.bad_above, "a refused key ranks above the active one"},
+        {view->broken_labels > 0, "a key has a broken label of this ring"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].on) {
+            (void)fprintf(ctl->err, "p11-kmsctl: warning: %s\n", rows[i].text);
+        }
+    }
+}
+
+static err_t show(const struct ctl *ctl, const struct workplace *workplace, int *ret_exit)
+{
+    CLEANUP(ring_view_done) struct ring_view view = {0};
+    OWN_JSON *rows = json_array();
+    TRY(workplace_view(workplace, &view));
+    bool good = view.choice.selected != NULL;
+    for (size_t i = 0; i < view.n; i++) {
+        json_t *row = describe(ctl, workplace, &view, i);
+        good = good && strcmp(json_string_value(json_object_get(row, "proof")), "ok") == 0;
+        output_row(rows, row);
+    }
+    bool printed = output_print(ctl, rows);
+    warn(ctl, &view);
+    *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
+    return OK;
+}
+
+int ctl_keys(struct ctl *ctl)
+{
+    if (!options_command(ctl, NULL, 0, NULL)) {
+        return CTL_USAGE;
+    }
+    int code = CTL_FAILED;
+    CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
+    err_t err = workplace_open(ctl, &workplace);
+    if (!failed(err)) {
+        err = show(ctl, &workplace, &code);
+    }
+    return failed(err) ? ctl_failed(ctl, err) : code;
+}

@@ -1,0 +1,57 @@
+/* pin-retry: forgets that the PIN was refused, so that the token process tries it once more. */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "ctl/options.h"
+#include "ctl/output.h"
+#include "ctl/workplace.h"
+
+#define LOCK_WAIT_MS 30000
+
+/* A login that is under way holds the lock; its verdict must not be overwritten. */
+static err_t lock_pin(int fd)
+{
+    int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return FAIL_ERRNO("cannot lock pin.lock");
+        }
+        if (clock_mono_ms() >= until_ms) {
+            return FAIL(E_STATE, "a login has held pin.lock for 30 s: try again when it has ended");
+        }
+        (void)poll(NULL, 0, 100);
+    }
+    return OK;
+}
+
+static err_t forget(const struct config *config)
+{
+    CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
+    OWN_FD lock_fd = -1;
+    TRY(workplace_open_state(config, true, &workplace));
+    TRY(state_open_pin_lock(&workplace.state, &lock_fd));
+    TRY(lock_pin(lock_fd));
+    OWN_FD empty = memfd_create("p11-kms-pin", MFD_CLOEXEC);
+    if (empty < 0) {
+        return FAIL_ERRNO("cannot make an empty record");
+    }
+    return state_store(&workplace.state, STATE_PIN, empty, 0);
+}
+
+int ctl_pin_retry(struct ctl *ctl)
+{
+    if (!options_command(ctl, NULL, 0, NULL)) {
+        return CTL_USAGE;
+    }
+    err_t err = forget(&ctl->config);
+    if (failed(err)) {
+        return ctl_failed(ctl, err);
+    }
+    OWN_JSON *report = json_object();
+    output_bool(report, "pin_retry", true);
+    output_text(report, "next", "the token process tries the PIN once more within 5 s");
+    return output_print(ctl, report) ? CTL_OK : CTL_FAILED;
+}

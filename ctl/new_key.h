@@ -1,0 +1,15 @@
+/* new_key: what init and rotate say about the KEK that they made. */
+#ifndef CTL_NEW_KEY_H
+#define CTL_NEW_KEY_H
+
+#include "ctl/output.h"
+#include "ctl/workplace.h"
+
+/*
+ * Reads the new key's label back, judges and proves it; adds key_id, times, verdict and proof to
+ * `report`. *ret_good: it may seal.
+ */
+MUST_USE err_t new_key_report(const struct workplace *workplace, const struct ipc_key *key,
+                              json_t *report, bool *ret_good);
+
+#endif

@@ -1,0 +1,165 @@
+#include "ctl/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CELL_MAX 512
+
+/* jansson fails only when memory ends; half an answer would mislead whoever reads it. */
+static void must(int result)
+{
+    if (result != 0) {
+        abort();
+    }
+}
+
+void output_text(json_t *object, const char *name, const char *value)
+{
+    json_t *text = json_string(value);
+    must(json_object_set_new(object, name, text == NULL ? json_string("(not text)") : text));
+}
+
+void output_number(json_t *object, const char *name, int64_t value)
+{
+    must(json_object_set_new(object, name, json_integer(value)));
+}
+
+void output_bool(json_t *object, const char *name, bool value)
+{
+    must(json_object_set_new(object, name, json_boolean(value)));
+}
+
+void output_member(json_t *object, const char *name, json_t *member)
+{
+    must(json_object_set_new(object, name, member));
+}
+
+void output_row(json_t *array, json_t *row)
+{
+    must(json_array_append_new(array, row));
+}
+
+/* Control characters would let a token's label draw on the terminal. */
+static void printable(char *cell)
+{
+    for (char *p = cell; *p != '\0'; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+}
+
+static void cell_text(const json_t *value, char cell[CELL_MAX])
+{
+    switch (value == NULL ? JSON_NULL : json_typeof(value)) {
+    case JSON_STRING:
+        (void)snprintf(cell, CELL_MAX, "%s", json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        (void)snprintf(cell, CELL_MAX, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_TRUE:
+        (void)snprintf(cell, CELL_MAX, "yes");
+        break;
+    case JSON_FALSE:
+        (void)snprintf(cell, CELL_MAX, "no");
+        break;
+    case JSON_NULL:
+    case JSON_REAL:
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        (void)snprintf(cell, CELL_MAX, "-");
+        break;
+    }
+    printable(cell);
+}
+
+static int wider(int width, const char *text)
+{
+    int len = (int)strlen(text);
+    return len > width ? len : width;
+}
+
+static int column_width(const json_t *rows, const char *name)
+{
+    char cell[CELL_MAX];
+    int width = wider(0, name);
+    size_t i;
+    const json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        cell_text(json_object_get(row, name), cell);
+        width = wider(width, cell);
+    }
+    return width;
+}
+
+static void print_row(const struct ctl *ctl, const json_t *rows, const json_t *row)
+{
+    char cell[CELL_MAX];
+    const char *line_end = "";
+    void *it = json_object_iter(json_array_get(rows, 0));
+    while (it != NULL) {
+        const char *name = json_object_iter_key(it);
+        it = json_object_iter_next(json_array_get(rows, 0), it);
+        (void)snprintf(cell, sizeof(cell), "%s", name);
+        if (row != NULL) {
+            cell_text(json_object_get(row, name), cell);
+        }
+        (void)fprintf(ctl->out, "%s%-*s", line_end, it == NULL ? 0 : column_width(rows, name),
+                      cell);
+        line_end = "  ";
+    }
+    (void)fputc('\n', ctl->out);
+}
+
+static void print_table(const struct ctl *ctl, const json_t *rows)
+{
+    size_t i;
+    const json_t *row;
+    if (json_array_size(rows) == 0) {
+        (void)fputs("(none)\n", ctl->out);
+        return;
+    }
+    print_row(ctl, rows, NULL);
+    json_array_foreach(rows, i, row)
+    {
+        print_row(ctl, rows, row);
+    }
+}
+
+static void print_lines(const struct ctl *ctl, const json_t *object)
+{
+    char cell[CELL_MAX];
+    int width = 0;
+    const char *name;
+    json_t *value;
+    OWN_JSON *copy = json_copy((json_t *)(uintptr_t)object); /* its walk wants no const */
+    json_object_foreach(copy, name, value)
+    {
+        width = wider(width, name);
+    }
+    json_object_foreach(copy, name, value)
+    {
+        if (json_is_array(value)) {
+            (void)fprintf(ctl->out, "%s:\n", name);
+            print_table(ctl, value);
+            continue;
+        }
+        cell_text(value, cell);
+        (void)fprintf(ctl->out, "%-*s  %s\n", width, name, cell);
+    }
+}
+
+bool output_print(const struct ctl *ctl, const json_t *json)
+{
+    if (ctl->output == CTL_JSON) {
+        (void)json_dumpf(json, ctl->out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        (void)fputc('\n', ctl->out);
+    } else if (json_is_array(json)) {
+        print_table(ctl, json);
+    } else {
+        print_lines(ctl, json);
+    }
+    return fflush(ctl->out) == 0 && ferror(ctl->out) == 0;
+}

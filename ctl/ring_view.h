@@ -1,0 +1,42 @@
+/*
+ * ring_view: a listing of the token as the ring sees it: each key's verdict, its place and why.
+ * What the daemon decides from the same listing with the same keys/ring.h, shown to people.
+ */
+#ifndef CTL_RING_VIEW_H
+#define CTL_RING_VIEW_H
+
+#include "base/config.h"
+#include "base/err.h"
+#include "keys/ring.h"
+#include "pkcs11/ipc.h"
+
+#define RING_VIEW_STATE 400u
+
+struct ring_view_row {
+    struct ipc_key key;
+    struct ring_key ring;
+    bool waived; /* by the configuration */
+};
+
+struct ring_view {
+    struct ring_view_row *rows; /* of this ring; best first */
+    struct ring_key *ring;      /* the same as the selection rule wants it */
+    size_t n;
+    size_t broken_labels; /* keys that begin like this ring's, but whose label does not parse */
+    int64_t now_s;
+    struct ring_choice choice; /* points into `ring` */
+};
+
+MUST_USE err_t ring_view_new(const struct config *config, const struct ipc_key *keys, size_t n,
+                             int64_t now_s, struct ring_view *ret_view);
+void ring_view_done(struct ring_view *view);
+
+/* "active", "staged", "spare", "decrypt-only", "refused: CKA_…", "unreadable", … */
+void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RING_VIEW_STATE]);
+/* The names of the attributes that are not as they must be, with ", " between; "" for none. */
+void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE]);
+
+/* kek_id of a listed key; E_INVALID while its id or fingerprint is missing. */
+MUST_USE err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]);
+
+#endif

@@ -1,0 +1,51 @@
+#include "ctl/rotate_plan.h"
+
+/*
+ * Seconds of the notice that may pass between this plan and the token's own stamp. Nodes list every
+ * 20 s, so the shortest delay that makes sense is far longer.
+ */
+#define SLACK_S 10u
+
+static const struct ring_key *higher(const struct ring_key *a, const struct ring_key *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == NULL ? b : a;
+    }
+    return ring_compare(a, b) >= 0 ? a : b;
+}
+
+err_t rotate_plan(const struct ring_view *view, const struct state_current *remembered,
+                  const struct rotate_wish *wish, struct rotate_plan *ret_plan)
+{
+    struct ring_key memory = {0};
+    if (remembered != NULL) {
+        memory = (struct ring_key){.not_before = remembered->not_before,
+                                   .created = remembered->created,
+                                   .verdict = RING_GOOD};
+        span_move(memory.kek_id, remembered->kek_id, sizeof(memory.kek_id));
+    }
+    /* A lost KEK leaves only the memory of it; the new one must rank above it to serve here. */
+    const struct ring_key *lost = remembered != NULL ? &memory : NULL;
+    const struct ring_key *base = higher(view->choice.selected, lost);
+    if (view->choice.selected == NULL && (lost == NULL || !wish->now)) {
+        return FAIL(E_NOT_FOUND, "no key of this ring can seal now: a new ring starts with "
+                                 "`p11-kmsctl init`, a lost KEK is replaced with `rotate --now`");
+    }
+    if (!wish->clock_is_right && ring_clock_doubtful(view->ring, view->n, view->now_s)) {
+        return FAIL(E_STATE, "the clock is more than 400 days past the ring's newest key: if it is "
+                             "right, say so with --clock-is-right");
+    }
+    struct rotate_plan plan = {0};
+    uint32_t not_before = 0;
+    TRY(ring_next_not_before(base, view->now_s, wish->now ? 0 : wish->delay_s, wish->at_s,
+                             &not_before));
+    if (wish->now || (wish->delay_s == 0 && wish->at_s == 0)) {
+        plan.floor_s =
+            not_before; /* the token's own "now" is the only one that is never too late */
+    } else {
+        plan.not_before = not_before;
+        plan.min_notice_s = wish->delay_s > SLACK_S ? wish->delay_s - SLACK_S : 0;
+    }
+    *ret_plan = plan;
+    return OK;
+}

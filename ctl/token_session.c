@@ -1,0 +1,314 @@
+#define _GNU_SOURCE
+#include "ctl/token_session.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/role.h"
+#include "keys/envelope.h"
+
+#define PROOF_LEN     32u
+#define CALL_LIMIT_MS 10000
+#define ABSENT_MS                                                                                  \
+    10000 /* a module or token that is not there may still come, but not for minutes */
+#define END_MS 5000
+
+struct token_session {
+    struct client *client;
+    const struct state_dir *state;
+    int control_fd;
+    pid_t pid;
+    uint64_t cookie; /* of the call that is waited for */
+    bool answered;
+    err_t err;           /* of that call */
+    struct secret *data; /* its result */
+    struct ipc_key *keys;
+    size_t keys_n;
+};
+
+static void keep_keys(struct token_session *session, const struct client_reply *reply)
+{
+    free(session->keys);
+    session->keys_n = 0;
+    session->keys = calloc(reply->keys_n + 1, sizeof(*session->keys));
+    if (session->keys == NULL) {
+        session->err = FAIL(E_LIMIT, "out of memory for a listing");
+        return;
+    }
+    span_move(session->keys, reply->keys, reply->keys_n * sizeof(*session->keys));
+    session->keys_n = reply->keys_n;
+}
+
+static void on_reply(void *ctx, const struct client_reply *reply)
+{
+    struct token_session *session = ctx;
+    if (reply->cookie != session->cookie) {
+        return;
+    }
+    session->answered = true;
+    session->err = reply->err;
+    if (failed(reply->err)) {
+        return;
+    }
+    if (reply->verb == IPC_LIST || reply->verb == IPC_GENERATE) {
+        keep_keys(session, reply);
+    } else {
+        secret_set_len(session->data, 0);
+        session->err = secret_append(session->data, reply->data);
+    }
+}
+
+static void on_hung(void *ctx)
+{
+    const struct token_session *session = ctx;
+    (void)kill(session->pid, SIGKILL);
+}
+
+/* STATE_GET and STATE_PUT of the PIN record. False when the process is gone. */
+static bool serve_control(struct token_session *session)
+{
+    struct role_message message;
+    OWN_FD fd = -1;
+    err_t err = role_receive(session->control_fd, false, &message, &fd);
+    if (!failed(err) && (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT)) {
+        err = role_serve_state(session->control_fd, session->state, 1u << STATE_PIN, &message, fd);
+    }
+    return !failed(err) || err.code == E_UNAVAILABLE;
+}
+
+static int wait_ms(const struct token_session *session, int64_t until_ms)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t next_ms = client_next_ms(session->client);
+    int64_t wake_ms = next_ms < until_ms ? next_ms : until_ms;
+    return wake_ms <= now_ms ? 0 : (int)(wake_ms - now_ms);
+}
+
+/* One turn of the loop. E_UNAVAILABLE when the process has ended. */
+static err_t turn(struct token_session *session, int64_t until_ms)
+{
+    client_tick(session->client, clock_mono_ms());
+    struct pollfd fds[] = {{.fd = client_fd(session->client), .events = POLLIN},
+                           {.fd = session->control_fd, .events = POLLIN}};
+    int ready = poll(fds, 2, wait_ms(session, until_ms));
+    if (ready < 0 && errno != EINTR) {
+        return FAIL_ERRNO("cannot wait for the token process");
+    }
+    bool alive = true;
+    if (ready > 0 && fds[1].revents != 0) {
+        alive = serve_control(session);
+    }
+    if (client_fd(session->client) >= 0) {
+        client_readable(session->client, clock_mono_ms());
+    }
+    if (!alive || client_fd(session->client) < 0) {
+        return FAIL(E_UNAVAILABLE, "the token process ended");
+    }
+    return OK;
+}
+
+static bool is_hopeless(const struct ipc_status *status, int64_t waited_ms)
+{
+    switch ((enum ipc_phase)status->phase) {
+    case IPC_PHASE_PIN:
+    case IPC_PHASE_CONFIG:
+        return true;
+    case IPC_PHASE_NO_MODULE:
+    case IPC_PHASE_NO_TOKEN:
+        return waited_ms > ABSENT_MS;
+    case IPC_PHASE_STARTING:
+    case IPC_PHASE_READY:
+        break;
+    }
+    return false;
+}
+
+static err_t wait_ready(struct token_session *session, int64_t timeout_ms)
+{
+    int64_t start_ms = clock_mono_ms();
+    while (client_status(session->client)->phase != IPC_PHASE_READY) {
+        int64_t waited_ms = clock_mono_ms() - start_ms;
+        if (waited_ms >= timeout_ms || is_hopeless(client_status(session->client), waited_ms)) {
+            return FAIL(E_UNAVAILABLE, "the token is not to be had");
+        }
+        TRY(turn(session, start_ms + timeout_ms));
+    }
+    return OK;
+}
+
+static err_t spawn(const struct config *config, const struct state_dir *state, const int ends[2],
+                   pid_t *ret_pid)
+{
+    OWN_FD config_fd = -1;
+    OWN_FD lock_fd = -1;
+    CLEANUP(role_program_close) struct role_program program = {.fd = -1};
+    const char *env[CONFIG_ENV_MAX + 1] = {0};
+    for (uint32_t i = 0; i < config->token.env_n; i++) {
+        env[i] = config->token.env[i];
+    }
+    TRY(role_program_open("p11-kms-token", &program));
+    TRY(role_config_fd(config, &config_fd));
+    TRY(state_open_pin_lock(state, &lock_fd));
+    int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
+    fds[ROLE_FD_CONFIG] = config_fd;
+    fds[ROLE_FD_CONTROL] = ends[0];
+    fds[ROLE_FD_SERVICE] = ends[1];
+    fds[ROLE_FD_PIN_LOCK] = lock_fd;
+    return role_spawn(&program, fds, env, ret_pid);
+}
+
+static err_t start(struct token_session *session, const struct config *config)
+{
+    int control[2];
+    int service[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
+        return FAIL_ERRNO("cannot make a socketpair");
+    }
+    session->control_fd = control[0];
+    OWN_FD control_end = control[1];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service) != 0) {
+        return FAIL_ERRNO("cannot make a socketpair");
+    }
+    OWN_FD service_end = service[1];
+    client_attach(session->client, service[0], clock_mono_ms());
+    return spawn(config, session->state, (const int[]){control_end, service_end}, &session->pid);
+}
+
+err_t token_session_open(const struct config *config, const struct state_dir *state, char *ret_mend,
+                         struct token_session **ret_session)
+{
+    CLEANUP(token_session_close_p) struct token_session *session = calloc(1, sizeof(*session));
+    if (session == NULL) {
+        return FAIL_ERRNO("out of memory for a token session");
+    }
+    session->control_fd = -1;
+    session->state = state;
+    const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
+    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
+    TRY(client_new(&events, 1, &session->client));
+    TRY(start(session, config));
+    err_t err = wait_ready(session, (int64_t)config->token.start_timeout_s * 1000);
+    if (failed(err) && client_fd(session->client) >= 0) { /* a dead process has no advice left */
+        struct span mend = span_of_text(client_status(session->client)->text);
+        span_move(ret_mend, mend.ptr, mend.len + 1);
+    }
+    TRY(err);
+    *ret_session = TAKE(session);
+    return OK;
+}
+
+/* It ends by itself when its control socket closes; one that does not is killed. */
+static void reap(pid_t pid)
+{
+    int64_t until_ms = clock_mono_ms() + END_MS;
+    while (waitpid(pid, NULL, WNOHANG) == 0) {
+        if (clock_mono_ms() >= until_ms) {
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, NULL, 0);
+            return;
+        }
+        (void)poll(NULL, 0, 10);
+    }
+}
+
+void token_session_close(struct token_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    client_free(session->client);
+    own_fd_close_p(&session->control_fd);
+    if (session->pid > 0) {
+        reap(session->pid);
+    }
+    secret_free(session->data);
+    free(session->keys);
+    free(session);
+}
+
+const struct ipc_status *token_session_status(const struct token_session *session)
+{
+    return client_status(session->client);
+}
+
+static err_t call(struct token_session *session, struct client_request *request)
+{
+    int64_t now_ms = clock_mono_ms();
+    request->cookie = ++session->cookie;
+    request->class = CLIENT_CANARY;
+    request->deadline_ms = now_ms + CALL_LIMIT_MS;
+    session->answered = false;
+    TRY(client_call(session->client, request, now_ms));
+    while (!session->answered) {
+        err_t err = turn(session, request->deadline_ms);
+        if (failed(err) && !session->answered) {
+            client_cancel(session->client, request->cookie);
+            return err;
+        }
+    }
+    return session->err;
+}
+
+err_t token_session_list(struct token_session *session, const struct ipc_list *list,
+                         const struct ipc_key **ret_keys, size_t *ret_n)
+{
+    struct client_request request = {.verb = IPC_LIST, .list = *list};
+    TRY(call(session, &request));
+    *ret_keys = session->keys;
+    *ret_n = session->keys_n;
+    return OK;
+}
+
+err_t token_session_generate(struct token_session *session, const struct ipc_generate *generate,
+                             struct ipc_key *ret_key)
+{
+    struct client_request request = {.verb = IPC_GENERATE, .generate = *generate};
+    TRY(call(session, &request));
+    if (session->keys_n != 1) {
+        return FAIL(E_PROTOCOL, "the token process answered without the new key");
+    }
+    *ret_key = session->keys[0];
+    return OK;
+}
+
+/* One crypto call; its result moves to `out`. */
+static err_t crypt_call(struct token_session *session, enum ipc_verb verb,
+                        const struct ipc_key_ref *key, struct span data, struct secret *out)
+{
+    struct client_request request = {
+        .verb = verb,
+        .scheme = ENVELOPE_AES_GCM,
+        .aad = span_of_text("p11-kmsctl proof"),
+        .data = data,
+        .random_n = PROOF_LEN,
+    };
+    if (key != NULL) {
+        request.key = *key;
+    }
+    TRY(call(session, &request));
+    secret_set_len(out, 0);
+    return secret_append(out, secret_view(session->data));
+}
+
+err_t token_session_prove(struct token_session *session, const struct ipc_key_ref *key)
+{
+    CLEANUP(secret_free_p) struct secret *random = NULL;
+    CLEANUP(secret_free_p) struct secret *wrapped = NULL;
+    CLEANUP(secret_free_p) struct secret *opened = NULL;
+    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &random));
+    TRY(secret_new(SECRET_SLOT, ENVELOPE_WRAPPED_MAX, &wrapped));
+    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &opened));
+    TRY(crypt_call(session, IPC_RANDOM, NULL, span_of(NULL, 0), random));
+    TRY(crypt_call(session, IPC_WRAP, key, secret_view(random), wrapped));
+    TRY(crypt_call(session, IPC_UNWRAP, key, secret_view(wrapped), opened));
+    if (secret_view(opened).len != PROOF_LEN ||
+        !secret_equal(secret_view(random), secret_view(opened))) {
+        return FAIL(E_CRYPTO, "the token opened what it wrapped to something else");
+    }
+    return OK;
+}

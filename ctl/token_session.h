@@ -1,0 +1,40 @@
+/*
+ * token_session: a token process of p11-kmsctl's own, and the blocking calls that the subcommands
+ * make. It is the keeper of that process (base/role.h): serves its PIN record, answers nothing
+ * else.
+ */
+#ifndef CTL_TOKEN_SESSION_H
+#define CTL_TOKEN_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/own.h"
+#include "base/secret.h"
+#include "base/state.h"
+#include "pkcs11/client.h"
+
+struct token_session;
+
+/*
+ * Starts the process and waits up to start_timeout until it is logged in. On failure *ret_mend says
+ * what the operator should do ("" when nothing is known); at least sizeof(ipc_status.text) bytes.
+ */
+MUST_USE err_t token_session_open(const struct config *config, const struct state_dir *state,
+                                  char *ret_mend, struct token_session **ret_session);
+/* Ends the process and waits for it. */
+void token_session_close(struct token_session *session);
+DEFINE_CLEANUP(struct token_session *, token_session_close)
+
+const struct ipc_status *token_session_status(const struct token_session *session);
+
+/* The keys are the session's, until its next listing. */
+MUST_USE err_t token_session_list(struct token_session *session, const struct ipc_list *list,
+                                  const struct ipc_key **ret_keys, size_t *ret_n);
+MUST_USE err_t token_session_generate(struct token_session *session,
+                                      const struct ipc_generate *generate, struct ipc_key *ret_key);
+/* Wraps 32 random bytes, unwraps them again and compares. E_CRYPTO when they differ. */
+MUST_USE err_t token_session_prove(struct token_session *session, const struct ipc_key_ref *key);
+
+#endif

@@ -1,0 +1,102 @@
+#define _GNU_SOURCE
+#include "ctl/workplace.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/role.h"
+#include "keys/key_id.h"
+
+static err_t become(uid_t uid, gid_t gid)
+{
+    const struct passwd *user = getpwuid(uid);
+    int groups = user != NULL ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
+    if (groups != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
+        return FAIL_ERRNO("cannot become the owner of state_dir");
+    }
+    return OK;
+}
+
+static err_t drop_to_owner(const char *state_dir)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(state_dir, &st) != 0 || st.st_uid == 0) {
+        return OK;
+    }
+    return become(st.st_uid, st.st_gid);
+}
+
+err_t workplace_open_state(const struct config *config, bool create,
+                           struct workplace *ret_workplace)
+{
+    uint8_t realm[ENVELOPE_REALM];
+    char realm_hex[2 * ENVELOPE_REALM + 1];
+    struct workplace workplace = {.config = config};
+    TRY(drop_to_owner(config->state_dir));
+    TRY(role_harden());
+    TRY(key_id_realm(config->ring, realm));
+    key_id_hex(span_of(realm, sizeof(realm)), realm_hex);
+    TRY(state_open(config->state_dir, realm_hex, create, &workplace.state));
+    *ret_workplace = workplace;
+    return OK;
+}
+
+err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
+{
+    char mend[sizeof(((struct ipc_status *)0)->text)] = "";
+    if (clock_real_s() < clock_build_s()) {
+        return FAIL(E_STATE, "the clock is before the build of this program: set it first");
+    }
+    TRY(workplace_open_state(&ctl->config, true, ret_workplace));
+    err_t err =
+        token_session_open(&ctl->config, &ret_workplace->state, mend, &ret_workplace->session);
+    if (failed(err)) {
+        workplace_close(ret_workplace);
+        if (mend[0] != '\0') {
+            (void)fprintf(ctl->err, "p11-kmsctl: %s\n", mend);
+        }
+    }
+    return err;
+}
+
+void workplace_close(struct workplace *workplace)
+{
+    token_session_close(workplace->session);
+    workplace->session = NULL;
+    state_close(&workplace->state);
+}
+
+err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_view)
+{
+    struct ipc_list list = {0};
+    const struct ipc_key *keys = NULL;
+    size_t n = 0;
+    (void)span_copy(span_mut_of(list.ring, sizeof(list.ring) - 1),
+                    span_of_text(workplace->config->ring));
+    TRY(token_session_list(workplace->session, &list, &keys, &n));
+    return ring_view_new(workplace->config, keys, n, clock_real_s(), ret_view);
+}
+
+err_t workplace_generate(const struct workplace *workplace, struct ipc_generate *generate,
+                         struct ipc_key *ret_key)
+{
+    if (getrandom(generate->id, sizeof(generate->id), 0) != (ssize_t)sizeof(generate->id)) {
+        return FAIL_ERRNO("cannot draw a CKA_ID");
+    }
+    (void)span_copy(span_mut_of(generate->ring, sizeof(generate->ring) - 1),
+                    span_of_text(workplace->config->ring));
+    return token_session_generate(workplace->session, generate, ret_key);
+}
+
+const char *workplace_proof(const struct workplace *workplace, const struct ipc_key_ref *key)
+{
+    if (key->id_len == 0 || key->fingerprint_len == 0) {
+        return "not possible";
+    }
+    err_t err = token_session_prove(workplace->session, key);
+    return failed(err) ? err.what : "ok";
+}

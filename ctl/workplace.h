@@ -1,0 +1,36 @@
+/* workplace: what a command needs to work on a token: the right user, the state directory, a
+ * session. */
+#ifndef CTL_WORKPLACE_H
+#define CTL_WORKPLACE_H
+
+#include "base/state.h"
+#include "ctl/ctl.h"
+#include "ctl/ring_view.h"
+#include "ctl/token_session.h"
+
+struct workplace {
+    const struct config *config;
+    struct state_dir state;
+    struct token_session *session; /* NULL unless opened with a token */
+};
+
+/*
+ * As root: becomes the owner of state_dir, so that whatever is written stays readable for the
+ * daemon. Gives up every privilege; opens the state directory, and with `create` makes it.
+ */
+MUST_USE err_t workplace_open_state(const struct config *config, bool create,
+                                    struct workplace *ret_workplace);
+/* The same with a logged-in token; says on ctl->err what to mend. Refuses a clock before our build.
+ */
+MUST_USE err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace);
+void workplace_close(struct workplace *workplace);
+
+/* A complete listing of the ring. */
+MUST_USE err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_view);
+/* A fresh CKA_ID and the ring's name; the times are the caller's. */
+MUST_USE err_t workplace_generate(const struct workplace *workplace, struct ipc_generate *generate,
+                                  struct ipc_key *ret_key);
+/* How the round trip of a key went: "ok" or what failed. */
+const char *workplace_proof(const struct workplace *workplace, const struct ipc_key_ref *key);
+
+#endif

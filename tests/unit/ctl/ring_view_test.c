@@ -1,0 +1,161 @@
+#include "ctl/ring_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/kit/unit.h"
+
+#define NOW_S 1700000000u
+
+static struct config config = {.ring = "test"};
+static struct ipc_key keys[4];
+static struct ring_view view;
+
+/* Key i: id and fingerprint of its own. */
+static void set(size_t i, uint32_t not_before, uint32_t created, uint32_t bad)
+{
+    keys[i] = (struct ipc_key){.ref = {.id_len = 1, .fingerprint_len = 16}, .bad = bad};
+    keys[i].ref.id[0] = (uint8_t)(i + 1);
+    (void)snprintf(keys[i].label, sizeof(keys[i].label), "p11k:test:%08x:%08x", not_before,
+                   created);
+}
+
+static void look(size_t n)
+{
+    ring_view_done(&view);
+    assert_ok(ring_view_new(&config, keys, n, NOW_S, &view));
+}
+
+static const char *state_of(uint8_t id)
+{
+    static char text[RING_VIEW_STATE];
+    for (size_t i = 0; i < view.n; i++) {
+        if (view.rows[i].key.ref.id[0] == id) {
+            ring_view_state(&view, i, text);
+            return text;
+        }
+    }
+    return "absent";
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ring_view_done(&view);
+    config.token.waive_n = 0;
+    return 0;
+}
+
+static void test_state_of_each_place_in_the_ring(void **state)
+{
+    (void)state;
+    set(0, NOW_S - 100, NOW_S - 100, 0);
+    set(1, NOW_S - 10, NOW_S - 20, 0);
+    set(2, NOW_S - 10, NOW_S - 15, 0);
+    set(3, NOW_S + 300, NOW_S, 0);
+    look(4);
+    assert_string_equal(state_of(1), "decrypt-only");
+    assert_string_equal(state_of(2), "active");
+    assert_string_equal(state_of(3), "spare");
+    assert_string_equal(state_of(4), "staged");
+    assert_int_equal(view.rows[0].key.ref.id[0], 4); /* best first */
+}
+
+static void test_state_of_keys_that_the_rule_ignores(void **state)
+{
+    (void)state;
+    set(0, NOW_S + RING_HORIZON_S + 1, NOW_S, 0);
+    set(1, NOW_S - 10, NOW_S - 5, 0);
+    look(2);
+    assert_string_equal(state_of(1), "ignored: beyond the horizon of 32 days");
+    assert_string_equal(state_of(2), "ignored: created after its not-before");
+    assert_null(view.choice.selected);
+}
+
+static void test_state_refused_names_every_attribute(void **state)
+{
+    (void)state;
+    set(0, NOW_S, NOW_S, IPC_ATTR_EXTRACTABLE | IPC_ATTR_SENSITIVE | IPC_ATTR_MODIFIABLE);
+    look(1);
+    assert_string_equal(state_of(1), "refused: CKA_SENSITIVE, CKA_EXTRACTABLE");
+    set(0, NOW_S, NOW_S, 0xffff);
+    look(1);
+    assert_non_null(strstr(state_of(1), "AES-256 key value"));
+    assert_null(strstr(state_of(1), "CKA_MODIFIABLE"));
+}
+
+static void test_state_modifiable_alone_is_no_fault(void **state)
+{
+    (void)state;
+    set(0, NOW_S, NOW_S, IPC_ATTR_MODIFIABLE);
+    look(1);
+    assert_string_equal(state_of(1), "active");
+}
+
+static void test_state_waived_key_may_seal(void **state)
+{
+    (void)state;
+    set(0, NOW_S, NOW_S, IPC_ATTR_LOCAL);
+    look(1);
+    span_move(config.token.waive[0], view.ring[0].kek_id, KEK_ID_LEN);
+    config.token.waive_n = 1;
+    look(1);
+    assert_string_equal(state_of(1), "active (waived)");
+}
+
+static void test_state_unreadable_and_without_id(void **state)
+{
+    (void)state;
+    set(0, NOW_S, NOW_S, 0);
+    set(1, NOW_S, NOW_S, 0);
+    keys[0].state = IPC_KEY_UNREADABLE;
+    keys[0].ref.fingerprint_len = 0;
+    keys[0].rv = 0x30;
+    keys[1].state = IPC_KEY_NO_ID;
+    look(2);
+    assert_string_equal(state_of(1), "unreadable: CK_RV 0x30");
+    assert_string_equal(state_of(2), "refused: CKA_ID is empty");
+}
+
+static void test_new_takes_only_this_ring_and_counts_broken_labels(void **state)
+{
+    (void)state;
+    set(0, NOW_S, NOW_S, 0);
+    set(1, NOW_S, NOW_S, 0);
+    set(2, NOW_S, NOW_S, 0);
+    (void)snprintf(keys[1].label, sizeof(keys[1].label), "p11k:other:00000001:00000001");
+    (void)snprintf(keys[2].label, sizeof(keys[2].label), "p11k:test:xyz");
+    look(3);
+    assert_int_equal(view.n, 1);
+    assert_int_equal(view.broken_labels, 1);
+}
+
+static void test_kek_id_needs_id_and_fingerprint(void **state)
+{
+    (void)state;
+    uint8_t id[KEK_ID_LEN];
+    set(0, NOW_S, NOW_S, 0);
+    assert_ok(ring_view_kek_id(&keys[0], id));
+    keys[0].ref.fingerprint_len = 0;
+    assert_fails(ring_view_kek_id(&keys[0], id), E_INVALID);
+    set(0, NOW_S, NOW_S, 0);
+    keys[0].ref.id_len = 0;
+    assert_fails(ring_view_kek_id(&keys[0], id), E_INVALID);
+}
+
+#define CLEAN(test_) cmocka_unit_test_teardown(test_, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLEAN(test_state_of_each_place_in_the_ring),
+        CLEAN(test_state_of_keys_that_the_rule_ignores),
+        CLEAN(test_state_refused_names_every_attribute),
+        CLEAN(test_state_modifiable_alone_is_no_fault),
+        CLEAN(test_state_waived_key_may_seal),
+        CLEAN(test_state_unreadable_and_without_id),
+        CLEAN(test_new_takes_only_this_ring_and_counts_broken_labels),
+        CLEAN(test_kek_id_needs_id_and_fingerprint),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

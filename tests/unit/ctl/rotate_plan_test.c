@@ -1,0 +1,138 @@
+#include "ctl/rotate_plan.h"
+
+#include "tests/kit/unit.h"
+
+#define NOW_S 1700000000u
+
+static struct ring_key key;
+static struct ring_view view;
+static struct rotate_wish wish;
+static struct rotate_plan plan;
+static struct state_current memory;
+
+static int setup(void **state)
+{
+    (void)state;
+    key =
+        (struct ring_key){.not_before = NOW_S - 100, .created = NOW_S - 100, .verdict = RING_GOOD};
+    view = (struct ring_view){.ring = &key, .n = 1, .now_s = NOW_S};
+    view.choice.selected = &key;
+    wish = (struct rotate_wish){.delay_s = 300};
+    memory = (struct state_current){.not_before = NOW_S - 100, .created = NOW_S - 100};
+    plan = (struct rotate_plan){0};
+    return 0;
+}
+
+static void nothing_listed(void)
+{
+    view.n = 0;
+    view.choice.selected = NULL;
+}
+
+static void test_plan_gives_the_configured_notice(void **state)
+{
+    (void)state;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 300);
+    assert_int_equal(plan.min_notice_s, 290);
+    assert_int_equal(plan.floor_s, 0);
+}
+
+static void test_plan_ranks_above_a_selected_key_that_is_newer(void **state)
+{
+    (void)state;
+    key.not_before = NOW_S;
+    wish.delay_s = 0;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.not_before, 0);
+    assert_int_equal(plan.floor_s, NOW_S + 1);
+    assert_int_equal(plan.min_notice_s, 0);
+}
+
+static void test_plan_now_leaves_the_time_to_the_token(void **state)
+{
+    (void)state;
+    wish.now = true;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.not_before, 0);
+    assert_int_equal(plan.floor_s, NOW_S);
+    assert_int_equal(plan.min_notice_s, 0);
+    key.not_before = NOW_S;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.floor_s, NOW_S + 1);
+}
+
+static void test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused(void **state)
+{
+    (void)state;
+    wish.at_s = NOW_S + 300;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 300);
+    wish.at_s = NOW_S + 299;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_INVALID);
+    wish.at_s = (int64_t)NOW_S + RING_HORIZON_S;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    wish.at_s++;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_INVALID);
+}
+
+static void test_plan_empty_ring_is_refused(void **state)
+{
+    (void)state;
+    nothing_listed();
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_NOT_FOUND);
+    wish.now = true;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_NOT_FOUND);
+}
+
+static void test_plan_lost_kek_needs_now_and_ranks_above_the_memory(void **state)
+{
+    (void)state;
+    nothing_listed();
+    memory.not_before = NOW_S + 5;
+    assert_fails(rotate_plan(&view, &memory, &wish, &plan), E_NOT_FOUND);
+    wish.now = true;
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+    assert_int_equal(plan.floor_s, NOW_S + 6);
+}
+
+static void test_plan_memory_above_an_older_selected_key_counts(void **state)
+{
+    (void)state;
+    memory.not_before = NOW_S + 1000;
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 1001);
+    memory.not_before = NOW_S - 200;
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 300);
+}
+
+static void test_plan_doubtful_clock_wants_a_word(void **state)
+{
+    (void)state;
+    key.created = NOW_S - 400u * 86400u - 1;
+    key.not_before = key.created;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_STATE);
+    wish.clock_is_right = true;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    wish.clock_is_right = false;
+    key.created++;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+}
+
+#define FRESH(test_) cmocka_unit_test_setup(test_, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FRESH(test_plan_gives_the_configured_notice),
+        FRESH(test_plan_ranks_above_a_selected_key_that_is_newer),
+        FRESH(test_plan_now_leaves_the_time_to_the_token),
+        FRESH(test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused),
+        FRESH(test_plan_empty_ring_is_refused),
+        FRESH(test_plan_lost_kek_needs_now_and_ranks_above_the_memory),
+        FRESH(test_plan_memory_above_an_older_selected_key_counts),
+        FRESH(test_plan_doubtful_clock_wants_a_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
