@@ -92,7 +92,7 @@ static bool say_key(const struct mend_facts *facts, char *ret_text, size_t size)
                        facts->refused);
         return true;
     }
-    if (view->older_than_remembered) {
+    if (view->older_than_remembered && view->has_selected) {
         char key_id[KEY_ID_TEXT_LEN + 1];
         key_id_text(view->remembered.kek_id, view->remembered.not_before, key_id);
         (void)snprintf(ret_text, size,
