@@ -80,6 +80,16 @@ static void test_copy_too_small_target_is_untouched(void **state)
     assert_int_equal(two[1], 'b');
 }
 
+static void test_const_views_the_same_bytes(void **state)
+{
+    (void)state;
+    uint8_t bytes[3] = {1, 2, 3};
+    struct span view = span_const(span_mut_of(bytes, sizeof(bytes)));
+    assert_ptr_equal(view.ptr, bytes);
+    assert_int_equal(view.len, 3);
+    assert_true(span_equal(span_of(NULL, 0), span_of_text("")));
+}
+
 static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
 {
     (void)state;
@@ -105,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_writer_overflow_writes_nothing_of_it),
         cmocka_unit_test(test_writer_all_widths_round_trip),
         cmocka_unit_test(test_copy_too_small_target_is_untouched),
+        cmocka_unit_test(test_const_views_the_same_bytes),
         cmocka_unit_test(test_is_text_accepts_well_formed_and_refuses_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
