@@ -1,0 +1,159 @@
+#include "pkcs11/find.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pkcs11/rv.h"
+
+#define SLOTS_MAX 64u
+
+void find_text(char *to, size_t to_len, struct span padded)
+{
+    while (padded.len > 0 && padded.ptr[padded.len - 1] == ' ') {
+        padded.len--;
+    }
+    size_t n = padded.len < to_len - 1 ? padded.len : to_len - 1;
+    for (size_t i = 0; i < n; i++) {
+        to[i] = padded.ptr[i] >= 0x20 && padded.ptr[i] <= 0x7e ? (char)padded.ptr[i] : '?';
+    }
+    to[n] = '\0';
+}
+
+static void describe(struct token *token, CK_SLOT_ID slot, const CK_TOKEN_INFO *info)
+{
+    *token = (struct token){.slot = slot, .flags = info->flags};
+    find_text(token->label, sizeof(token->label), span_of(info->label, sizeof(info->label)));
+    find_text(token->serial, sizeof(token->serial),
+              span_of(info->serialNumber, sizeof(info->serialNumber)));
+    find_text(token->model, sizeof(token->model), span_of(info->model, sizeof(info->model)));
+    find_text(token->manufacturer, sizeof(token->manufacturer),
+              span_of(info->manufacturerID, sizeof(info->manufacturerID)));
+}
+
+static void mention(char *why, size_t why_len, const struct token *token)
+{
+    size_t used = strlen(why);
+    (void)snprintf(why + used, why_len - used, "%s '%s' serial %s", used == 0 ? "" : ",",
+                   token->label, token->serial);
+}
+
+err_t find_token(const struct module *module, const struct uri *uri, struct token *ret_token,
+                 char *why, size_t why_len)
+{
+    CK_SLOT_ID slots[SLOTS_MAX];
+    CK_ULONG n = 0;
+    char there[200] = "";
+    size_t matches = 0;
+    struct token found = {0};
+    /* The call without room is the one in which modules look at their slots. */
+    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, NULL, &n), "C_GetSlotList");
+    n = SLOTS_MAX;
+    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, slots, &n), "C_GetSlotList");
+    for (CK_ULONG i = 0; i < n; i++) {
+        CK_TOKEN_INFO info;
+        if (P11(module, C_GetTokenInfo, slots[i], &info) != CKR_OK ||
+            (info.flags & CKF_TOKEN_INITIALIZED) == 0) {
+            continue;
+        }
+        struct token token;
+        describe(&token, slots[i], &info);
+        mention(there, sizeof(there), &token);
+        if (uri_matches(uri, &info)) {
+            found = token;
+            matches++;
+        }
+    }
+    if (matches != 1) {
+        (void)snprintf(why, why_len, "%s token matches the URI; tokens there:%s",
+                       matches == 0 ? "no" : "more than one", there[0] == '\0' ? " none" : there);
+        return FAIL(E_NOT_FOUND, "not exactly one token matches the URI");
+    }
+    *ret_token = found;
+    return OK;
+}
+
+err_t find_token_flags(const struct module *module, const struct token *token, CK_FLAGS *ret_flags)
+{
+    CK_TOKEN_INFO info;
+    RV_TRY(P11(module, C_GetTokenInfo, token->slot, &info), "C_GetTokenInfo");
+    struct token there;
+    describe(&there, token->slot, &info);
+    if (!span_equal(span_of_text(there.serial), span_of_text(token->serial)) ||
+        !span_equal(span_of_text(there.label), span_of_text(token->label)) ||
+        (info.flags & CKF_TOKEN_INITIALIZED) == 0) {
+        return FAIL(E_NOT_FOUND, "another token is in the slot");
+    }
+    *ret_flags = info.flags;
+    return OK;
+}
+
+err_t session_open(struct session *session, bool writable)
+{
+    CK_FLAGS flags = CKF_SERIAL_SESSION | (writable ? CKF_RW_SESSION : 0);
+    CK_SLOT_ID slot = session->token->slot;
+    CK_RV rv = P11(session->module, C_OpenSession, slot, flags, NULL, NULL, &session->handle);
+    if (rv != CKR_OK && !writable && rv_class(rv) == RV_FAULT) {
+        /* Some tokens have no read-only sessions. */
+        rv = P11(session->module, C_OpenSession, slot, flags | CKF_RW_SESSION, NULL, NULL,
+                 &session->handle);
+    }
+    RV_TRY(rv, "C_OpenSession");
+    session->open = true;
+    return OK;
+}
+
+void session_close(struct session *session)
+{
+    if (session->open) {
+        (void)P11(session->module, C_CloseSession, session->handle);
+        session->open = false;
+    }
+}
+
+err_t session_renew(struct session *session)
+{
+    session_close(session);
+    return session_open(session, false);
+}
+
+static err_t collect(const struct session *session, CK_OBJECT_HANDLE *handles, size_t max,
+                     size_t *ret_n)
+{
+    size_t n = 0;
+    for (;;) {
+        CK_ULONG got = 0;
+        CK_OBJECT_HANDLE one;
+        CK_OBJECT_HANDLE_PTR to = n < max ? handles + n : &one;
+        CK_ULONG room = n < max ? max - n : 1;
+        RV_TRY(P11(session->module, C_FindObjects, session->handle, to, room, &got),
+               "C_FindObjects");
+        if (got == 0) {
+            *ret_n = n;
+            return OK;
+        }
+        if (n == max || got > room) {
+            return FAIL(E_LIMIT, "more keys on the token than are looked at");
+        }
+        n += got;
+    }
+}
+
+err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles, size_t max,
+                size_t *ret_n)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_AES;
+    CK_BBOOL on_token = CK_TRUE;
+    CK_ATTRIBUTE want[] = {{CKA_CLASS, &class, sizeof(class)},
+                           {CKA_KEY_TYPE, &type, sizeof(type)},
+                           {CKA_TOKEN, &on_token, sizeof(on_token)},
+                           {CKA_ID, p11_bytes(id), id.len}};
+    CK_ULONG n = id.len == 0 ? 3 : 4;
+    RV_TRY(P11(session->module, C_FindObjectsInit, session->handle, want, n), "C_FindObjectsInit");
+    err_t err = collect(session, handles, max, ret_n);
+    CK_RV rv = P11(session->module, C_FindObjectsFinal, session->handle);
+    if (!failed(err) && rv != CKR_OK) {
+        return FAIL_DETAIL(E_TOKEN, rv, "C_FindObjectsFinal");
+    }
+    return err;
+}

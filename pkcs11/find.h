@@ -1,0 +1,59 @@
+/*
+ * find: which token, and which objects on it. A token is known by label and serial, never by its slot:
+ * slot ids move.
+ */
+#ifndef PKCS11_FIND_H
+#define PKCS11_FIND_H
+
+#include <p11-kit/pkcs11.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "pkcs11/module.h"
+#include "pkcs11/uri.h"
+
+struct token {
+    CK_SLOT_ID slot;
+    CK_FLAGS flags;
+    char label[33];
+    char serial[17];
+    char model[17];
+    char manufacturer[33];
+};
+
+/*
+ * The one initialised token that the URI matches. E_NOT_FOUND: none or several; `why` lists the tokens
+ * that are there. E_TOKEN: the module cannot say.
+ */
+MUST_USE err_t find_token(const struct module *module, const struct uri *uri, struct token *ret_token,
+                          char *why, size_t why_len);
+/* Reads the flags anew. E_TOKEN, or E_NOT_FOUND when another token is in the slot. */
+MUST_USE err_t find_token_flags(const struct module *module, const struct token *token,
+                                CK_FLAGS *ret_flags);
+
+/* A blank-padded field as text: trailing blanks cut, bytes outside 0x20..0x7e shown as '?'. */
+void find_text(char *to, size_t to_len, struct span padded);
+
+struct session {
+    const struct module *module;
+    const struct token *token;
+    CK_SESSION_HANDLE handle;
+    bool open;
+};
+
+/* Read-only where the token allows it; `writable` for C_GenerateKey. */
+MUST_USE err_t session_open(struct session *session, bool writable);
+void session_close(struct session *session);
+/* A new session for one whose state is in doubt. */
+MUST_USE err_t session_renew(struct session *session);
+
+/*
+ * Handles of the AES keys on the token, with `id` those with that CKA_ID only. E_LIMIT: more than
+ * max are there.
+ */
+MUST_USE err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
+                         size_t max, size_t *ret_n);
+
+#endif

@@ -1,0 +1,124 @@
+#include "pkcs11/generate.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "pkcs11/audit.h"
+#include "pkcs11/key.h"
+#include "pkcs11/rv.h"
+
+err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
+                     struct generate_times *ret_times)
+{
+    if (now_s <= 0 || now_s > UINT32_MAX) {
+        return FAIL(E_INVALID, "the wall clock is out of range");
+    }
+    uint32_t now = (uint32_t)now_s;
+    uint32_t not_before = ask->not_before;
+    if (not_before == 0) {
+        not_before = ask->floor_s > now ? ask->floor_s : now;
+    }
+    if (not_before < now || not_before - now < ask->min_notice_s) {
+        return FAIL(E_STATE, "less notice than asked would be left");
+    }
+    *ret_times = (struct generate_times){.not_before = not_before, .created = now};
+    return OK;
+}
+
+void generate_label(const char *ring, const struct generate_times *times, char ret_label[33])
+{
+    (void)snprintf(ret_label, 33, "p11k:%.9s:%08x:%08x", ring, times->not_before, times->created);
+}
+
+/* Stamps and creates at once, so that nothing can lie between the time in the label and the key. */
+static err_t create(const struct session *session, const struct ipc_generate *ask, bool modifiable_said,
+                    CK_OBJECT_HANDLE *ret_handle, char ret_label[33])
+{
+    CK_ATTRIBUTE template[AUDIT_TEMPLATE_MAX + 2] = {
+        {CKA_ID, p11_bytes(span_of(ask->id, sizeof(ask->id))), sizeof(ask->id)},
+        {CKA_LABEL, ret_label, 32}};
+    size_t n = 2 + audit_template(template + 2) - (modifiable_said ? 0 : 1);
+    CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
+    struct generate_times times;
+    TRY(generate_times(ask, clock_real_s(), &times));
+    generate_label(ask->ring, &times, ret_label);
+    template[1].ulValueLen = span_of_text(ret_label).len;
+    RV_TRY(P11(session->module, C_GenerateKey, session->handle, &mechanism, template, n, ret_handle),
+           "C_GenerateKey");
+    return OK;
+}
+
+static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle, struct ipc_key *ret_key)
+{
+    struct key key;
+    TRY(key_read_name(session, handle, &key));
+    TRY(key_read_rest(session, &key, true));
+    keys_put(&key);
+    *ret_key = key.info;
+    return OK;
+}
+
+static err_t create_checked(const struct session *session, const struct ipc_generate *ask,
+                            struct ipc_key *ret_key)
+{
+    CK_OBJECT_HANDLE handle = 0;
+    char label[33];
+    struct ipc_key made;
+    err_t err = create(session, ask, true, &handle, label);
+    if (err.code == E_TOKEN && rv_is_template_refused(err.detail)) {
+        err = create(session, ask, false, &handle, label);
+    }
+    TRY(err);
+    TRY(describe(session, handle, &made));
+    if (!span_equal(span_of_text(made.label), span_of_text(label)) ||
+        !span_equal(span_of(made.ref.id, made.ref.id_len), span_of(ask->id, sizeof(ask->id)))) {
+        log_error("token-key-misnamed", LOG_TEXT("label", label), LOG_TEXT("read_back", made.label));
+        return FAIL(E_UNSUPPORTED, "the token did not keep the key's label or id");
+    }
+    log_info("token-key-generated", LOG_TEXT("label", label), LOG_TEXT("token", made.token));
+    *ret_key = made;
+    return OK;
+}
+
+/* E_NOT_FOUND: not made yet. */
+static err_t find_made(const struct session *session, const struct ipc_generate *ask,
+                       struct ipc_key *ret_key)
+{
+    CK_OBJECT_HANDLE handles[2];
+    size_t n = 0;
+    struct ipc_key key;
+    TRY(find_keys(session, span_of(ask->id, sizeof(ask->id)), handles, 2, &n));
+    if (n == 0) {
+        return FAIL(E_NOT_FOUND, "no key of this id");
+    }
+    TRY(describe(session, handles[0], &key));
+    if (n > 1 || !key_is_of_ring(key.label, ask->ring)) {
+        return FAIL(E_UNSUPPORTED, "the id belongs to another key");
+    }
+    *ret_key = key;
+    return OK;
+}
+
+static void session_close_p(struct session *session)
+{
+    session_close(session);
+}
+
+err_t generate_key(const struct session *session, const struct ipc_generate *ask,
+                   struct ipc_key *ret_key)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    CLEANUP(session_close_p) struct session writable = {.module = session->module,
+                                                        .token = session->token};
+    TRY(session_open(&writable, true));
+    /* Two callers with one id must not both find nothing. */
+    (void)pthread_mutex_lock(&one);
+    err_t err = find_made(&writable, ask, ret_key);
+    if (err.code == E_NOT_FOUND) {
+        err = create_checked(&writable, ask, ret_key);
+    }
+    (void)pthread_mutex_unlock(&one);
+    return err;
+}

@@ -1,0 +1,28 @@
+/* generate: the IPC_GENERATE verb, a new KEK. Called again with the same id it finds what it made. */
+#ifndef PKCS11_GENERATE_H
+#define PKCS11_GENERATE_H
+
+#include "base/err.h"
+#include "pkcs11/find.h"
+#include "pkcs11/ipc.h"
+
+/* The two times of a new key. */
+struct generate_times {
+    uint32_t not_before;
+    uint32_t created;
+};
+
+/*
+ * created = now; not_before as asked, or the later of now and floor_s. E_STATE: less notice than asked
+ * would be left, or it lies in the past. E_INVALID: now is not a time that a label can hold.
+ */
+MUST_USE err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
+                              struct generate_times *ret_times);
+/* "p11k:<ring>:<not-before>:<created>" */
+void generate_label(const char *ring, const struct generate_times *times, char ret_label[33]);
+
+/* E_STATE as above; E_TOKEN; E_UNSUPPORTED: the token did not keep the label. */
+MUST_USE err_t generate_key(const struct session *session, const struct ipc_generate *ask,
+                            struct ipc_key *ret_key);
+
+#endif

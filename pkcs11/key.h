@@ -1,0 +1,58 @@
+/*
+ * key: what this process knows about the AES keys on the token: handle, name, verdict, fingerprint and a
+ * canary. One table for all workers; nothing secret in it. A ring key, once seen, is expected to be there:
+ * a look that does not find it is not believed, see lost.h.
+ */
+#ifndef PKCS11_KEY_H
+#define PKCS11_KEY_H
+
+#include <p11-kit/pkcs11.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "pkcs11/find.h"
+#include "pkcs11/ipc.h"
+#include "pkcs11/wrap_gcm.h"
+
+#define KEYS_MAX 1024u /* keys that are looked at; also what a client takes in one listing */
+
+struct key {
+    CK_OBJECT_HANDLE handle;
+    struct ipc_key info;
+    bool has_canary;
+    struct wrap_canary canary;
+};
+
+/* "p11k:<ring>:..." */
+bool key_is_of_ring(const char *label, const char *ring);
+/* "p11k:...": a KEK of this or another ring. */
+bool key_is_managed(const char *label);
+
+/* Label and CKA_ID alone. E_TOKEN. */
+MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle,
+                             struct key *ret_key);
+/*
+ * Attributes, fingerprint and, with `probe`, the AAD probe, for a key whose name is read. What cannot be
+ * read for reasons of this key is put down in key->info (IPC_KEY_UNREADABLE, rv); E_TOKEN when the session,
+ * the handle or the token is at fault.
+ */
+MUST_USE err_t key_read_rest(const struct session *session, struct key *key, bool probe);
+/* The fingerprint alone, into key->info. E_TOKEN. */
+MUST_USE err_t key_read_fingerprint(const struct session *session, struct key *key);
+
+bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b);
+
+/* The table. Thread safe; copies in and out. */
+bool keys_by_handle(CK_OBJECT_HANDLE handle, struct key *ret_key);
+bool keys_by_ref(const struct ipc_key_ref *ref, struct key *ret_key);
+/* Adds it, or replaces the one of the same handle. A full table forgets nothing and takes nothing. */
+void keys_put(const struct key *key);
+/* The handle is no longer good; the key stays expected. */
+void keys_drop_handle(CK_OBJECT_HANDLE handle);
+/* A key of this name had been read to the end before. */
+bool keys_expected(const struct ipc_key_ref *ref);
+/* The first ring key read to the end that is on none of these handles under its own name. False: none. */
+bool keys_missing(const char *ring, const CK_OBJECT_HANDLE *handles, size_t n, struct key *ret_key);
+
+#endif

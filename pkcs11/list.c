@@ -1,0 +1,180 @@
+#include "pkcs11/list.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "pkcs11/audit.h"
+#include "pkcs11/lost.h"
+#include "pkcs11/rv.h"
+
+static pthread_mutex_t one_listing = PTHREAD_MUTEX_INITIALIZER;
+
+static void unlock_p(pthread_mutex_t **mutex)
+{
+    (void)pthread_mutex_unlock(*mutex);
+}
+
+/* Once per key and verdict: the caller calls it when the key is read anew. */
+static void log_verdict(const struct key *key)
+{
+    char names[300];
+    uint32_t faults = key->info.bad & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
+    if (key->info.state == IPC_KEY_UNREADABLE) {
+        log_warn("token-key-unreadable", LOG_TEXT("label", key->info.label),
+                 LOG_TEXT("rv", rv_name(key->info.rv)));
+    } else if (key->info.state == IPC_KEY_READ && faults != 0) {
+        audit_names(faults, names, sizeof(names));
+        log_warn("token-key-bad", LOG_TEXT("label", key->info.label), LOG_TEXT("attributes", names));
+    }
+}
+
+static bool wanted(const struct ipc_list *ask, const struct key *key)
+{
+    return ask->all != 0 || key_is_of_ring(key->info.label, ask->ring);
+}
+
+/* A known key: its name again, and for the serving one the fingerprint, which must be what it was. */
+static err_t look_again(const struct session *session, const struct ipc_list *ask, struct key *key)
+{
+    struct key now;
+    TRY(key_read_name(session, key->handle, &now));
+    if (!span_equal(span_of(now.info.ref.id, now.info.ref.id_len),
+                    span_of(key->info.ref.id, key->info.ref.id_len))) {
+        *key = now;
+        return key_read_rest(session, key, true);
+    }
+    span_move(key->info.label, now.info.label, sizeof(key->info.label));
+    if (ask->has_serving != 0 && key_ref_equal(&ask->serving, &key->info.ref)) {
+        TRY(key_read_fingerprint(session, key));
+    }
+    return OK;
+}
+
+static err_t look_first(const struct session *session, const struct ipc_list *ask, struct key *key,
+                        bool known)
+{
+    struct key now;
+    TRY(key_read_name(session, key->handle, &now));
+    if (wanted(ask, &now)) {
+        TRY(key_read_rest(session, &now, key_is_of_ring(now.info.label, ask->ring)));
+    }
+    if (!known || now.info.state != key->info.state || now.info.rv != key->info.rv) {
+        log_verdict(&now);
+    }
+    *key = now;
+    return OK;
+}
+
+static err_t look(const struct session *session, const struct ipc_list *ask,
+                  CK_OBJECT_HANDLE handle, struct key *ret_key)
+{
+    struct key key = {.handle = handle};
+    bool known = keys_by_handle(handle, &key);
+    if (known && key.info.state == IPC_KEY_READ) {
+        TRY(look_again(session, ask, &key));
+    } else if (!known || wanted(ask, &key)) {
+        TRY(look_first(session, ask, &key, known));
+    }
+    keys_put(&key);
+    *ret_key = key;
+    return OK;
+}
+
+static err_t gather(const struct session *session, const struct ipc_list *ask,
+                    const CK_OBJECT_HANDLE *handles, size_t n, struct listing *listing)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct key key;
+        TRY(look(session, ask, handles[i], &key));
+        if (wanted(ask, &key)) {
+            listing->keys[listing->n++] = key.info;
+        }
+    }
+    return OK;
+}
+
+/* What is not there is only believed of a token that is there, and of keys never seen. */
+static void check_honest(const struct session *session, const struct ipc_list *ask,
+                         const CK_OBJECT_HANDLE *handles, size_t n)
+{
+    CK_FLAGS flags;
+    struct key gone;
+    err_t err = find_token_flags(session->module, session->token, &flags);
+    if (failed(err)) {
+        token_lost("the token does not answer", err);
+    }
+    if (keys_missing(ask->ring, handles, n, &gone)) {
+        token_lost("a key that was there is not listed", FAIL(E_NOT_FOUND, "key missing"));
+    }
+}
+
+void listing_free(struct listing *listing)
+{
+    free(listing->keys);
+    listing->keys = NULL;
+    listing->n = 0;
+}
+
+err_t list_keys(const struct session *session, const struct ipc_list *ask,
+                struct listing *ret_listing)
+{
+    CK_OBJECT_HANDLE handles[KEYS_MAX];
+    size_t n = 0;
+    (void)pthread_mutex_lock(&one_listing);
+    CLEANUP(unlock_p) pthread_mutex_t *held = &one_listing;
+    (void)held;
+    TRY(find_keys(session, span_of(NULL, 0), handles, KEYS_MAX, &n));
+    struct listing listing = {.keys = calloc(n + 1, sizeof(struct ipc_key))};
+    if (listing.keys == NULL) {
+        return FAIL(E_LIMIT, "out of memory");
+    }
+    err_t err = gather(session, ask, handles, n, &listing);
+    if (failed(err)) {
+        listing_free(&listing);
+        return err;
+    }
+    check_honest(session, ask, handles, n);
+    *ret_listing = listing;
+    return OK;
+}
+
+static err_t find_by_id(const struct session *session, const struct ipc_key_ref *ref,
+                        struct key *ret_key)
+{
+    CK_OBJECT_HANDLE handles[16];
+    size_t n = 0;
+    TRY(find_keys(session, span_of(ref->id, ref->id_len), handles, 16, &n));
+    for (size_t i = 0; i < n; i++) {
+        struct key key;
+        TRY(key_read_name(session, handles[i], &key));
+        TRY(key_read_rest(session, &key, key_is_managed(key.info.label)));
+        log_verdict(&key);
+        keys_put(&key);
+        if (key.info.state == IPC_KEY_READ && key_ref_equal(&key.info.ref, ref)) {
+            *ret_key = key;
+            return OK;
+        }
+    }
+    return FAIL(E_NOT_FOUND, "no such key on the token");
+}
+
+err_t list_find(const struct session *session, const struct ipc_key_ref *ref, struct key *ret_key)
+{
+    if (keys_by_ref(ref, ret_key)) {
+        return OK;
+    }
+    err_t err = find_by_id(session, ref, ret_key);
+    if (err.code != E_NOT_FOUND) {
+        return err;
+    }
+    if (keys_expected(ref)) {
+        token_lost("a key that was there is not found", err);
+    }
+    CK_FLAGS flags;
+    err_t alive = find_token_flags(session->module, session->token, &flags);
+    if (failed(alive)) {
+        token_lost("the token does not answer", alive);
+    }
+    return err;
+}

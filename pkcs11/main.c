@@ -1,0 +1,174 @@
+/*
+ * p11-kms-token: the process that loads the vendor's module. Everything that can hang, crash or leak is
+ * in here and is cured by ending it. The main thread only moves frames and never enters the module, so
+ * pings are answered whatever the module does.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/role.h"
+#include "base/secret.h"
+#include "base/version.h"
+#include "pkcs11/ipc.h"
+#include "pkcs11/lost.h"
+#include "pkcs11/pool.h"
+#include "pkcs11/serve.h"
+#include "pkcs11/start.h"
+#include "pkcs11/status.h"
+#include "pkcs11/watchdog.h"
+
+#define FRAME_MAX  2048u /* a block of the arena; no request is longer */
+#define DRAIN_MS   2000
+#define PROGRAM    "p11-kms-token"
+
+static _Noreturn void die(const char *why, err_t err, int status)
+{
+    log_error("token-ends", LOG_TEXT("why", why), LOG_ERR(err));
+    _exit(status);
+}
+
+static void answer_probe(const struct ipc_header *header)
+{
+    struct ipc_status status;
+    struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = header->call};
+    status_get(&status);
+    /* A full socket: the client has answers enough to read, and pings again. */
+    err_t sent = ipc_send(ROLE_FD_SERVICE, &reply, span_of(&status, sizeof(status)));
+    (void)sent;
+}
+
+/* Takes the payload when it keeps it for a worker. */
+static void take_request(const struct ipc_header *header, struct secret **payload)
+{
+    if (!serve_fits(header, secret_view(*payload)) || header->flags != 0) {
+        die("a frame of the client is broken", FAIL(E_PROTOCOL, "payload"), TOKEN_EXIT_PROTOCOL);
+    }
+    if (header->verb == IPC_PROBE) {
+        answer_probe(header);
+    } else if (status_phase() != IPC_PHASE_READY) {
+        serve_refuse(ROLE_FD_SERVICE, header, IPC_UNAVAILABLE);
+    } else if (pool_submit(header, *payload)) {
+        *payload = NULL;
+    } else {
+        serve_refuse(ROLE_FD_SERVICE, header, IPC_BUSY);
+    }
+}
+
+static void take_hello(const struct ipc_header *header, struct span payload, bool *greeted)
+{
+    if (*greeted || header->flags != 0 || !span_equal(payload, span_of_text(P11KMS_BUILD_ID))) {
+        die("the client is of another build", FAIL(E_PROTOCOL, "hello"), TOKEN_EXIT_PROTOCOL);
+    }
+    *greeted = true;
+}
+
+/* One frame. E_UNAVAILABLE: none waits; E_NOT_FOUND: the client is gone. */
+static err_t take_frame(bool *greeted)
+{
+    CLEANUP(secret_free_p) struct secret *payload = NULL;
+    struct ipc_header header;
+    struct span bytes;
+    TRY(secret_new(SECRET_SLOT, FRAME_MAX, &payload));
+    TRY(ipc_receive(ROLE_FD_SERVICE, &header, secret_room(payload), &bytes));
+    secret_set_len(payload, bytes.len);
+    if (header.verb == IPC_HELLO) {
+        take_hello(&header, secret_view(payload), greeted);
+        return OK;
+    }
+    if (!*greeted) {
+        return FAIL(E_PROTOCOL, "no hello");
+    }
+    take_request(&header, &payload);
+    return OK;
+}
+
+/* True until the client is gone. */
+static bool take_frames(bool *greeted)
+{
+    for (;;) {
+        err_t err = take_frame(greeted);
+        if (err.code == E_UNAVAILABLE || err.code == E_LIMIT) {
+            return true;
+        }
+        if (err.code == E_PROTOCOL) {
+            die("a frame of the client is broken", err, TOKEN_EXIT_PROTOCOL);
+        }
+        if (failed(err)) {
+            return false;
+        }
+    }
+}
+
+/* Until the keeper or the client is gone, or SIGTERM. */
+static void loop(int signal_fd)
+{
+    bool greeted = false;
+    struct pollfd fds[] = {{.fd = ROLE_FD_SERVICE, .events = POLLIN},
+                           {.fd = ROLE_FD_CONTROL}, /* only its end; the starter reads it */
+                           {.fd = signal_fd, .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+            die("poll", FAIL_ERRNO("poll"), 1);
+        }
+        if (fds[1].revents != 0 || fds[2].revents != 0) {
+            return;
+        }
+        if (fds[0].revents != 0 && !take_frames(&greeted)) {
+            return;
+        }
+    }
+}
+
+/* SIGTERM comes by descriptor; every other thread inherits the mask. */
+static err_t open_signals(int *ret_fd)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
+        return FAIL(E_SYSTEM, "pthread_sigmask");
+    }
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) {
+        return FAIL_ERRNO("signalfd");
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+static err_t run(struct config *config)
+{
+    int signal_fd = -1;
+    TRY(role_start(PROGRAM, config));
+    log_init(PROGRAM, (enum log_format)config->log_format, (enum log_level)config->log_level);
+    TRY(secret_init(&secret_budget_token));
+    TRY(secret_serve_crypto(true));
+    TRY(open_signals(&signal_fd));
+    struct ipc_header hello = {.verb = IPC_HELLO};
+    TRY(ipc_send(ROLE_FD_SERVICE, &hello, span_of_text(P11KMS_BUILD_ID)));
+    TRY(watch_start());
+    TRY(start_run(config));
+    loop(signal_fd);
+    return OK;
+}
+
+int main(void)
+{
+    static struct config config;
+    log_init(PROGRAM, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+    err_t err = run(&config);
+    if (failed(err)) {
+        die("cannot start", err, 1);
+    }
+    if (pool_stop(DRAIN_MS)) {
+        start_undo();
+    }
+    /* Not exit(): the module's destructors must not run under threads that may be inside it. */
+    _exit(0);
+}

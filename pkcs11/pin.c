@@ -1,0 +1,277 @@
+#define _GNU_SOURCE
+#include "pkcs11/pin.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "pkcs11/rv.h"
+#include "pkcs11/status.h"
+
+#define RETRY_MS 2000
+
+static void pin_path(const struct config_token *config, char *to, size_t to_len)
+{
+    if (config->pin_file[0] != '\0') {
+        (void)snprintf(to, to_len, "%s", config->pin_file);
+    } else {
+        (void)snprintf(to, to_len, "%s/%s", config->credentials_dir, config->pin_credential);
+    }
+}
+
+static struct pin_look look_at(const struct config_token *config)
+{
+    char path[CONFIG_PATH_LEN + 64];
+    struct pin_look look = {0};
+    pin_path(config, path, sizeof(path));
+    look.there = lstat(path, &look.stat) == 0;
+    return look;
+}
+
+static bool looks_equal(const struct pin_look *a, const struct pin_look *b)
+{
+    return a->there == b->there && a->stat.st_dev == b->stat.st_dev &&
+           a->stat.st_ino == b->stat.st_ino && a->stat.st_size == b->stat.st_size &&
+           a->stat.st_mtim.tv_sec == b->stat.st_mtim.tv_sec &&
+           a->stat.st_mtim.tv_nsec == b->stat.st_mtim.tv_nsec &&
+           a->stat.st_ctim.tv_sec == b->stat.st_ctim.tv_sec &&
+           a->stat.st_ctim.tv_nsec == b->stat.st_ctim.tv_nsec;
+}
+
+static struct pin_flags flags_of(CK_FLAGS flags, bool readable)
+{
+    return (struct pin_flags){.readable = readable,
+                              .locked = (flags & CKF_USER_PIN_LOCKED) != 0,
+                              .count_low = (flags & CKF_USER_PIN_COUNT_LOW) != 0,
+                              .final_try = (flags & CKF_USER_PIN_FINAL_TRY) != 0};
+}
+
+static struct pin_flags read_flags(struct pin_keeper *keeper, const struct session *session)
+{
+    CK_FLAGS flags = 0;
+    err_t err = find_token_flags(session->module, session->token, &flags);
+    keeper->flags = flags;
+    return flags_of(flags, !failed(err));
+}
+
+static err_t lock(struct pin_keeper *keeper)
+{
+    while (flock(keeper->lock_fd, LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            return FAIL_ERRNO("the lock of the PIN record cannot be taken");
+        }
+    }
+    keeper->locked = true;
+    return OK;
+}
+
+static void let_go(struct pin_keeper *keeper)
+{
+    secret_free(TAKE(keeper->pin));
+    keeper->has_hash = false;
+    if (keeper->locked) {
+        (void)flock(keeper->lock_fd, LOCK_UN);
+        keeper->locked = false;
+    }
+}
+
+static err_t load_record(struct pin_keeper *keeper)
+{
+    uint8_t bytes[PIN_RECORD_BYTES];
+    size_t len = 0;
+    TRY(role_get_state_wait(keeper->control_fd, STATE_PIN, span_mut_of(bytes, sizeof(bytes)), &len));
+    pin_record_parse(span_of(bytes, len), &keeper->record);
+    keeper->had_record = keeper->had_record || len > 0;
+    if (!keeper->record.has_salt) {
+        if (getrandom(keeper->record.salt, PIN_RECORD_SALT, 0) != (ssize_t)PIN_RECORD_SALT) {
+            return FAIL_ERRNO("getrandom");
+        }
+        keeper->record.has_salt = true;
+    }
+    return OK;
+}
+
+static err_t store_record(struct pin_keeper *keeper)
+{
+    uint8_t bytes[PIN_RECORD_BYTES];
+    size_t len = 0;
+    TRY(pin_record_write(&keeper->record, span_mut_of(bytes, sizeof(bytes)), &len));
+    TRY(role_put_state_wait(keeper->control_fd, STATE_PIN, span_of(bytes, len)));
+    keeper->had_record = true;
+    return OK;
+}
+
+static err_t hash_pin(struct pin_keeper *keeper)
+{
+    if (keeper->has_hash) {
+        return OK;
+    }
+    struct span pin = secret_view(keeper->pin);
+    int done = PKCS5_PBKDF2_HMAC((const char *)pin.ptr, (int)pin.len, keeper->record.salt,
+                                 PIN_RECORD_SALT, PIN_RECORD_ROUNDS, EVP_sha256(), PIN_RECORD_HASH,
+                                 keeper->hash);
+    if (done != 1) {
+        return FAIL(E_LIMIT, "PBKDF2");
+    }
+    keeper->has_hash = true;
+    return OK;
+}
+
+static const char *mend_of(enum pin_decision decision)
+{
+    switch (decision) {
+    case PIN_TRY: break;
+    case PIN_STOP_FAILED:
+        return "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
+    case PIN_STOP_LOCKED: return "the token's user PIN is locked: unlock it with its vendor's tool";
+    case PIN_STOP_LOW:
+        return "the token counts wrong PINs and this PIN never succeeded here: check it, then run "
+               "p11-kmsctl pin-retry";
+    case PIN_STOP_FULL:
+        return "too many wrong PINs are remembered: check the PIN, then run p11-kmsctl pin-retry";
+    case PIN_STOP_UNREADABLE: return "the token's PIN flags cannot be read";
+    case PIN_STOP_WAIT:
+        return "the last login ended in an error of the token: tried again after a minute";
+    }
+    return "";
+}
+
+/* Reads what there is and decides. OK: the intent is stored, log in. */
+static err_t decide(struct pin_keeper *keeper, const struct session *session, const char **ret_mend)
+{
+    struct pin_flags flags = read_flags(keeper, session);
+    bool ordered = keeper->ordered;
+    keeper->ordered = false;
+    if (pin_record_needs_hash(&keeper->record, session->token->serial, &flags)) {
+        TRY(hash_pin(keeper));
+    }
+    enum pin_decision decision =
+        pin_record_begin(&keeper->record, session->token->serial,
+                         keeper->has_hash ? keeper->hash : NULL, &flags, clock_real_s(), ordered);
+    /* Also when stopped: what was learnt stays, and an emptied record can be told from this one. */
+    TRY(store_record(keeper));
+    if (decision == PIN_STOP_WAIT) {
+        keeper->retry_ms = clock_mono_ms() + RETRY_MS;
+    }
+    if (decision != PIN_TRY) {
+        *ret_mend = mend_of(decision);
+        return FAIL(E_STATE, "the PIN is not tried");
+    }
+    return OK;
+}
+
+static err_t refused(struct pin_keeper *keeper, const struct session *session, CK_RV rv,
+                     const char **ret_mend)
+{
+    bool wrong = rv_class(rv) == RV_PIN;
+    TRY(hash_pin(keeper));
+    struct pin_flags flags = read_flags(keeper, session);
+    pin_record_end(&keeper->record, session->token->serial, keeper->hash,
+                   wrong ? PIN_ANSWER_WRONG : PIN_ANSWER_OTHER, &flags, clock_real_s());
+    TRY(store_record(keeper));
+    if (!wrong) {
+        log_error("token-login-failed", LOG_TEXT("rv", rv_name(rv)),
+                  LOG_TEXT("serial", session->token->serial));
+        return FAIL_DETAIL(E_UNAVAILABLE, rv, "C_Login");
+    }
+    log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
+              LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
+    *ret_mend = "the token refused the PIN: correct it (it is not tried again unchanged), or run "
+                "p11-kmsctl pin-retry";
+    return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
+}
+
+static err_t try_login(struct pin_keeper *keeper, const struct session *session,
+                       const char **ret_mend)
+{
+    TRY(lock(keeper));
+    TRY(load_record(keeper));
+    TRY(decide(keeper, session, ret_mend));
+    struct span pin = secret_view(keeper->pin);
+    status_count_login();
+    CK_RV rv = P11(session->module, C_Login, session->handle, CKU_USER, p11_bytes(pin), pin.len);
+    if (rv != CKR_OK && !rv_is_already(rv)) {
+        return refused(keeper, session, rv, ret_mend);
+    }
+    (void)snprintf(keeper->serial, sizeof(keeper->serial), "%s", session->token->serial);
+    log_info("token-login", LOG_TEXT("token", session->token->label),
+             LOG_TEXT("serial", session->token->serial));
+    return OK;
+}
+
+err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *why, size_t why_len)
+{
+    const char *mend = NULL;
+    char path[CONFIG_PATH_LEN + 64];
+    keeper->retry_ms = 0;
+    keeper->look = look_at(keeper->config);
+    pin_path(keeper->config, path, sizeof(path));
+    err_t err = pin_read(path, &keeper->pin);
+    if (failed(err)) {
+        (void)snprintf(why, why_len, "%s: %s%s%s", path, err.what, err.code == E_SYSTEM ? ": " : "",
+                       err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : "");
+        return err;
+    }
+    err = try_login(keeper, session, &mend);
+    if (!failed(err)) {
+        return OK;
+    }
+    let_go(keeper);
+    (void)snprintf(why, why_len, "%s", mend != NULL ? mend : err.what);
+    if (mend == NULL && err.code != E_UNAVAILABLE) {
+        keeper->retry_ms = clock_mono_ms() + RETRY_MS;
+    }
+    return err;
+}
+
+err_t pin_settle(struct pin_keeper *keeper)
+{
+    if (keeper->pin == NULL) {
+        return OK;
+    }
+    struct pin_flags clean = {.readable = true};
+    err_t err = hash_pin(keeper);
+    if (!failed(err)) {
+        pin_record_end(&keeper->record, keeper->serial, keeper->hash, PIN_ANSWER_GOOD, &clean,
+                       clock_real_s());
+        err = store_record(keeper);
+    }
+    let_go(keeper);
+    return err;
+}
+
+/* An emptied record is the operator's order to try once. */
+static bool record_emptied(struct pin_keeper *keeper)
+{
+    uint8_t bytes[PIN_RECORD_BYTES];
+    size_t len = 0;
+    err_t err = role_get_state_wait(keeper->control_fd, STATE_PIN,
+                                    span_mut_of(bytes, sizeof(bytes)), &len);
+    return !failed(err) && len == 0 && keeper->had_record;
+}
+
+bool pin_retry_due(struct pin_keeper *keeper, const struct session *session, int64_t now_ms)
+{
+    if (record_emptied(keeper)) {
+        keeper->ordered = true;
+        keeper->had_record = false;
+        return true;
+    }
+    struct pin_look look = look_at(keeper->config);
+    if (!looks_equal(&look, &keeper->look)) {
+        return true;
+    }
+    CK_FLAGS flags = keeper->flags;
+    const CK_FLAGS pin_flags =
+        CKF_USER_PIN_LOCKED | CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY;
+    if (!failed(find_token_flags(session->module, session->token, &flags)) &&
+        ((flags ^ keeper->flags) & pin_flags) != 0) {
+        return true;
+    }
+    return keeper->retry_ms != 0 && now_ms >= keeper->retry_ms;
+}

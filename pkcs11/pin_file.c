@@ -1,0 +1,72 @@
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "pkcs11/pin.h"
+
+#define PIN_MAX 255u
+
+static err_t check_file(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return FAIL_ERRNO("fstat of the PIN file");
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return FAIL(E_INVALID, "the PIN file is not a regular file");
+    }
+    if (st.st_uid != 0 && st.st_uid != geteuid()) {
+        return FAIL(E_INVALID, "the PIN file is owned neither by root nor by the daemon's user");
+    }
+    if ((st.st_mode & 077) != 0) {
+        return FAIL(E_INVALID, "the PIN file is open to group or others: chmod 0600 or 0400");
+    }
+    return OK;
+}
+
+static err_t read_all(int fd, struct span_mut room, size_t *ret_len)
+{
+    size_t len = 0;
+    while (len < room.len) {
+        ssize_t n = read(fd, room.ptr + len, room.len - len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return FAIL_ERRNO("read of the PIN file");
+        }
+        if (n == 0) {
+            *ret_len = len;
+            return OK;
+        }
+        len += (size_t)n;
+    }
+    return FAIL(E_INVALID, "the PIN file is too long");
+}
+
+err_t pin_read(const char *path, struct secret **ret_pin)
+{
+    /* Not blocking: a FIFO in its place must not hold us. */
+    OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && errno == ELOOP) {
+        return FAIL(E_INVALID, "the PIN file is a symbolic link");
+    }
+    if (fd < 0) {
+        return FAIL_ERRNO("the PIN file cannot be opened");
+    }
+    TRY(check_file(fd));
+    CLEANUP(secret_free_p) struct secret *pin = NULL;
+    TRY(secret_new(SECRET_PIN, PIN_MAX + 2, &pin));
+    struct span_mut room = secret_room(pin);
+    size_t len = 0;
+    TRY(read_all(fd, span_mut_of(room.ptr, PIN_MAX + 2), &len));
+    if (len > 0 && room.ptr[len - 1] == '\n') {
+        len--;
+    }
+    if (len == 0 || len > PIN_MAX) {
+        return FAIL(E_INVALID, "the PIN file is empty or too long");
+    }
+    secret_set_len(pin, len);
+    *ret_pin = TAKE(pin);
+    return OK;
+}

@@ -1,0 +1,30 @@
+/*
+ * pool: the worker threads, a session each, and the requests that wait for them. Bounded: what does not
+ * fit is refused. The main thread submits, the starter opens.
+ */
+#ifndef PKCS11_POOL_H
+#define PKCS11_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "pkcs11/find.h"
+#include "pkcs11/ipc.h"
+
+#define POOL_WORKERS_MAX 64u
+#define POOL_WAITING_MAX 64u
+
+/*
+ * Opens up to `sessions` sessions and starts their threads; *ret_opened of them (at least 1). fd: where
+ * replies go. Once.
+ */
+MUST_USE err_t pool_open(const struct module *module, const struct token *token, unsigned sessions,
+                         int fd, unsigned *ret_opened);
+/* Takes the payload when it returns true. False: as many wait as may. */
+bool pool_submit(const struct ipc_header *header, struct secret *payload);
+/* No more work is begun; true when no thread is inside the module within wait_ms. */
+bool pool_stop(int wait_ms);
+
+#endif

@@ -1,0 +1,24 @@
+/* serve: one request to its reply frames. In a worker thread, which owns the session. */
+#ifndef PKCS11_SERVE_H
+#define PKCS11_SERVE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "pkcs11/find.h"
+#include "pkcs11/ipc.h"
+
+/* A request of this verb may have this payload. A client that sends others is not of our build. */
+bool serve_fits(const struct ipc_header *header, struct span payload);
+
+/* Does it and replies on fd. deadline_ms: CLOCK_MONOTONIC, after which the module is not called. */
+void serve_request(struct session *session, int fd, const struct ipc_header *header,
+                   struct span payload, int64_t deadline_ms);
+
+/* An answer without result. Any thread. */
+void serve_refuse(int fd, const struct ipc_header *header, enum ipc_outcome outcome);
+/* Sends, waiting for a client that is slow; one that does not read for 10 s ends the process. */
+void serve_send(int fd, struct ipc_header *header, struct span payload);
+
+#endif

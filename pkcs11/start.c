@@ -1,0 +1,181 @@
+#define _GNU_SOURCE
+#include "pkcs11/start.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "pkcs11/find.h"
+#include "pkcs11/pin.h"
+#include "pkcs11/pool.h"
+#include "pkcs11/rv.h"
+#include "pkcs11/status.h"
+
+#define RETRY_MS 2000
+#define LATCH_MS 1000
+
+/* Lives as long as the process: workers borrow module and token. */
+static struct {
+    const struct config *config;
+    struct uri *uri;
+    struct module module;
+    struct token token;
+    struct session session; /* holds the login */
+    struct pin_keeper pin;
+    atomic_bool up;
+} start;
+
+static void say_rv(char *why, size_t why_len, const char *what, err_t err)
+{
+    if (err.code == E_TOKEN) {
+        (void)snprintf(why, why_len, "%s: %s failed with %s", what, err.what, rv_name(err.detail));
+    } else {
+        (void)snprintf(why, why_len, "%s: %s", what, err.what);
+    }
+}
+
+static enum ipc_phase open_module(char *why, size_t why_len)
+{
+    const struct config_token *config = &start.config->token;
+    if (failed(module_load(&start.module, config->module, why, why_len))) {
+        return IPC_PHASE_NO_MODULE;
+    }
+    err_t err = module_initialise(&start.module, config->init_args);
+    if (failed(err)) {
+        say_rv(why, why_len, "the module cannot be initialised", err);
+        return IPC_PHASE_NO_MODULE;
+    }
+    return IPC_PHASE_READY;
+}
+
+static enum ipc_phase open_token(char *why, size_t why_len)
+{
+    err_t err = find_token(&start.module, start.uri, &start.token, why, why_len);
+    if (err.code == E_NOT_FOUND) {
+        return IPC_PHASE_NO_TOKEN;
+    }
+    start.session = (struct session){.module = &start.module, .token = &start.token};
+    if (!failed(err)) {
+        err = session_open(&start.session, false);
+    }
+    if (failed(err)) {
+        say_rv(why, why_len, "the token cannot be reached", err);
+        return IPC_PHASE_NO_TOKEN;
+    }
+    status_set_token(&start.token);
+    return IPC_PHASE_READY;
+}
+
+static enum ipc_phase log_in(char *why, size_t why_len)
+{
+    if ((start.token.flags & CKF_LOGIN_REQUIRED) == 0) {
+        return IPC_PHASE_READY;
+    }
+    err_t err = pin_login(&start.pin, &start.session, why, why_len);
+    if (err.code == E_UNAVAILABLE) {
+        say_rv(why, why_len, "the token does not log in", err);
+        return IPC_PHASE_NO_TOKEN;
+    }
+    return failed(err) ? IPC_PHASE_PIN : IPC_PHASE_READY;
+}
+
+static enum ipc_phase open_pool(char *why, size_t why_len)
+{
+    unsigned wanted = start.config->token.sessions;
+    unsigned opened = 0;
+    err_t err = pool_open(&start.module, &start.token, wanted, ROLE_FD_SERVICE, &opened);
+    if (failed(err)) {
+        say_rv(why, why_len, "no session can be opened", err);
+        return IPC_PHASE_NO_TOKEN;
+    }
+    if (opened < wanted) {
+        log_warn("token-sessions-few", LOG_NUM("opened", opened), LOG_NUM("wanted", wanted));
+    }
+    return IPC_PHASE_READY;
+}
+
+static enum ipc_phase bring_up(char *why, size_t why_len)
+{
+    static enum ipc_phase (*const steps[])(char *, size_t) = {open_module, open_token, log_in,
+                                                              open_pool};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        enum ipc_phase phase = steps[i](why, why_len);
+        if (phase != IPC_PHASE_READY) {
+            return phase;
+        }
+    }
+    return IPC_PHASE_READY;
+}
+
+static void wait_out_latch(void)
+{
+    do {
+        (void)poll(NULL, 0, LATCH_MS);
+    } while (!pin_retry_due(&start.pin, &start.session, clock_mono_ms()));
+}
+
+static void settle(void)
+{
+    err_t err = pin_settle(&start.pin);
+    if (failed(err)) {
+        log_warn("token-pin-record-not-kept", LOG_ERR(err));
+    }
+}
+
+static void *run(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        char why[400] = "";
+        watch_hold("start of the module", start.config->token.start_timeout_s * 1000u);
+        enum ipc_phase phase = bring_up(why, sizeof(why));
+        watch_release();
+        if (phase == IPC_PHASE_READY) {
+            atomic_store(&start.up, true);
+            status_set(phase, "");
+            settle();
+            return NULL;
+        }
+        status_set(phase, why);
+        if (phase == IPC_PHASE_PIN) {
+            wait_out_latch();
+        } else {
+            settle();
+            (void)poll(NULL, 0, RETRY_MS);
+        }
+        /* A module looks at its slots and flags anew only after this; it closes the sessions too. */
+        module_finalise(&start.module);
+    }
+}
+
+err_t start_run(const struct config *config)
+{
+    start.config = config;
+    start.pin = (struct pin_keeper){.config = &config->token,
+                                    .control_fd = ROLE_FD_CONTROL,
+                                    .lock_fd = ROLE_FD_PIN_LOCK};
+    status_set(IPC_PHASE_STARTING, "");
+    err_t err = uri_parse(config->token.uri, &start.uri);
+    if (failed(err)) {
+        status_set(IPC_PHASE_CONFIG, err.what);
+        return OK;
+    }
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run, NULL);
+    if (error != 0) {
+        return FAIL_DETAIL(E_SYSTEM, error, "cannot start a thread");
+    }
+    (void)pthread_detach(thread);
+    return OK;
+}
+
+void start_undo(void)
+{
+    if (atomic_load(&start.up)) {
+        module_finalise(&start.module);
+    }
+}

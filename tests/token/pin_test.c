@@ -1,0 +1,172 @@
+/* The PIN guard, on a SoftHSM token behind the shim, which counts the logins. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pkcs11/lost.h"
+#include "tests/kit/unit.h"
+#include "tests/token/rig.h"
+
+struct fixture {
+    struct rig *rig;
+    char right[64];
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture.rig = rig_new_softhsm();
+    rig_use_shim(fixture.rig);
+    rig_read(fixture.rig, "token/pin", fixture.right, sizeof(fixture.right));
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    rig_free(fixture->rig);
+    return 0;
+}
+
+static void refuse_once(struct fixture *fixture)
+{
+    rig_write(fixture->rig, "token/pin", "wrong-pin\n");
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "correct"));
+    assert_int_equal(status.logins, 1);
+}
+
+static void test_login_wrong_pin_over_20_starts_is_one_login(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_once(fixture);
+    for (int i = 0; i < 20; i++) {
+        (void)rig_stop(fixture->rig);
+        rig_start(fixture->rig);
+        struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+        assert_int_equal(status.logins, 0);
+    }
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
+static void test_login_corrected_pin_is_ready_within_5_s(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_once(fixture);
+    rig_write(fixture->rig, "token/pin", fixture->right);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
+    assert_int_equal(status.logins, 2);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
+}
+
+static void test_login_file_touched_with_the_same_wrong_pin_is_not_tried(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_once(fixture);
+    rig_write(fixture->rig, "token/pin", "wrong-pin\n");
+    usleep(3500 * 1000);
+    assert_int_equal(rig_status(fixture->rig).phase, IPC_PHASE_PIN);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
+static void test_login_emptied_record_orders_one_more_try(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_once(fixture);
+    rig_write(fixture->rig, "state/pin", "");
+    for (int i = 0; i < 40 && rig_shim_count(fixture->rig, "C_Login") < 2; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(100 * 1000);
+    }
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 5000);
+    usleep(2500 * 1000);
+    (void)rig_status(fixture->rig);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
+}
+
+static void test_login_good_pin_leaves_a_good_record(void **state)
+{
+    struct fixture *fixture = *state;
+    char record[1024] = "";
+    rig_start_ready(fixture->rig);
+    for (int i = 0; i < 50 && strstr(record, " good ") == NULL; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(100 * 1000);
+        rig_read(fixture->rig, "state/pin", record, sizeof(record));
+    }
+    assert_non_null(strstr(record, " good "));
+    assert_null(strstr(record, "intent"));
+    assert_null(strstr(record, fixture->right));
+}
+
+static void test_login_killed_inside_twice_counts_as_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    rig_shim(fixture->rig, "C_Login crash\n");
+    for (int i = 0; i < 2; i++) {
+        rig_start(fixture->rig);
+        assert_int_not_equal(rig_wait_end(fixture->rig, 15000), 0);
+    }
+    rig_shim(fixture->rig, NULL);
+    rig_start(fixture->rig);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
+}
+
+static void test_login_token_error_is_tried_again_for_a_proven_pin(void **state)
+{
+    struct fixture *fixture = *state;
+    test_login_good_pin_leaves_a_good_record(state);
+    (void)rig_stop(fixture->rig);
+    rig_shim(fixture->rig, "C_Login rv 0x30\n");
+    rig_start(fixture->rig);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_NO_TOKEN, 15000);
+    rig_shim(fixture->rig, NULL);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 10000);
+}
+
+static void test_login_open_pin_file_is_refused_and_mended_in_place(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(chmod(fixture->rig->config.token.pin_file, 0640), 0);
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "chmod 0600"));
+    assert_int_equal(chmod(fixture->rig->config.token.pin_file, 0600), 0);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
+static void test_login_linked_pin_file_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[256];
+    rig_path(fixture->rig, "token/real", path, sizeof(path));
+    assert_int_equal(rename(fixture->rig->config.token.pin_file, path), 0);
+    assert_int_equal(symlink(path, fixture->rig->config.token.pin_file), 0);
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "symbolic link"));
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
+}
+
+#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_TOKEN(test_login_wrong_pin_over_20_starts_is_one_login),
+        WITH_TOKEN(test_login_corrected_pin_is_ready_within_5_s),
+        WITH_TOKEN(test_login_file_touched_with_the_same_wrong_pin_is_not_tried),
+        WITH_TOKEN(test_login_emptied_record_orders_one_more_try),
+        WITH_TOKEN(test_login_good_pin_leaves_a_good_record),
+        WITH_TOKEN(test_login_killed_inside_twice_counts_as_refused),
+        WITH_TOKEN(test_login_token_error_is_tried_again_for_a_proven_pin),
+        WITH_TOKEN(test_login_open_pin_file_is_refused_and_mended_in_place),
+        WITH_TOKEN(test_login_linked_pin_file_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

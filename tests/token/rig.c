@@ -1,0 +1,394 @@
+#define _GNU_SOURCE
+#include "tests/token/rig.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/role.h"
+#include "base/version.h"
+#include "tests/kit/unit.h"
+
+#define RING        "test"
+#define REPLY_MS    30000
+#define REALM       "00112233445566778899aabbccddeeff"
+#define SOFTHSM_MAKE SOURCE_DIR "/softhsm-config/make-token"
+#define NSS_MAKE     SOURCE_DIR "/softhsm-config/nss-token"
+
+void rig_run(const char *const *argv, const char *const *env)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        (void)dup2(null, STDOUT_FILENO);
+        for (size_t i = 0; env != NULL && env[i] != NULL; i++) {
+            (void)putenv(strdup(env[i]));
+        }
+        union {
+            const char *const *in;
+            char *const *out;
+        } words = {.in = argv};
+        (void)execvp(argv[0], words.out);
+        _exit(127);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+void rig_path(const struct rig *rig, const char *name, char *to, size_t to_len)
+{
+    assert_true(snprintf(to, to_len, "%s/%s", rig->folder, name) < (int)to_len);
+}
+
+void rig_write(struct rig *rig, const char *name, const char *text)
+{
+    char path[256];
+    char temporary[256];
+    rig_path(rig, name, path, sizeof(path));
+    rig_path(rig, "new", temporary, sizeof(temporary));
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(rename(temporary, path), 0);
+}
+
+void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
+{
+    char path[256];
+    rig_path(rig, name, path, sizeof(path));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, to, to_len - 1);
+    assert_true(n >= 0);
+    to[n] = '\0';
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+static void add_env(struct rig *rig, const char *name, const char *value)
+{
+    assert_true(rig->env_n < CONFIG_ENV_MAX);
+    (void)snprintf(rig->env[rig->env_n++], CONFIG_TEXT_LEN, "%s=%s", name, value);
+}
+
+static struct rig *rig_new(void)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    assert_non_null(rig);
+    (void)snprintf(rig->folder, sizeof(rig->folder), "/tmp/p11-kms-rig.XXXXXX");
+    assert_non_null(mkdtemp(rig->folder));
+    rig->control_fd = -1;
+    rig->service_fd = -1;
+    struct config *config = &rig->config;
+    config->magic = CONFIG_MAGIC;
+    config->version = CONFIG_VERSION;
+    (void)snprintf(config->build_id, sizeof(config->build_id), "%s", P11KMS_BUILD_ID);
+    (void)snprintf(config->ring, sizeof(config->ring), RING);
+    config->token.sessions = 3;
+    config->token.start_timeout_s = 20;
+    config->log_level = LOG_LEVEL_INFO;
+    rig_path(rig, "token/pin", config->token.pin_file, sizeof(config->token.pin_file));
+    char state[256];
+    rig_path(rig, "state", state, sizeof(state));
+    assert_ok(state_open(state, REALM, true, &rig->state));
+    return rig;
+}
+
+struct rig *rig_new_softhsm(void)
+{
+    struct rig *rig = rig_new();
+    char path[256];
+    rig_path(rig, "token", path, sizeof(path));
+    rig_run((const char *const[]){SOFTHSM_MAKE, path, NULL}, NULL);
+    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", SOFTHSM_MODULE);
+    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=p11-kms-test");
+    rig_path(rig, "token/softhsm2.conf", path, sizeof(path));
+    add_env(rig, "SOFTHSM2_CONF", path);
+    return rig;
+}
+
+struct rig *rig_new_nss(void)
+{
+    struct rig *rig = rig_new();
+    char path[256];
+    rig_path(rig, "token", path, sizeof(path));
+    rig_run((const char *const[]){NSS_MAKE, path, NULL}, NULL);
+    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", NSS_MODULE);
+    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=NSS%%20Certificate%%20DB");
+    (void)snprintf(rig->config.token.init_args, CONFIG_TEXT_LEN,
+                   "configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", path);
+    return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+    (void)rig_stop(rig);
+    state_close(&rig->state);
+    rig_run((const char *const[]){"rm", "-rf", rig->folder, NULL}, NULL);
+    free(rig);
+}
+
+void rig_use_shim(struct rig *rig)
+{
+    char path[256];
+    add_env(rig, "P11KMS_SHIM_MODULE", rig->config.token.module);
+    rig_path(rig, "shim.control", path, sizeof(path));
+    add_env(rig, "P11KMS_SHIM_CONTROL", path);
+    rig_path(rig, "shim.log", path, sizeof(path));
+    add_env(rig, "P11KMS_SHIM_LOG", path);
+    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", SHIM_MODULE);
+}
+
+void rig_shim(struct rig *rig, const char *orders)
+{
+    rig_write(rig, "shim.control", orders == NULL ? "" : orders);
+}
+
+unsigned rig_shim_count(struct rig *rig, const char *function)
+{
+    char path[256];
+    char line[80];
+    unsigned n = 0;
+    rig_path(rig, "shim.log", path, sizeof(path));
+    FILE *log = fopen(path, "re");
+    while (log != NULL && fgets(line, sizeof(line), log) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        n += strcmp(line, function) == 0;
+    }
+    if (log != NULL) {
+        (void)fclose(log);
+    }
+    return n;
+}
+
+static void spawn(struct rig *rig, const int fds[ROLE_FD_COUNT])
+{
+    const char *env[CONFIG_ENV_MAX + 1] = {0};
+    for (size_t i = 0; i < rig->env_n; i++) {
+        env[i] = rig->env[i];
+    }
+    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
+                                   .name = "p11-kms-token"};
+    assert_true(program.fd >= 0);
+    assert_ok(role_spawn(&program, fds, env, &rig->pid));
+    role_program_close(&program);
+}
+
+void rig_start(struct rig *rig)
+{
+    int control[2];
+    int service[2];
+    int config_fd = -1;
+    int lock_fd = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service), 0);
+    assert_ok(role_config_fd(&rig->config, &config_fd));
+    assert_ok(state_open_pin_lock(&rig->state, &lock_fd));
+    int fds[ROLE_FD_COUNT] = {-1, -1, -1, config_fd, control[1], service[1], lock_fd};
+    spawn(rig, fds);
+    (void)close(config_fd);
+    (void)close(lock_fd);
+    (void)close(control[1]);
+    (void)close(service[1]);
+    rig->control_fd = control[0];
+    rig->service_fd = service[0];
+    rig->greeted = false;
+    struct ipc_header hello = {.verb = IPC_HELLO};
+    assert_ok(ipc_send(rig->service_fd, &hello, span_of_text(P11KMS_BUILD_ID)));
+}
+
+static void close_sockets(struct rig *rig)
+{
+    (void)close(rig->control_fd);
+    (void)close(rig->service_fd);
+    rig->control_fd = -1;
+    rig->service_fd = -1;
+}
+
+int rig_stop(struct rig *rig)
+{
+    int status = 0;
+    if (rig->pid == 0) {
+        return 0;
+    }
+    close_sockets(rig);
+    assert_int_equal(waitpid(rig->pid, &status, 0), rig->pid);
+    rig->pid = 0;
+    return status;
+}
+
+static void serve_state(struct rig *rig)
+{
+    struct role_message message;
+    int fd = -1;
+    if (failed(role_receive(rig->control_fd, false, &message, &fd))) {
+        return;
+    }
+    if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
+        (void)!failed(role_serve_state(rig->control_fd, &rig->state, 1u << STATE_PIN, &message, fd));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+/* Serves state until a frame can be read (true), or the time is up or the process gone (false). */
+static bool wait_frame(struct rig *rig, int64_t until_ms)
+{
+    while (clock_mono_ms() < until_ms) {
+        struct pollfd fds[] = {{.fd = rig->service_fd, .events = POLLIN},
+                               {.fd = rig->control_fd, .events = POLLIN}};
+        (void)poll(fds, 2, 100);
+        if ((fds[1].revents & POLLIN) != 0) {
+            serve_state(rig);
+        }
+        if ((fds[0].revents & POLLIN) != 0) {
+            return true;
+        }
+        if (fds[0].revents != 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+int rig_wait_end(struct rig *rig, int timeout_ms)
+{
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    struct rig_reply reply;
+    int status = 0;
+    while (waitpid(rig->pid, &status, WNOHANG) == 0) {
+        assert_true(clock_mono_ms() < until_ms);
+        if (wait_frame(rig, clock_mono_ms() + 50)) {
+            (void)!failed(ipc_receive(rig->service_fd, &reply.header,
+                                      span_mut_of(reply.bytes, sizeof(reply.bytes)), &reply.data));
+        }
+    }
+    rig->pid = 0;
+    close_sockets(rig);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
+{
+    int64_t until_ms = clock_mono_ms() + REPLY_MS;
+    for (;;) {
+        if (!wait_frame(rig, until_ms) ||
+            failed(ipc_receive(rig->service_fd, &reply->header,
+                               span_mut_of(reply->bytes, sizeof(reply->bytes)), &reply->data))) {
+            assert_true(clock_mono_ms() < until_ms);
+            return false;
+        }
+        if (reply->header.verb == IPC_HELLO) {
+            assert_false(rig->greeted);
+            assert_true(span_equal(reply->data, span_of_text(P11KMS_BUILD_ID)));
+            rig->greeted = true;
+        } else if (reply->header.call == call) {
+            assert_true(rig->greeted);
+            assert_int_equal(reply->header.flags, IPC_REPLY);
+            return true;
+        }
+    }
+}
+
+static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span payload)
+{
+    struct ipc_header header = {.verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = 20000};
+    (void)!failed(ipc_send(rig->service_fd, &header, payload));
+    return rig->call;
+}
+
+bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply)
+{
+    return receive(rig, send_request(rig, verb, payload), ret_reply);
+}
+
+struct ipc_status rig_status(struct rig *rig)
+{
+    struct rig_reply reply;
+    struct ipc_status status;
+    assert_true(rig_call(rig, IPC_PROBE, span_of(NULL, 0), &reply));
+    assert_int_equal(reply.data.len, sizeof(status));
+    memcpy(&status, reply.data.ptr, sizeof(status));
+    return status;
+}
+
+struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int timeout_ms)
+{
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    for (;;) {
+        struct ipc_status status = rig_status(rig);
+        if (status.phase == (uint32_t)phase) {
+            return status;
+        }
+        if (clock_mono_ms() >= until_ms) {
+            fail_msg("phase %u, not %u: %s", status.phase, phase, status.text);
+        }
+        (void)wait_frame(rig, clock_mono_ms() + 50);
+    }
+}
+
+void rig_start_ready(struct rig *rig)
+{
+    rig_start(rig);
+    (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
+}
+
+bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing)
+{
+    struct ipc_list ask = {.ring = RING, .all = all};
+    struct rig_reply reply;
+    uint64_t call = send_request(rig, IPC_LIST, span_of(&ask, sizeof(ask)));
+    *ret_listing = (struct rig_listing){0};
+    for (;;) {
+        if (!receive(rig, call, &reply)) {
+            return false;
+        }
+        ret_listing->outcome = reply.header.outcome;
+        if (reply.header.outcome != IPC_OK || reply.header.verb == IPC_LIST_END) {
+            return true;
+        }
+        assert_int_equal(reply.data.len, sizeof(struct ipc_key));
+        assert_true(ret_listing->n < RIG_KEYS);
+        memcpy(&ret_listing->keys[ret_listing->n++], reply.data.ptr, sizeof(struct ipc_key));
+    }
+}
+
+struct ipc_key rig_generate(struct rig *rig, uint8_t id)
+{
+    struct ipc_generate ask = {.ring = RING};
+    struct rig_reply reply;
+    struct ipc_key key;
+    memset(ask.id, id, sizeof(ask.id));
+    assert_true(rig_call(rig, IPC_GENERATE, span_of(&ask, sizeof(ask)), &reply));
+    assert_int_equal(reply.header.outcome, IPC_OK);
+    assert_int_equal(reply.data.len, sizeof(key));
+    memcpy(&key, reply.data.ptr, sizeof(key));
+    return key;
+}
+
+enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
+                           const char *aad, struct span data, struct rig_reply *ret_reply)
+{
+    uint8_t frame[sizeof(struct ipc_crypt) + 1024];
+    struct ipc_crypt ask = {.key = *key,
+                            .scheme = 1,
+                            .aad_len = (uint8_t)strlen(aad),
+                            .data_len = (uint16_t)data.len};
+    memcpy(ask.aad, aad, strlen(aad));
+    memcpy(frame, &ask, sizeof(ask));
+    memcpy(frame + sizeof(ask), data.ptr, data.len);
+    assert_true(rig_call(rig, verb, span_of(frame, sizeof(ask) + data.len), ret_reply));
+    return (enum ipc_outcome)ret_reply->header.outcome;
+}

@@ -1,0 +1,88 @@
+/*
+ * rig: a keeper and a client of one real token process, for tests against real modules. Everything lies
+ * in a temporary folder: the token, the state directory, the PIN. One thread: the rig serves the state
+ * requests of the process whenever it waits for frames. Any trouble of its own fails the test.
+ */
+#ifndef TESTS_TOKEN_RIG_H
+#define TESTS_TOKEN_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "base/state.h"
+#include "pkcs11/ipc.h"
+
+#define RIG_KEYS 64u
+
+struct rig {
+    char folder[64];
+    struct config config;
+    char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN];
+    size_t env_n;
+    struct state_dir state;
+    int control_fd;
+    int service_fd;
+    pid_t pid; /* 0: none runs */
+    bool greeted;
+    uint64_t call;
+};
+
+struct rig_reply {
+    struct ipc_header header;
+    uint8_t bytes[IPC_PAYLOAD_MAX];
+    struct span data;
+};
+
+struct rig_listing {
+    uint32_t outcome;
+    size_t n;
+    struct ipc_key keys[RIG_KEYS];
+};
+
+/* A fresh SoftHSM token; NSS softokn. Nothing runs yet. */
+struct rig *rig_new_softhsm(void);
+struct rig *rig_new_nss(void);
+/* Ends the process and removes the folder. */
+void rig_free(struct rig *rig);
+/* The module stands behind the shim from now on; log and control file are "shim.log", "shim.control". */
+void rig_use_shim(struct rig *rig);
+/* Text of the control file; NULL: none. */
+void rig_shim(struct rig *rig, const char *orders);
+/* How often the shim logged this function. */
+unsigned rig_shim_count(struct rig *rig, const char *function);
+
+/* "folder/name" */
+void rig_path(const struct rig *rig, const char *name, char *to, size_t to_len);
+/* Replaces the file, 0600. */
+void rig_write(struct rig *rig, const char *name, const char *text);
+/* Reads a small text file, NUL-terminated. */
+void rig_read(struct rig *rig, const char *name, char *to, size_t to_len);
+
+void rig_start(struct rig *rig);
+/* Closes its sockets and waits for its end. Returns the wait status. */
+int rig_stop(struct rig *rig);
+/* Waits for it to end by itself. Returns the exit status, or 128 + signal. */
+int rig_wait_end(struct rig *rig, int timeout_ms);
+
+struct ipc_status rig_status(struct rig *rig);
+/* Fails the test when the phase does not come in time. */
+struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int timeout_ms);
+/* rig_start and ready. */
+void rig_start_ready(struct rig *rig);
+
+/* One request, one reply. False: the process ended instead. */
+bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply);
+/* *ret_listing.outcome IPC_OK with all keys, or another. False: the process ended. */
+bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing);
+struct ipc_key rig_generate(struct rig *rig, uint8_t id);
+/* Wrap and unwrap; the outcome, and the result in *ret_reply. Fails the test when the process ends. */
+enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
+                           const char *aad, struct span data, struct rig_reply *ret_reply);
+
+/* Runs a program and waits; fails the test when it fails. */
+void rig_run(const char *const *argv, const char *const *env);
+
+#endif

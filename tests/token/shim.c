@@ -1,0 +1,153 @@
+/*
+ * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For tests.
+ *
+ *   P11KMS_SHIM_MODULE   path of the real module
+ *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines "<function> <action> [<number>]":
+ *                        rv <CK_RV>   returned without calling the module
+ *                        delay <ms>   waits first
+ *                        hang         never returns
+ *                        crash        ends the process by SIGSEGV
+ *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
+ *
+ * Wrapped are the calls of the list at the end; every other goes straight to the module.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <p11-kit/pkcs11.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static CK_FUNCTION_LIST *real;
+static CK_FUNCTION_LIST list;
+
+static void note(const char *function)
+{
+    const char *path = getenv("P11KMS_SHIM_LOG");
+    int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        char line[80];
+        int n = snprintf(line, sizeof(line), "%s\n", function);
+        (void)!write(fd, line, (size_t)n);
+        (void)close(fd);
+    }
+}
+
+/* True when *ret_rv is to be returned at once. */
+static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
+{
+    if (strcmp(action, "rv") == 0) {
+        *ret_rv = number;
+        return true;
+    }
+    if (strcmp(action, "delay") == 0) {
+        (void)usleep((useconds_t)(number * 1000));
+    }
+    while (strcmp(action, "hang") == 0) {
+        (void)pause();
+    }
+    if (strcmp(action, "crash") == 0) {
+        (void)signal(SIGSEGV, SIG_DFL);
+        (void)raise(SIGSEGV);
+    }
+    return false;
+}
+
+static bool ordered(const char *function, CK_RV *ret_rv)
+{
+    const char *path = getenv("P11KMS_SHIM_CONTROL");
+    FILE *control = path == NULL ? NULL : fopen(path, "re");
+    char name[64];
+    char action[16];
+    bool done = false;
+    char line[128];
+    note(function);
+    while (control != NULL && !done && fgets(line, sizeof(line), control) != NULL) {
+        unsigned long number = 0;
+        if (sscanf(line, "%63s %15s %li", name, action, (long *)&number) >= 2 &&
+            strcmp(name, function) == 0) {
+            done = act(action, number, ret_rv);
+        }
+    }
+    if (control != NULL) {
+        (void)fclose(control);
+    }
+    return done;
+}
+
+/* WRAP(C_Name, (parameters with types), (names)) */
+#define WRAP(name_, types_, names_)                                                                \
+    static CK_RV shim_##name_ types_                                                               \
+    {                                                                                              \
+        CK_RV rv;                                                                                  \
+        return ordered(#name_, &rv) ? rv : real->name_ names_;                                     \
+    }
+
+WRAP(C_Initialize, (CK_VOID_PTR args), (args))
+WRAP(C_Finalize, (CK_VOID_PTR args), (args))
+WRAP(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID_PTR slots, CK_ULONG_PTR n), (present, slots, n))
+WRAP(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info), (slot, info))
+WRAP(C_OpenSession,
+     (CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR app, CK_NOTIFY notify, CK_SESSION_HANDLE_PTR h),
+     (slot, flags, app, notify, h))
+WRAP(C_Login, (CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG n),
+     (h, user, pin, n))
+WRAP(C_FindObjectsInit, (CK_SESSION_HANDLE h, CK_ATTRIBUTE_PTR t, CK_ULONG n), (h, t, n))
+WRAP(C_FindObjects, (CK_SESSION_HANDLE h, CK_OBJECT_HANDLE_PTR o, CK_ULONG max, CK_ULONG_PTR n),
+     (h, o, max, n))
+WRAP(C_GetAttributeValue,
+     (CK_SESSION_HANDLE h, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR t, CK_ULONG n), (h, o, t, n))
+WRAP(C_GenerateKey,
+     (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n,
+      CK_OBJECT_HANDLE_PTR o),
+     (h, m, t, n, o))
+WRAP(C_EncryptInit, (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o), (h, m, o))
+WRAP(C_Encrypt,
+     (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
+     (h, in, in_n, out, out_n))
+WRAP(C_DecryptInit, (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o), (h, m, o))
+WRAP(C_Decrypt,
+     (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
+     (h, in, in_n, out, out_n))
+WRAP(C_GenerateRandom, (CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG n), (h, out, n))
+
+static bool load(void)
+{
+    const char *path = getenv("P11KMS_SHIM_MODULE");
+    void *library = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    union {
+        void *object;
+        CK_C_GetFunctionList function;
+    } symbol = {.object = library == NULL ? NULL : dlsym(library, "C_GetFunctionList")};
+    return symbol.object != NULL && symbol.function(&real) == CKR_OK;
+}
+
+__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ret_list)
+{
+    if (real == NULL && !load()) {
+        return CKR_GENERAL_ERROR;
+    }
+    list = *real;
+#define TAKES(name_) list.name_ = shim_##name_
+    TAKES(C_Initialize);
+    TAKES(C_Finalize);
+    TAKES(C_GetSlotList);
+    TAKES(C_GetTokenInfo);
+    TAKES(C_OpenSession);
+    TAKES(C_Login);
+    TAKES(C_FindObjectsInit);
+    TAKES(C_FindObjects);
+    TAKES(C_GetAttributeValue);
+    TAKES(C_GenerateKey);
+    TAKES(C_EncryptInit);
+    TAKES(C_Encrypt);
+    TAKES(C_DecryptInit);
+    TAKES(C_Decrypt);
+    TAKES(C_GenerateRandom);
+    *ret_list = &list;
+    return CKR_OK;
+}
