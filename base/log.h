@@ -38,15 +38,17 @@ void log_set(enum log_format format, enum log_level level);
 /* event is a literal such as "token-login-failed". At most 2 KiB a line, cut with "…". Thread safe. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 
-#define LOG_AT_(level_, event_, ...)                                                               \
+/* log_info("event", LOG_TEXT(...), LOG_NUM(...)); the event is a literal. The last field only ends the list. */
+#define LOG_AT_(level_, ...) LOG_FIELDS_(level_, __VA_ARGS__, ((struct log_field){0}))
+#define LOG_FIELDS_(level_, event_, ...)                                                           \
     do {                                                                                           \
-        const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__};                               \
-        log_write((level_), "" event_ "", log_fields_ + 1,                                         \
+        const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
+        log_write((level_), "" event_ "", log_fields_,                                             \
                   sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);                               \
     } while (0)
-#define log_debug(event_, ...) LOG_AT_(LOG_LEVEL_DEBUG, event_, ##__VA_ARGS__)
-#define log_info(event_, ...)  LOG_AT_(LOG_LEVEL_INFO, event_, ##__VA_ARGS__)
-#define log_warn(event_, ...)  LOG_AT_(LOG_LEVEL_WARN, event_, ##__VA_ARGS__)
-#define log_error(event_, ...) LOG_AT_(LOG_LEVEL_ERROR, event_, ##__VA_ARGS__)
+#define log_debug(...) LOG_AT_(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)  LOG_AT_(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(...)  LOG_AT_(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_error(...) LOG_AT_(LOG_LEVEL_ERROR, __VA_ARGS__)
 
 #endif
