@@ -1,0 +1,99 @@
+"""A wrong PIN costs exactly one C_Login, whatever is restarted; a corrected file works within 5 s."""
+import os
+import time
+import unittest
+
+import grpc
+import kit_path  # noqa: F401
+from daemon import code_of, count_calls, Daemon, spy, until
+
+RESTARTS = 20
+
+
+class Pin(unittest.TestCase):
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.daemon.init()
+        settings, self.record = spy(self.daemon.folder, self.daemon.token.module)
+        self.right = self.daemon.token.pin()
+        self.wrong_file = os.path.join(self.daemon.folder, "daemon.pin")
+        self.put_pin("0000-wrong")
+        self.daemon.write_config(pin_file=self.wrong_file, **settings)
+
+    def put_pin(self, pin):
+        temporary = self.wrong_file + ".new"
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write(pin + "\n")
+        os.rename(temporary, self.wrong_file)
+
+    def logins(self):
+        return count_calls(self.record, "C_Login")[0]
+
+    def says_pin(self):
+        client = self.daemon.client()
+        until(lambda: code_of(client.status, timeout=2) == grpc.StatusCode.UNAVAILABLE
+              and self.logins() >= 1 and "PIN" in self.daemon.log(), 20, "the PIN is refused and said")
+
+    def test_one_login_over_many_restarts_and_a_corrected_file_works(self):
+        for n in range(RESTARTS):
+            self.daemon.spawn()
+            if n == 0:
+                self.says_pin()
+            else:
+                time.sleep(0.6)
+                until(lambda: self.daemon.pid_of("token"), 5, "the token process")
+            self.assertEqual(1, self.logins(), f"after {n + 1} starts")
+            if n % 2:
+                self.daemon.kill_role("token")
+                time.sleep(0.3)
+            self.assertEqual(0, self.daemon.stop())
+        self.daemon.spawn()
+        self.says_pin()
+        self.assertEqual(1, self.logins())
+        status = self.daemon.ctl("status", check=False)
+        self.assertNotEqual(0, status.returncode)
+        self.assertIn("PIN", status.stdout + status.stderr)
+        self.put_pin(self.right)
+        start = time.monotonic()
+        until(lambda: self.logins() == 2, 30, "a second login with the corrected PIN")
+        took = time.monotonic() - start
+        self.daemon.wait_ok()
+        print(f"corrected PIN was used after {took:.1f} s")
+        self.assertEqual(2, self.logins())
+
+    def test_pin_retry_allows_one_more(self):
+        self.daemon.spawn()
+        self.says_pin()
+        for n in (2, 3):
+            self.daemon.ctl("pin-retry")
+            until(lambda n=n: self.logins() == n, 20, "one more login")
+            time.sleep(7)
+            self.assertEqual(n, self.logins())
+
+    def test_a_pin_file_that_others_can_read_is_refused(self):
+        self.put_pin(self.right)
+        os.chmod(self.wrong_file, 0o644)
+        self.daemon.spawn()
+        until(lambda: "PIN" in self.daemon.log(), 20, "it is said")
+        time.sleep(2)
+        self.assertEqual(0, self.logins())
+        os.chmod(self.wrong_file, 0o600)
+        self.daemon.wait_ok()
+
+    def test_the_pin_is_nowhere_in_the_log_or_the_state(self):
+        self.daemon.spawn()
+        self.says_pin()
+        self.put_pin(self.right)
+        self.daemon.wait_ok()
+        texts = self.daemon.log().encode()
+        for name in os.listdir(self.daemon.state):
+            with open(os.path.join(self.daemon.state, name), "rb") as f:
+                texts += f.read()
+        for pin in (self.right, "0000-wrong"):
+            self.assertNotIn(pin.encode(), texts)
+            self.assertNotIn(pin.encode().hex().encode(), texts)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
