@@ -1,4 +1,4 @@
-"""Product code uses no name of calls.txt outside the files named there."""
+"""Product code uses no name of calls.txt outside the files named there, and dumps no bytes as hex."""
 import os
 import re
 
@@ -7,6 +7,8 @@ import source
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "calls.txt")
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[^\n]*", re.M)
 WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_]*\b")
+# A format that prints a byte: the way a secret would leave in a debug line.
+HEX_DUMP = re.compile(r'"[^"\n]*%0?2h{0,2}[xX]')
 
 
 def load_table():
@@ -24,10 +26,18 @@ def check_file(root, path, banned):
             yield f"{path}:{source.line_of(text, match.start())}: {match.group()} is banned{where}"
 
 
+def check_hex(root, path, allowed):
+    text = source.read(root, path)
+    for match in HEX_DUMP.finditer(text):
+        if path not in allowed:
+            yield f"{path}:{source.line_of(text, match.start())}: hex-dump is banned; allowed in {' '.join(allowed)}"
+
+
 def check(root, _options):
     banned = load_table()
     paths = source.files(root, source.PRODUCT, (".c", ".h"))
-    return [problem for path in paths for problem in check_file(root, path, banned)]
+    problems = [problem for path in paths for problem in check_file(root, path, banned)]
+    return problems + [problem for path in paths for problem in check_hex(root, path, banned["hex-dump"])]
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ MISTAKES = [
     ("calls", "ctl/a.c", "char *f(void) { return getenv(0); }\n", "getenv is banned"),
     ("calls", "pkcs11/a.c", "int f(void) { return C_DestroyObject(0, 0); }\n", "C_DestroyObject is banned"),
     ("calls", "pkcs11/a.c", "void *f(struct l *p) { return p->C_DestroyObject; }\n", "C_DestroyObject is banned"),
+    ("calls", "keys/a.c", '\nvoid f(int b) { printf("x%02x", b); }\n', "keys/a.c:2: hex-dump is banned"),
     ("sizes", "base/a.c", LONG, "base/a.c:1: f: 51 lines, at most 50"),
     ("sizes", "tests/unit/a.c", "/* */\n" * 401, "tests/unit/a.c: 401 lines, at most 400"),
     ("headers", "base/a.h", "#ifndef A\n#define A\nsize_t f(void);\n#endif\n", "base/a.h: does not compile alone with gcc"),
