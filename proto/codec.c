@@ -72,12 +72,12 @@ static const struct shape response_shapes[CODEC_METHODS] = {
     [CODEC_V2_DECRYPT] = {&v2__decrypt_response__descriptor,
                           1,
                           {RESPONSE(V2__DecryptResponse, plaintext, payload, CHECK_NONE)}},
-    [CODEC_V1_VERSION] = {&v1beta1__version_response__descriptor,
-                          3,
-                          {RESPONSE(V1beta1__VersionResponse, version, version, CHECK_NAME),
-                           RESPONSE(V1beta1__VersionResponse, runtime_name, runtime_name, CHECK_NAME),
-                           RESPONSE(V1beta1__VersionResponse, runtime_version, runtime_version,
-                                    CHECK_NAME)}},
+    [CODEC_V1_VERSION] =
+        {&v1beta1__version_response__descriptor,
+         3,
+         {RESPONSE(V1beta1__VersionResponse, version, version, CHECK_NAME),
+          RESPONSE(V1beta1__VersionResponse, runtime_name, runtime_name, CHECK_NAME),
+          RESPONSE(V1beta1__VersionResponse, runtime_version, runtime_version, CHECK_NAME)}},
     [CODEC_V1_ENCRYPT] = {&v1beta1__encrypt_response__descriptor,
                           1,
                           {RESPONSE(V1beta1__EncryptResponse, cipher, payload, CHECK_NONE)}},
@@ -116,7 +116,8 @@ const char *codec_path(enum codec_method method)
     return paths[method];
 }
 
-/* `exhausted` tells a message that is too much from one that is broken: protobuf-c says NULL to both. */
+/* protobuf-c says NULL to a message that is too much and to one that is broken: `exhausted` tells.
+ */
 static void *arena_alloc(void *exhausted, size_t size)
 {
     void *ptr = secret_alloc(SECRET_PROTO, size);
@@ -138,8 +139,7 @@ static err_t unpack(const ProtobufCMessageDescriptor *descriptor, struct span by
     bool exhausted = false;
     ProtobufCAllocator arena = {
         .alloc = arena_alloc, .free = arena_free, .allocator_data = &exhausted};
-    ProtobufCMessage *message =
-        protobuf_c_message_unpack(descriptor, &arena, bytes.len, bytes.ptr);
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &arena, bytes.len, bytes.ptr);
     if (message == NULL && exhausted) {
         return FAIL(E_LIMIT, "message needs more memory than messages have");
     }
@@ -163,7 +163,7 @@ static bool is_control(uint8_t byte)
     return byte < 0x20 || byte == 0x7f;
 }
 
-/* Control characters are whole characters of UTF-8, so what lies between two of them must be text. */
+/* Control characters are whole characters of UTF-8: what lies between two of them must be text. */
 static bool is_utf8_without_nul(struct span bytes)
 {
     size_t from = 0;
@@ -206,7 +206,8 @@ static err_t read_fields(const struct shape *shape, const ProtobufCMessage *mess
     return OK;
 }
 
-static err_t unpack_checked(const struct shape *shape, struct span bytes, void *ours, void **ret_owner)
+static err_t unpack_checked(const struct shape *shape, struct span bytes, void *ours,
+                            void **ret_owner)
 {
     ProtobufCMessage *message = NULL;
     TRY(unpack(shape->descriptor, bytes, &message));

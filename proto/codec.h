@@ -1,7 +1,7 @@
 /*
- * codec: protobuf bytes ↔ our structs, for KMS v2 and v1 and both directions. The only includer of the
- * generated code; its allocator is the SECRET_PROTO part of the arena, so an oversized message is
- * refused there. Strings of the protocol are checked here: length, NUL, UTF-8.
+ * codec: protobuf bytes ↔ our structs, for KMS v2 and v1 and both directions. The only includer of
+ * the generated code; its allocator is the SECRET_PROTO part of the arena, so an oversized message
+ * is refused there. Strings of the protocol are checked here: length, NUL, UTF-8.
  */
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
@@ -45,8 +45,9 @@ struct codec_response {
 };
 
 /*
- * The spans lie in the arena and live until codec_request_done. E_PROTOCOL: not this message. E_INVALID: a
- * string with NUL or broken UTF-8. E_LIMIT: the arena part is used up. Annotations are parsed and dropped.
+ * The spans lie in the arena and live until codec_request_done. E_PROTOCOL: not this message.
+ * E_INVALID: a string with NUL or broken UTF-8. E_LIMIT: the arena part is used up. Annotations are
+ * parsed and dropped.
  */
 MUST_USE err_t codec_unpack_request(enum codec_method method, struct span bytes,
                                     struct codec_request *ret_request);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "server/grpc/methods.h"
 #include "server/grpc/timeout.h"
 
@@ -72,6 +73,7 @@ void grpc_call_refuse(struct grpc_call *call, err_t err)
     if (call->state == GRPC_WAITING) {
         service_cancel(call->service, call->ticket);
     }
+    log_debug("call-refused", LOG_ERR(err));
     answer_error(call, err, err.what);
 }
 
@@ -130,9 +132,9 @@ void grpc_call_header(struct grpc_call *call, struct span name, struct span valu
         size_t len;
         void (*on)(struct grpc_call *call, struct span value);
     } known[] = {
-        {":method", 7, on_method},           {":path", 5, on_path},
-        {":authority", 10, on_authority},    {"content-type", 12, on_content_type},
-        {"grpc-encoding", 13, on_encoding},  {"grpc-timeout", 12, on_timeout},
+        {":method", 7, on_method},          {":path", 5, on_path},
+        {":authority", 10, on_authority},   {"content-type", 12, on_content_type},
+        {"grpc-encoding", 13, on_encoding}, {"grpc-timeout", 12, on_timeout},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (span_equal(name, span_of(known[i].name, known[i].len))) {
@@ -149,7 +151,7 @@ void grpc_call_headers_end(struct grpc_call *call, int64_t now_ms)
     } else if (!call->is_grpc) {
         answer_http(call, "415");
     } else if (failed(call->refusal)) {
-        answer_error(call, call->refusal, call->refusal.what);
+        grpc_call_refuse(call, call->refusal);
     } else {
         call->deadline_ms = call->timeout_ms < 0 ? INT64_MAX : now_ms + call->timeout_ms;
         call->state = GRPC_BODY;
@@ -259,7 +261,8 @@ bool grpc_call_is_short(const struct grpc_call *call)
     return call->reply == NULL;
 }
 
-size_t grpc_call_head(const struct grpc_call *call, struct grpc_header ret_headers[GRPC_HEADERS_MAX])
+size_t grpc_call_head(const struct grpc_call *call,
+                      struct grpc_header ret_headers[GRPC_HEADERS_MAX])
 {
     size_t n = 0;
     ret_headers[n++] = header(":status", call->http_status);

@@ -1,10 +1,10 @@
 /*
- * call: one gRPC call, from its headers to its answer. Knows no stream and no connection: http2 feeds it
- * and reads the answer out of it.
+ * call: one gRPC call, from its headers to its answer. Knows no stream and no connection: http2
+ * feeds it and reads the answer out of it.
  *
  *   grpc_call_init → grpc_call_header … → grpc_call_headers_end → grpc_call_data … → grpc_call_end
  *
- *   GRPC_HEADERS ─► GRPC_BODY ─► GRPC_WAITING ─► GRPC_ANSWERED     (an error leads to ANSWERED from each)
+ *   GRPC_HEADERS ─► GRPC_BODY ─► GRPC_WAITING ─► GRPC_ANSWERED   (an error: to ANSWERED from each)
  *
  * In ANSWERED the caller sends grpc_call_head; and, unless that is all (grpc_call_is_short), the
  * message and grpc_call_trailers. The request body and the answer lie in the arena.
@@ -24,7 +24,7 @@
 #include "server/kms/service.h"
 
 #define GRPC_HEADERS_MAX 5u
-#define GRPC_TEXT_MAX    640u /* of the encoded grpc-message: all headers and trailers stay far below 8 KiB */
+#define GRPC_TEXT_MAX    640u /* of the encoded grpc-message: trailers stay far below 8 KiB */
 
 enum grpc_state { GRPC_HEADERS, GRPC_BODY, GRPC_WAITING, GRPC_ANSWERED };
 
@@ -79,7 +79,8 @@ void grpc_call_reply(struct grpc_call *call, struct service_reply *reply);
 void grpc_call_refuse(struct grpc_call *call, err_t err);
 
 /* Of an ANSWERED call. Values live as long as the call. */
-size_t grpc_call_head(const struct grpc_call *call, struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
+size_t grpc_call_head(const struct grpc_call *call,
+                      struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
 size_t grpc_call_trailers(const struct grpc_call *call,
                           struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
 /* True when the head is the whole answer. */

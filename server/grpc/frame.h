@@ -32,8 +32,9 @@ enum grpc_frame_event {
 };
 
 /*
- * The next event of the input. E_LIMIT: longer than GRPC_MESSAGE_MAX, said before a byte of it is kept.
- * E_PROTOCOL: compressed without an encoding, or a flag that is not defined. E_UNSUPPORTED: a second message.
+ * The next event of the input. E_LIMIT: longer than GRPC_MESSAGE_MAX, said before a byte of it is
+ * kept. E_PROTOCOL: compressed without an encoding, or a flag that is not defined. E_UNSUPPORTED: a
+ * second message.
  */
 MUST_USE err_t grpc_frame_next(struct grpc_frame *frame, struct cursor *input,
                                enum grpc_frame_event *ret_event, struct span *ret_part);

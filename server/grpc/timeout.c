@@ -10,7 +10,8 @@ static bool unit_of(uint8_t letter, int64_t *ret_ms, int64_t *ret_per_ms)
         int64_t ms;
         int64_t per_ms;
     } units[] = {
-        {'H', 3600000, 1}, {'M', 60000, 1}, {'S', 1000, 1}, {'m', 1, 1}, {'u', 1, 1000}, {'n', 1, 1000000},
+        {'H', 3600000, 1}, {'M', 60000, 1}, {'S', 1000, 1},
+        {'m', 1, 1},       {'u', 1, 1000},  {'n', 1, 1000000},
     };
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (units[i].letter == letter) {

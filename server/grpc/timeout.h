@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* Rounded up to milliseconds, so that a call never expires before its client gives up. E_PROTOCOL. */
+/* Rounded up to milliseconds: a call never expires before its client gives up. E_PROTOCOL. */
 MUST_USE err_t grpc_timeout_parse(struct span value, int64_t *ret_ms);
 
 #endif

@@ -1,5 +1,5 @@
-/* What nghttp2 says of a session, turned into steps of its streams. No callback of a stream's end fails:
- * nghttp2 1.52 leaks when one does. */
+/* What nghttp2 says of a session, turned into steps of its streams. No callback of a stream's end
+ * fails: nghttp2 1.52 leaks when one does. */
 #include "server/http2/internal.h"
 
 static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)

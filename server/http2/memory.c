@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 
-/* In front of each block: its size, so that free knows how much to wipe. Keeps malloc's alignment. */
+/* In front of each block: its size, for free to know how much to wipe. Keeps malloc's alignment. */
 #define HEAD 16u
 
 static size_t size_of(const void *ptr)

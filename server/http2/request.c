@@ -16,7 +16,8 @@ static unsigned pseudo_bit(struct span name)
     static const struct {
         const char *name;
         unsigned bit;
-    } known[] = {{":method", METHOD}, {":scheme", SCHEME}, {":path", PATH}, {":authority", AUTHORITY}};
+    } known[] = {
+        {":method", METHOD}, {":scheme", SCHEME}, {":path", PATH}, {":authority", AUTHORITY}};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (is(name, known[i].name)) {
             return known[i].bit;

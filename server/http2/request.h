@@ -1,6 +1,7 @@
 /*
- * request: whether the headers of a request are well formed (RFC 9113 section 8). nghttp2's own checks
- * are off, since they refuse the raw socket path that grpc-go before 1.57 sends as :authority.
+ * request: whether the headers of a request are well formed (RFC 9113 section 8). nghttp2's own
+ * checks are off, since they refuse the raw socket path that grpc-go before 1.57 sends as
+ * :authority.
  */
 #ifndef SERVER_HTTP2_REQUEST_H
 #define SERVER_HTTP2_REQUEST_H
@@ -14,10 +15,10 @@
 #define H2_HEADERS_CLOSE  (64u * 1024) /* above it the connection is closed */
 
 struct h2_request {
-    unsigned pseudo;        /* a bit for each pseudo-header seen */
+    unsigned pseudo; /* a bit for each pseudo-header seen */
     bool malformed;
-    bool regular_seen;      /* no pseudo-header may follow */
-    bool headers_ended;     /* what follows are trailers */
+    bool regular_seen;  /* no pseudo-header may follow */
+    bool headers_ended; /* what follows are trailers */
     bool has_length;
     uint64_t content_length;
     uint64_t body_len;

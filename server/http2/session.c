@@ -6,11 +6,11 @@
 #include "server/http2/internal.h"
 #include "server/http2/memory.h"
 
-#define WINDOW_BYTES     (1 << 20) /* of the connection: no stream waits for another one's window */
-#define RESETS_BURST     10000u    /* all calls of a hung token may hit their deadlines together */
-#define RESETS_PER_S     1000u
-#define CONTINUATIONS    8u
-#define DATA_BLOCKED     512u /* size of a DATA frame that must wait for the next pull */
+#define WINDOW_BYTES  (1 << 20) /* of the connection: no stream waits for another one's window */
+#define RESETS_BURST  10000u    /* all calls of a hung token may hit their deadlines together */
+#define RESETS_PER_S  1000u
+#define CONTINUATIONS 8u
+#define DATA_BLOCKED  512u /* size of a DATA frame that must wait for the next pull */
 
 err_t h2_shared_new(struct service *service, struct h2_shared **ret_shared)
 {
@@ -56,7 +56,7 @@ static err_t say_settings(struct h2_session *session)
     };
     size_t n = sizeof(settings) / sizeof(settings[0]);
     if (nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings, n) != 0 ||
-        nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) != 0) {
+        nghttp2_session_set_local_window_size(session->ng, 0, 0, WINDOW_BYTES) != 0) {
         return FAIL(E_SYSTEM, "cannot say SETTINGS");
     }
     return OK;
@@ -123,6 +123,13 @@ void h2_session_leave(struct h2_session *session)
                                 NGHTTP2_NO_ERROR, NULL, 0);
 }
 
+static void leave_once(struct h2_session *session)
+{
+    if (session->phase != H2_LEAVING) {
+        h2_session_leave(session);
+    }
+}
+
 void h2_session_reset(struct h2_session *session, struct h2_stream *stream, uint32_t code)
 {
     stream->reset = true;
@@ -176,16 +183,16 @@ static ssize_t read_answer(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t
                                                           : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static void submit(struct h2_session *session, int32_t id, const struct grpc_header *headers, size_t n,
-                   const nghttp2_data_provider *body)
+static void submit(struct h2_session *session, int32_t id, const struct grpc_header *headers,
+                   size_t n, const nghttp2_data_provider *body)
 {
     nghttp2_nv nv[GRPC_HEADERS_MAX];
     to_nv(headers, n, nv);
     if (nghttp2_submit_response(session->ng, id, nv, n, body) != 0) {
         h2_session_end(session, NGHTTP2_INTERNAL_ERROR);
     }
-    if (session->policy == H2_DENY && session->phase != H2_LEAVING) {
-        h2_session_leave(session);
+    if (session->policy == H2_DENY) {
+        leave_once(session);
     }
 }
 
@@ -268,6 +275,9 @@ static void expire(struct h2_session *session, struct h2_stream *stream)
         break;
     case GRPC_BODY:
         grpc_call_refuse(&stream->call, FAIL(E_DEADLINE, "request not complete in time"));
+        if (session->now_ms >= stream->began_ms + H2_REQUEST_MS) {
+            leave_once(session); /* a slow peer must not hold one of few connections for long */
+        }
         break;
     case GRPC_WAITING:
         grpc_call_refuse(&stream->call, FAIL(E_DEADLINE, "deadline exceeded"));
@@ -322,6 +332,16 @@ void h2_session_drain(struct h2_session *session, int64_t now_ms)
     h2_session_note_due(session, session->drain_by_ms);
     (void)nghttp2_submit_shutdown_notice(session->ng);
     (void)nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
+}
+
+void h2_session_abandon(struct h2_session *session, int64_t now_ms)
+{
+    session->now_ms = now_ms;
+    for (struct h2_stream *stream = session->streams; stream != NULL; stream = stream->next) {
+        grpc_call_refuse(&stream->call, FAIL(E_UNAVAILABLE, "the plugin is shutting down"));
+        h2_session_submit(session, stream);
+    }
+    leave_once(session);
 }
 
 bool h2_session_done(const struct h2_session *session)

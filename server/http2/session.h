@@ -1,14 +1,14 @@
 /*
- * session: one HTTP/2 connection (RFC 9113, cleartext with prior knowledge), bytes in and bytes out. It
- * knows no socket and no clock: the owner of the connection feeds what came, pulls what must go, and
- * passes the time. The only user of nghttp2.
+ * session: one HTTP/2 connection (RFC 9113, cleartext with prior knowledge), bytes in and bytes
+ * out. It knows no socket and no clock: the owner of the connection feeds what came, pulls what
+ * must go, and passes the time. The only user of nghttp2.
  *
  *   limit                                    answer
  *   256 streams a session (advertised)       nghttp2 refuses the stream
  *   512 calls of all sessions                RESOURCE_EXHAUSTED
  *   header list above 8 KiB                  RESOURCE_EXHAUSTED, above 64 KiB the session ends
  *   5 s from connect to SETTINGS             the session ends
- *   5 s from HEADERS to END_STREAM           DEADLINE_EXCEEDED; in the middle of a header block the session ends
+ *   5 s from HEADERS to END_STREAM           DEADLINE_EXCEEDED and GOAWAY (within headers: the end)
  *   10 s to take an answer (zero window)     RST_STREAM(CANCEL)
  */
 #ifndef SERVER_HTTP2_SESSION_H
@@ -24,7 +24,7 @@
 
 #define H2_STREAMS_MAX 256u
 #define H2_SETTINGS_MS 5000
-#define H2_DRAIN_MS    1000 /* at most so long between the two GOAWAYs of a drain */
+#define H2_DRAIN_MS    1000  /* at most so long between the two GOAWAYs of a drain */
 #define H2_PULL_MIN    2048u /* smallest room that makes h2_session_pull go on */
 
 /* What all sessions share: the pool of calls, the options of nghttp2, the service behind them. */
@@ -40,10 +40,10 @@ struct h2_session;
 
 enum h2_policy {
     H2_SERVE,
-    H2_DENY, /* the first call gets PERMISSION_DENIED, then the session ends; so it does after 5 s */
+    H2_DENY, /* the first call gets PERMISSION_DENIED, then, or after 5 s, the session ends */
 };
 
-/* Tickets of its calls carry conn and generation of `ticket`. The SETTINGS can be pulled at once. */
+/* Tickets of its calls carry conn and generation of `ticket`. SETTINGS can be pulled at once. */
 MUST_USE err_t h2_session_new(struct h2_shared *shared, enum h2_policy policy, struct ticket ticket,
                               int64_t now_ms, struct h2_session **ret_session);
 /* Cancels the calls that wait. NULL is fine. */
@@ -54,8 +54,8 @@ DEFINE_CLEANUP(struct h2_session *, h2_session_free)
 MUST_USE err_t h2_session_feed(struct h2_session *session, struct span bytes, int64_t now_ms);
 
 /*
- * Writes bytes for the peer into room and returns how many. Fewer than there are to say when the room is
- * used up: call again with an empty buffer until it returns 0. room.len >= H2_PULL_MIN.
+ * Writes bytes for the peer into room and returns how many. Fewer than there are to say when the
+ * room is used up: call again with an empty buffer until it returns 0. room.len >= H2_PULL_MIN.
  */
 size_t h2_session_pull(struct h2_session *session, struct span_mut room);
 
@@ -67,8 +67,11 @@ void h2_session_reply(struct h2_session *session, int32_t stream, struct service
 int64_t h2_session_next_ms(const struct h2_session *session);
 void h2_session_tick(struct h2_session *session, int64_t now_ms);
 
-/* GOAWAY(2^31-1) now; after a round trip GOAWAY(last stream); then the calls that run are finished. */
+/* GOAWAY(2^31-1) now; after a round trip GOAWAY(last stream); the calls that run are finished. */
 void h2_session_drain(struct h2_session *session, int64_t now_ms);
+
+/* Answers every call that is still open with UNAVAILABLE and says GOAWAY: pull, then free. */
+void h2_session_abandon(struct h2_session *session, int64_t now_ms);
 
 /* True when there is nothing more to read or to say: close the connection. */
 bool h2_session_done(const struct h2_session *session);

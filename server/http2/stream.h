@@ -1,6 +1,6 @@
 /*
- * stream: a request on its way through a session. All sessions take theirs from one pool, whose size is
- * the number of calls in flight at any time.
+ * stream: a request on its way through a session. All sessions take theirs from one pool, whose
+ * size is the number of calls in flight at any time.
  */
 #ifndef SERVER_HTTP2_STREAM_H
 #define SERVER_HTTP2_STREAM_H

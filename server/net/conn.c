@@ -14,7 +14,7 @@ struct conn {
     struct secret *blocked; /* bytes that the socket did not take; NULL: none */
     size_t blocked_sent;    /* of them, taken since */
     int64_t blocked_by_ms;
-    bool lost;              /* nothing more will be read */
+    bool lost; /* nothing more will be read */
 };
 
 static void read_once(struct conn *conn)
@@ -183,4 +183,10 @@ void conn_reply(struct conn *conn, int32_t stream, struct service_reply *reply, 
 void conn_drain(struct conn *conn, int64_t now_ms)
 {
     h2_session_drain(conn->session, now_ms);
+}
+
+void conn_abandon(struct conn *conn, int64_t now_ms)
+{
+    h2_session_abandon(conn->session, now_ms);
+    (void)conn_flush(conn, now_ms);
 }

@@ -24,7 +24,8 @@ struct conn_env {
     struct h2_shared *shared;
     struct secret *receive;
     struct secret *send; /* a conn whose socket is full keeps it and puts a new one here */
-    void (*on_change)(void *ctx, struct conn *conn); /* conn_flush is wanted; never from conn_flush */
+    /* conn_flush is wanted; never called from conn_flush */
+    void (*on_change)(void *ctx, struct conn *conn);
     void *ctx;
 };
 
@@ -43,5 +44,7 @@ int64_t conn_next_ms(const struct conn *conn);
 void conn_tick(struct conn *conn, int64_t now_ms);
 void conn_reply(struct conn *conn, int32_t stream, struct service_reply *reply, int64_t now_ms);
 void conn_drain(struct conn *conn, int64_t now_ms);
+/* Before conn_close at the end of the program: answers what is open, if the socket takes it. */
+void conn_abandon(struct conn *conn, int64_t now_ms);
 
 #endif

@@ -226,7 +226,8 @@ static void on_prepare(uv_prepare_t *handle)
     turn->on_turn(turn->ctx);
 }
 
-err_t loop_turn_new(struct loop *loop, void (*on_turn)(void *ctx), void *ctx, struct loop_turn **ret_turn)
+err_t loop_turn_new(struct loop *loop, void (*on_turn)(void *ctx), void *ctx,
+                    struct loop_turn **ret_turn)
 {
     struct loop_turn *turn = calloc(1, sizeof(*turn));
     if (turn == NULL) {

@@ -7,7 +7,8 @@
 #include "server/net/conn.h"
 #include "server/net/listener.h"
 
-#define SLOTS (NET_CONNS_MAX + NET_DENIED_MAX) /* the refused have slots of their own, behind the others */
+#define SLOTS                                                                                      \
+    (NET_CONNS_MAX + NET_DENIED_MAX) /* the refused have slots of their own, behind the others */
 
 struct slot {
     struct conn *conn;
@@ -89,6 +90,8 @@ static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
         log_error("connection-failed", LOG_ERR(err));
         return true;
     }
+    log_debug("peer-accepted", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid),
+              LOG_NUM("slot", ticket.conn));
     count(net, slot, 1);
     on_change(net, slot->conn);
     return net->served < NET_CONNS_MAX;
@@ -96,6 +99,7 @@ static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
 
 static void close_slot(struct net *net, struct slot *slot)
 {
+    log_debug("peer-closed", LOG_NUM("slot", slot - net->slots));
     conn_close(TAKE(slot->conn));
     slot->changed = false;
     count(net, slot, -1);
@@ -187,7 +191,10 @@ void net_free(struct net *net)
         return;
     }
     for (size_t i = 0; i < SLOTS; i++) {
-        conn_close(net->slots[i].conn);
+        if (net->slots[i].conn != NULL) {
+            conn_abandon(net->slots[i].conn, clock_mono_ms());
+            conn_close(net->slots[i].conn);
+        }
     }
     listener_free(net->listener);
     loop_turn_free(net->turn);

@@ -1,4 +1,5 @@
-/* Byte 0: the method and the direction; the rest: a message. What parses must pack and parse to the same. */
+/* Byte 0: the method and the direction; the rest: a message. What parses must pack and parse to the
+ * same. */
 #include "proto/codec.h"
 
 #include <stdlib.h>
@@ -23,7 +24,8 @@ static void try_request(enum codec_method method, struct span bytes, struct secr
         struct codec_request again = {0};
         must(!failed(codec_unpack_request(method, secret_view(out), &again)));
         must(span_equal(request.payload, again.payload) && span_equal(request.uid, again.uid) &&
-             span_equal(request.key_id, again.key_id) && span_equal(request.version, again.version));
+             span_equal(request.key_id, again.key_id) &&
+             span_equal(request.version, again.version));
         codec_request_done(&again);
     }
     codec_request_done(&request);
@@ -38,7 +40,8 @@ static void try_response(enum codec_method method, struct span bytes, struct sec
     if (!failed(codec_pack_response(method, &response, out))) {
         struct codec_response again = {0};
         must(!failed(codec_unpack_response(method, secret_view(out), &again)));
-        must(span_equal(response.payload, again.payload) && span_equal(response.key_id, again.key_id) &&
+        must(span_equal(response.payload, again.payload) &&
+             span_equal(response.key_id, again.key_id) &&
              span_equal(response.healthz, again.healthz) &&
              span_equal(response.runtime_name, again.runtime_name));
         codec_response_done(&again);

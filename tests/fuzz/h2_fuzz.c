@@ -1,8 +1,9 @@
 /*
  * A whole session over a fake service: preface and SETTINGS, then the input in chunks.
  *   byte 0   chunk size (0: all at once)
- *   byte 1   how the service answers, and whether the preface is left to the input (0x80)
- * Afterwards time passes, what waits is answered or cancelled, and nothing may be left.
+ *   byte 1   how the service answers; 0x80: the preface is left to the input; 0x40: it is abandoned
+ * at the end of the input; 0x20: it is drained at the end of all Afterwards time passes, what waits
+ * is answered or cancelled, and nothing may be left.
  */
 #include <stdlib.h>
 
@@ -47,7 +48,7 @@ static void open_session(struct h2_session *session)
     must(!failed(h2_session_feed(session, span_of(open, sizeof(open) - 1), NOW_MS)));
 }
 
-/* Every other waiting call is answered, the rest runs into its deadline or is cancelled by the end. */
+/* Every other waiting call is answered, the rest meets its deadline or the end of the session. */
 static void answer(struct h2_session *session, struct service *service)
 {
     for (size_t i = 0; i < service->pending_n; i++) {
@@ -70,13 +71,19 @@ static void run(struct h2_shared *shared, struct service *service, struct span i
         open_session(session);
     }
     feed(session, span_part(input, 2, input.len - 2), input.ptr[0]);
+    if ((input.ptr[1] & 0x40) != 0) {
+        h2_session_abandon(session, NOW_MS);
+        pull(session);
+    }
     answer(session, service);
     for (int64_t ms = 0; ms < 40000 && h2_session_next_ms(session) != INT64_MAX; ms += 2500) {
         h2_session_tick(session, NOW_MS + ms);
         pull(session);
     }
-    h2_session_drain(session, NOW_MS + 40000);
-    pull(session);
+    if ((input.ptr[1] & 0x20) != 0) {
+        h2_session_drain(session, NOW_MS + 40000);
+        pull(session);
+    }
     h2_session_free(session);
 }
 

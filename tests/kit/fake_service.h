@@ -1,6 +1,6 @@
 /*
- * fake_service: what stands behind grpc in tests of the transport. Answers with the bytes of the request,
- * with an error, or later; counts and remembers what it was asked.
+ * fake_service: what stands behind grpc in tests of the transport. Answers with the bytes of the
+ * request, with an error, or later; counts and remembers what it was asked.
  */
 #ifndef TESTS_KIT_FAKE_SERVICE_H
 #define TESTS_KIT_FAKE_SERVICE_H

@@ -1,6 +1,6 @@
 /*
- * rig: one HTTP/2 session with a fake service behind it and a peer in front, all in memory and with a
- * clock that the test turns.
+ * rig: one HTTP/2 session with a fake service behind it and a peer in front, all in memory and with
+ * a clock that the test turns.
  *
  *     struct rig *rig = rig_new(H2_SERVE);       SETTINGS are exchanged
  *     wire_call(&rig->to_send, 1, PATH, body);

@@ -84,7 +84,8 @@ static void put_frame_head(struct wire *w, enum wire_type type, unsigned flags, 
     put_u32(w, (uint32_t)stream);
 }
 
-void wire_frame(struct wire *w, enum wire_type type, unsigned flags, int32_t stream, struct span payload)
+void wire_frame(struct wire *w, enum wire_type type, unsigned flags, int32_t stream,
+                struct span payload)
 {
     put_frame_head(w, type, flags, stream, payload.len);
     wire_raw(w, payload);
@@ -155,7 +156,8 @@ void wire_block(struct wire *w, const struct wire_request *request)
     }
 }
 
-void wire_headers(struct wire *w, int32_t stream, unsigned flags, const struct wire_request *request)
+void wire_headers(struct wire *w, int32_t stream, unsigned flags,
+                  const struct wire_request *request)
 {
     size_t head = w->len;
     put_frame_head(w, WIRE_HEADERS, flags, stream, 0);
@@ -297,7 +299,8 @@ static void on_settings(struct wire_peer *peer, uint8_t flags, struct span paylo
         uint16_t id = cursor_u16(&c);
         uint32_t value = cursor_u32(&c);
         check(!c.bad);
-        peer->max_streams = id == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS ? value : peer->max_streams;
+        peer->max_streams =
+            id == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS ? value : peer->max_streams;
     }
 }
 

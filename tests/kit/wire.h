@@ -1,7 +1,7 @@
 /*
- * wire: HTTP/2 frames as a test wants to write and read them, also wrong ones. Nothing here checks what
- * it is asked to say. Headers are HPACK literals that are never indexed; the answers of a server are
- * decoded in full. Any trouble of its own aborts.
+ * wire: HTTP/2 frames as a test wants to write and read them, also wrong ones. Nothing here checks
+ * what it is asked to say. Headers are HPACK literals that are never indexed; the answers of a
+ * server are decoded in full. Any trouble of its own aborts.
  *
  *     struct wire w = {0};
  *     wire_open(&w);                                     preface and SETTINGS
@@ -20,8 +20,9 @@
 #include "base/own.h"
 #include "base/span.h"
 
-#define WIRE_ROOM    (512u * 1024)
-#define WIRE_ANSWERS 1024u /* streams that a peer remembers: ids 1 to 2047, then over the first again */
+#define WIRE_ROOM (512u * 1024)
+/* Streams that a peer remembers: ids 1 to 2047, then over the first again. */
+#define WIRE_ANSWERS 1024u
 
 enum wire_type {
     WIRE_DATA = 0,
@@ -57,14 +58,16 @@ void wire_request_set(struct wire_request *request, const char *name, const char
 
 struct span wire_bytes(const struct wire *w);
 void wire_raw(struct wire *w, struct span bytes);
-void wire_frame(struct wire *w, enum wire_type type, unsigned flags, int32_t stream, struct span payload);
+void wire_frame(struct wire *w, enum wire_type type, unsigned flags, int32_t stream,
+                struct span payload);
 void wire_open(struct wire *w);
 void wire_settings(struct wire *w, uint16_t id, uint32_t value);
 void wire_settings_ack(struct wire *w);
 void wire_ping(struct wire *w, const char *eight);
 void wire_window(struct wire *w, int32_t stream, uint32_t by);
 void wire_reset(struct wire *w, int32_t stream, uint32_t code);
-void wire_headers(struct wire *w, int32_t stream, unsigned flags, const struct wire_request *request);
+void wire_headers(struct wire *w, int32_t stream, unsigned flags,
+                  const struct wire_request *request);
 /* The header block alone, for CONTINUATION. */
 void wire_block(struct wire *w, const struct wire_request *request);
 /* A DATA frame with the gRPC prefix and the message. */
@@ -92,7 +95,7 @@ struct wire_answer {
 
 struct wire_peer {
     unsigned frames;
-    unsigned settings;      /* not ACKs */
+    unsigned settings; /* not ACKs */
     unsigned settings_acks;
     unsigned ping_acks;
     unsigned pings;
@@ -100,7 +103,7 @@ struct wire_peer {
     unsigned goaways;
     uint32_t goaway_code;
     int32_t goaway_last;
-    uint32_t max_streams;   /* as advertised */
+    uint32_t max_streams; /* as advertised */
     bool settings_first;
     size_t left;
     struct wire_answer *answers;

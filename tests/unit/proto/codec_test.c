@@ -53,15 +53,24 @@ static void test_unpack_request_reads_what_a_go_client_sends(void **state)
 {
     (void)state;
     struct codec_request request = {0};
-    assert_ok(codec_unpack_request(
-        CODEC_V2_DECRYPT,
-        BYTES("\x0a\x03" "abc" "\x12\x02" "u1" "\x1a\x02" "k1" "\x22\x08\x0a\x03" "a.b" "\x12\x01" "v"),
-        &request));
+    assert_ok(codec_unpack_request(CODEC_V2_DECRYPT,
+                                   BYTES("\x0a\x03"
+                                         "abc"
+                                         "\x12\x02"
+                                         "u1"
+                                         "\x1a\x02"
+                                         "k1"
+                                         "\x22\x08\x0a\x03"
+                                         "a.b"
+                                         "\x12\x01"
+                                         "v"),
+                                   &request));
     assert_span(request.payload, "abc");
     assert_span(request.uid, "u1");
     assert_span(request.key_id, "k1");
     codec_request_done(&request);
-    assert_ok(codec_unpack_request(CODEC_V1_ENCRYPT, BYTES("\x0a\x07v1beta1\x12\x04ping"), &request));
+    assert_ok(
+        codec_unpack_request(CODEC_V1_ENCRYPT, BYTES("\x0a\x07v1beta1\x12\x04ping"), &request));
     assert_span(request.version, "v1beta1");
     assert_span(request.payload, "ping");
     codec_request_done(&request);
@@ -71,7 +80,12 @@ static void test_unpack_request_doubled_field_takes_the_last(void **state)
 {
     (void)state;
     struct codec_request request = {0};
-    assert_ok(codec_unpack_request(CODEC_V2_ENCRYPT, BYTES("\x0a\x01" "a" "\x0a\x02" "bc"), &request));
+    assert_ok(codec_unpack_request(CODEC_V2_ENCRYPT,
+                                   BYTES("\x0a\x01"
+                                         "a"
+                                         "\x0a\x02"
+                                         "bc"),
+                                   &request));
     assert_span(request.payload, "bc");
     codec_request_done(&request);
 }
@@ -80,9 +94,16 @@ static void test_unpack_request_unknown_fields_are_skipped(void **state)
 {
     (void)state;
     struct codec_request request = {0};
-    assert_ok(codec_unpack_request(
-        CODEC_V2_ENCRYPT, BYTES("\x78\x01\x0a\x01" "a" "\x81\x01" "12345678" "\x7d" "1234" "\x7a\x01" "z"),
-        &request));
+    assert_ok(codec_unpack_request(CODEC_V2_ENCRYPT,
+                                   BYTES("\x78\x01\x0a\x01"
+                                         "a"
+                                         "\x81\x01"
+                                         "12345678"
+                                         "\x7d"
+                                         "1234"
+                                         "\x7a\x01"
+                                         "z"),
+                                   &request));
     assert_span(request.payload, "a");
     codec_request_done(&request);
 }
@@ -91,13 +112,15 @@ static void test_unpack_request_broken_encoding_is_a_protocol_error(void **state
 {
     (void)state;
     const struct span broken[] = {
-        BYTES("\x0a"),                                     /* no length */
-        BYTES("\x0a\x05" "abc"),                           /* truncated field */
+        BYTES("\x0a"), /* no length */
+        BYTES("\x0a\x05"
+              "abc"),                                      /* truncated field */
         BYTES("\x08\x01"),                                 /* wrong wire type */
         BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), /* bad varint */
         BYTES("\x0a\xff\xff\xff\xff\x0f"),                 /* length of 4 GiB */
-        BYTES("\x00\x01" "a"),                             /* field number 0 */
-        BYTES("\x0b\x0c"),                                 /* group */
+        BYTES("\x00\x01"
+              "a"),        /* field number 0 */
+        BYTES("\x0b\x0c"), /* group */
     };
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         assert_fails(unpack_once(CODEC_V2_ENCRYPT, broken[i]), E_PROTOCOL);
@@ -108,13 +131,22 @@ static void test_unpack_request_broken_encoding_is_a_protocol_error(void **state
 static void test_unpack_request_strings_are_checked(void **state)
 {
     (void)state;
-    assert_fails(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x03" "a\0b")), E_INVALID);
+    assert_fails(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x03"
+                                                     "a\0b")),
+                 E_INVALID);
     assert_fails(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x02\xc0\x80")), E_INVALID);
     assert_fails(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x03\xc3\n\xa9")), E_INVALID);
-    assert_ok(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x06" "a\nb\x7f\xc3\xa9")));
-    assert_fails(unpack_once(CODEC_V2_DECRYPT, BYTES("\x1a\x02" "k\n")), E_INVALID);
-    assert_fails(unpack_once(CODEC_V2_DECRYPT, BYTES("\x1a\x02" "k\0")), E_INVALID);
-    assert_ok(unpack_once(CODEC_V1_VERSION, BYTES("\x0a\x02" "\x01" "x")));
+    assert_ok(unpack_once(CODEC_V2_ENCRYPT, BYTES("\x12\x06"
+                                                  "a\nb\x7f\xc3\xa9")));
+    assert_fails(unpack_once(CODEC_V2_DECRYPT, BYTES("\x1a\x02"
+                                                     "k\n")),
+                 E_INVALID);
+    assert_fails(unpack_once(CODEC_V2_DECRYPT, BYTES("\x1a\x02"
+                                                     "k\0")),
+                 E_INVALID);
+    assert_ok(unpack_once(CODEC_V1_VERSION, BYTES("\x0a\x02"
+                                                  "\x01"
+                                                  "x")));
 }
 
 /* A request of `key_id` bytes of key_id (up to 16383) and `uid` bytes of uid. */
@@ -154,7 +186,9 @@ static void test_unpack_request_32_kib_of_annotations_fit(void **state)
     (void)state;
     static uint8_t bytes[33000];
     struct writer w = writer_of(span_mut_of(bytes, sizeof(bytes)));
-    writer_bytes(&w, BYTES("\x22\x89\x80\x02\x0a\x03" "a.b" "\x12\x80\x80\x02"));
+    writer_bytes(&w, BYTES("\x22\x89\x80\x02\x0a\x03"
+                           "a.b"
+                           "\x12\x80\x80\x02"));
     (void)writer_room(&w, 32768);
     assert_false(w.bad);
     assert_ok(unpack_once(CODEC_V2_DECRYPT, writer_done(&w)));
@@ -205,12 +239,18 @@ static void test_unpack_response_of_a_newer_peer_skips_its_annotations(void **st
     (void)state;
     struct codec_response response = {0};
     assert_ok(codec_unpack_response(CODEC_V2_ENCRYPT,
-                                    BYTES("\x0a\x01" "c" "\x12\x01" "k" "\x1a\x05\x0a\x03" "a.b"),
+                                    BYTES("\x0a\x01"
+                                          "c"
+                                          "\x12\x01"
+                                          "k"
+                                          "\x1a\x05\x0a\x03"
+                                          "a.b"),
                                     &response));
     assert_span(response.payload, "c");
     assert_span(response.key_id, "k");
     codec_response_done(&response);
-    assert_fails(codec_unpack_response(CODEC_V2_STATUS, BYTES("\x1a\x01\xff"), &response), E_INVALID);
+    assert_fails(codec_unpack_response(CODEC_V2_STATUS, BYTES("\x1a\x01\xff"), &response),
+                 E_INVALID);
 }
 
 static void test_path_names_each_method(void **state)

@@ -67,11 +67,27 @@ static void test_next_refuses_what_is_not_one_plain_message(void **state)
     for (size_t step = 1; step < 12; step++) {
         assert_fails(run(BYTES(""), step).err, E_UNSUPPORTED);
         assert_fails(run(BYTES("\0\0\0\0"), step).err, E_PROTOCOL);
-        assert_fails(run(BYTES("\0\0\0\0\x02" "a"), step).err, E_PROTOCOL);
-        assert_fails(run(BYTES("\0\0\0\0\x01" "abcde"), step).err, E_PROTOCOL);
+        assert_fails(run(BYTES("\0\0\0\0\x02"
+                               "a"),
+                         step)
+                         .err,
+                     E_PROTOCOL);
+        assert_fails(run(BYTES("\0\0\0\0\x01"
+                               "abcde"),
+                         step)
+                         .err,
+                     E_PROTOCOL);
         assert_fails(run(BYTES("\0\0\0\0\0\0\0\0\0\0"), step).err, E_UNSUPPORTED);
-        assert_fails(run(BYTES("\x01\0\0\0\x01" "a"), step).err, E_PROTOCOL);
-        assert_fails(run(BYTES("\xff\0\0\0\x01" "a"), step).err, E_PROTOCOL);
+        assert_fails(run(BYTES("\x01\0\0\0\x01"
+                               "a"),
+                         step)
+                         .err,
+                     E_PROTOCOL);
+        assert_fails(run(BYTES("\xff\0\0\0\x01"
+                               "a"),
+                         step)
+                         .err,
+                     E_PROTOCOL);
     }
 }
 

@@ -11,9 +11,9 @@ static void test_status_of_each_class(void **state)
         enum err_code code;
         const char *digits;
     } rows[] = {
-        {E_NONE, "0"},     {E_INVALID, "3"},      {E_CRYPTO, "3"},    {E_DEADLINE, "4"},
-        {E_NOT_FOUND, "5"}, {E_DENIED, "7"},      {E_LIMIT, "8"},     {E_STATE, "9"},
-        {E_UNSUPPORTED, "12"}, {E_PROTOCOL, "13"}, {E_SYSTEM, "13"},  {E_BUG, "13"},
+        {E_NONE, "0"},         {E_INVALID, "3"},   {E_CRYPTO, "3"},  {E_DEADLINE, "4"},
+        {E_NOT_FOUND, "5"},    {E_DENIED, "7"},    {E_LIMIT, "8"},   {E_STATE, "9"},
+        {E_UNSUPPORTED, "12"}, {E_PROTOCOL, "13"}, {E_SYSTEM, "13"}, {E_BUG, "13"},
         {E_UNAVAILABLE, "14"}, {E_TOKEN, "14"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

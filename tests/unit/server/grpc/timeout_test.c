@@ -28,8 +28,8 @@ static void test_parse_each_unit_rounds_up(void **state)
 static void test_parse_malformed_leaves_the_result_alone(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",   "S",  "3",   "100000000m", "-1S", "+1S",
-                                      "1s", "1h", "1 S", " 1S",        "1.5S", "1SS", "12345678"};
+    static const char *const bad[] = {"",   "S",   "3",   "100000000m", "-1S", "+1S",     "1s",
+                                      "1h", "1 S", " 1S", "1.5S",       "1SS", "12345678"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         int64_t ms = -7;
         assert_fails(grpc_timeout_parse(span_of_text(bad[i]), &ms), E_PROTOCOL);

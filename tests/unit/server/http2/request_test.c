@@ -22,7 +22,8 @@ static bool accepts(struct span name, struct span value)
 static void test_header_any_authority_is_fine(void **state)
 {
     (void)state;
-    static const char *const values[] = {"localhost", "/run/k.sock", "@k", "", "%2Frun", "a b\xc3\xa9"};
+    static const char *const values[] = {"localhost", "/run/k.sock", "@k",
+                                         "",          "%2Frun",      "a b\xc3\xa9"};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         assert_true(accepts(span_of_text(":authority"), span_of_text(values[i])));
     }

@@ -211,9 +211,10 @@ static void test_feed_unknown_paths_are_unimplemented(void **state)
 {
     (void)state;
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
-    const char *paths[] = {"/v2.KeyManagementService/Nope", "/v2alpha1.KeyManagementService/Status",
-                           "/grpc.health.v1.Health/Check",  "/",
-                           "/V2.keymanagementservice/status", ""};
+    const char *paths[] = {
+        "/v2.KeyManagementService/Nope",   "/v2alpha1.KeyManagementService/Status",
+        "/grpc.health.v1.Health/Check",    "/",
+        "/V2.keymanagementservice/status", ""};
     for (int i = 0; i < 6; i++) {
         wire_call(&rig->to_send, 2 * i + 1, paths[i], BYTES(""));
         rig_run(rig);
@@ -279,7 +280,8 @@ static void test_feed_error_of_the_service_is_trailers_only_and_encoded(void **s
 static void test_feed_not_http2_ends_the_session(void **state)
 {
     (void)state;
-    const struct span others[] = {BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    const struct span others[] = {BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+                                  BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
                                   BYTES("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")};
     for (size_t i = 0; i < 3; i++) {
         CLEANUP(rig_free_p) struct rig *rig = rig_new_silent(H2_SERVE);

@@ -1,4 +1,5 @@
-/* What passes with time, with cancelling and with closed windows: nothing waits for ever, nothing leaks. */
+/* What passes with time, with cancelling and with closed windows: nothing waits for ever, nothing
+ * leaks. */
 #include "server/http2/session.h"
 
 #include "server/http2/stream.h"
@@ -98,7 +99,9 @@ static void test_request_not_complete_in_five_seconds_is_answered(void **state)
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
     struct wire_request request = wire_request_to(PATH_ENCRYPT);
     wire_headers(&rig->to_send, 1, WIRE_END_HEADERS, &request);
-    wire_frame(&rig->to_send, WIRE_DATA, 0, 1, BYTES("\0\0\0\0\x05" "abc"));
+    wire_frame(&rig->to_send, WIRE_DATA, 0, 1,
+               BYTES("\0\0\0\0\x05"
+                     "abc"));
     rig_run(rig);
     rig_pass(rig, H2_REQUEST_MS - 1);
     assert_false(rig_answer(rig, 1)->ended);
@@ -106,7 +109,39 @@ static void test_request_not_complete_in_five_seconds_is_answered(void **state)
     assert_status(rig, 1, "4");
     assert_true(rig_answer(rig, 1)->reset);
     assert_int_equal(h2_shared_calls(rig->shared), 0);
+    assert_int_equal(rig->peer->goaways, 1);
+    assert_true(h2_session_done(rig->session));
+}
+
+static void test_deadline_before_the_body_is_whole_keeps_the_session(void **state)
+{
+    (void)state;
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
+    struct wire_request request = wire_request_to(PATH_ENCRYPT);
+    wire_request_set(&request, "grpc-timeout", "1S");
+    wire_headers(&rig->to_send, 1, WIRE_END_HEADERS, &request);
+    rig_run(rig);
+    rig_pass(rig, 1000);
+    assert_status(rig, 1, "4");
     assert_still_serves(rig, 3);
+}
+
+static void test_abandon_leaves_no_call_without_an_answer(void **state)
+{
+    (void)state;
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
+    rig->service.mode = FAKE_PEND;
+    wire_call(&rig->to_send, 1, PATH_ENCRYPT, BYTES("x"));
+    struct wire_request request = wire_request_to(PATH_ENCRYPT);
+    wire_headers(&rig->to_send, 3, WIRE_END_HEADERS, &request);
+    rig_run(rig);
+    h2_session_abandon(rig->session, rig->now_ms);
+    rig_pull(rig);
+    assert_status(rig, 1, "14");
+    assert_status(rig, 3, "14");
+    assert_int_equal(rig->service.cancels, 1);
+    assert_int_equal(rig->peer->goaways, 1);
+    assert_true(h2_session_done(rig->session));
 }
 
 static void test_header_block_not_complete_in_five_seconds_ends_the_session(void **state)
@@ -166,7 +201,9 @@ static void test_reset_in_the_middle_of_a_body_frees_it(void **state)
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
     struct wire_request request = wire_request_to(PATH_ENCRYPT);
     wire_headers(&rig->to_send, 1, WIRE_END_HEADERS, &request);
-    wire_frame(&rig->to_send, WIRE_DATA, 0, 1, BYTES("\0\0\0\0\x05" "abc"));
+    wire_frame(&rig->to_send, WIRE_DATA, 0, 1,
+               BYTES("\0\0\0\0\x05"
+                     "abc"));
     rig_run(rig);
     assert_int_equal(secret_in_use(SECRET_SLOT), 1);
     wire_reset(&rig->to_send, 1, CANCEL);
@@ -245,7 +282,8 @@ static void test_reset_while_its_data_frame_waits_for_room(void **state)
     wire_call(&rig->to_send, 1, PATH_DECRYPT, BYTES("x"));
     assert_ok(h2_session_feed(rig->session, wire_bytes(&rig->to_send), rig->now_ms));
     rig->to_send.len = 0;
-    wire_peer_read(rig->peer, span_of(room, h2_session_pull(rig->session, span_mut_of(room, sizeof(room)))));
+    wire_peer_read(rig->peer,
+                   span_of(room, h2_session_pull(rig->session, span_mut_of(room, sizeof(room)))));
     wire_reset(&rig->to_send, 1, CANCEL);
     rig_run(rig);
     assert_int_equal(h2_shared_calls(rig->shared), 0);
@@ -297,7 +335,8 @@ static void test_peer_that_says_goaway_is_done_with(void **state)
     (void)state;
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
     assert_still_serves(rig, 1);
-    wire_frame(&rig->to_send, WIRE_GOAWAY, 0, 0, BYTES("\0\0\0\0\0\0\0\0client transport shutdown"));
+    wire_frame(&rig->to_send, WIRE_GOAWAY, 0, 0,
+               BYTES("\0\0\0\0\0\0\0\0client transport shutdown"));
     rig_run(rig);
     assert_true(h2_session_done(rig->session));
 }
@@ -320,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_timeout_becomes_the_deadline_of_the_call),
         cmocka_unit_test(test_deadline_is_answered_and_the_call_cancelled),
         cmocka_unit_test(test_request_not_complete_in_five_seconds_is_answered),
+        cmocka_unit_test(test_deadline_before_the_body_is_whole_keeps_the_session),
+        cmocka_unit_test(test_abandon_leaves_no_call_without_an_answer),
         cmocka_unit_test(test_header_block_not_complete_in_five_seconds_ends_the_session),
         cmocka_unit_test(test_peer_without_settings_for_five_seconds_is_let_go),
         cmocka_unit_test(test_idle_session_stays_open),

@@ -82,7 +82,8 @@ static struct client *client_new(struct world *world)
     struct client *client = calloc(1, sizeof(*client));
     client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     client->peer = wire_peer_new();
-    assert_int_equal(connect(client->fd, (const struct sockaddr *)&world->addr, world->addr_len), 0);
+    assert_int_equal(connect(client->fd, (const struct sockaddr *)&world->addr, world->addr_len),
+                     0);
     wire_open(&client->to_send);
     return client;
 }
