@@ -1,0 +1,91 @@
+#include "server/supervisor/control.h"
+
+#include "base/log.h"
+#include "base/own.h"
+#include "server/supervisor/notify.h"
+#include "server/supervisor/roles.h"
+
+#define ENDING_MS 2000
+
+void control_tell(const struct keeping *role, enum role_kind kind, int fd)
+{
+    if (role->control_fd < 0) {
+        return;
+    }
+    const struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    err_t err = role_send(role->control_fd, &message, fd);
+    if (failed(err)) {
+        log_warn("role-not-told", LOG_TEXT("role", role->name), LOG_NUM("kind", kind), LOG_ERR(err));
+    }
+}
+
+static void serve_state(struct supervisor *supervisor, const struct keeping *role,
+                        const struct role_message *message, int fd)
+{
+    err_t err = role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
+    if (failed(err)) {
+        log_warn("state-not-served", LOG_TEXT("role", role->name), LOG_NUM("file", message->file), LOG_ERR(err));
+    }
+}
+
+static void on_ready(struct supervisor *supervisor)
+{
+    if (!supervisor->ready && supervisor->phase == PHASE_SERVING) {
+        supervisor->ready = true;
+        notify_ready();
+    }
+}
+
+static void take_message(struct supervisor *supervisor, enum role_id id, const struct role_message *message,
+                         int fd)
+{
+    const struct keeping *role = &supervisor->roles[id];
+    switch ((enum role_kind)message->kind) {
+    case ROLE_STATE_GET:
+    case ROLE_STATE_PUT:
+        serve_state(supervisor, role, message, fd);
+        return;
+    case ROLE_STATUS:
+        notify_status(message->text);
+        return;
+    case ROLE_READY:
+        if (id == ROLE_FRONT) {
+            on_ready(supervisor);
+            return;
+        }
+        break;
+    case ROLE_KILL_TOKEN:
+        if (id == ROLE_FRONT) {
+            roles_kill(&supervisor->roles[ROLE_TOKEN], message->text);
+            return;
+        }
+        break;
+    case ROLE_STATE_DATA:
+    case ROLE_STATE_STORED:
+    case ROLE_TOKEN_SOCKET:
+    case ROLE_RELOAD:
+    case ROLE_DRAIN:
+    default:
+        break;
+    }
+    log_warn("message-ignored", LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind));
+}
+
+void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+{
+    struct keeping *role = &supervisor->roles[id];
+    struct role_message message;
+    OWN_FD fd = -1;
+    err_t err = role_receive(role->control_fd, false, &message, &fd);
+    if (!failed(err)) {
+        take_message(supervisor, id, &message, fd);
+        return;
+    }
+    if (err.code == E_UNAVAILABLE) {
+        return;
+    }
+    if (err.code != E_NOT_FOUND) {
+        log_error("control-broken", LOG_TEXT("role", role->name), LOG_ERR(err));
+    }
+    roles_end(role, now_ms + ENDING_MS);
+}

@@ -1,0 +1,12 @@
+/* control: what the roles say to their keeper. */
+#ifndef SERVER_SUPERVISOR_CONTROL_H
+#define SERVER_SUPERVISOR_CONTROL_H
+
+#include "server/supervisor/supervisor.h"
+
+/* One message of this role. When its socket has closed, the role is given a moment to end. */
+void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms);
+/* Tells a role; fd -1: none. A role that is not there, or does not read, is not told. */
+void control_tell(const struct keeping *role, enum role_kind kind, int fd);
+
+#endif

@@ -1,0 +1,74 @@
+#define _GNU_SOURCE
+#include "server/supervisor/listener.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "base/span.h"
+
+static const struct listener none = {.fd = -1, .folder_fd = -1};
+
+/* The name in the abstract namespace is exactly as long as it is written: no NUL belongs to it. */
+static err_t bind_abstract(const struct config_listen *config, struct listener *ret_listener,
+                           struct problem *problem)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct span name = span_of_text(config->socket + 1);
+    if (name.len == 0 || !span_copy(span_mut_of(address.sun_path + 1, sizeof(address.sun_path) - 1), name)) {
+        return problem_set(problem, EXIT_CONFIG, "listen.socket: %s: an abstract name has 1 to 107 bytes",
+                           config->socket);
+    }
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
+    OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot make a socket"));
+    }
+    int64_t until_ms = clock_mono_ms() + LISTENER_PATIENCE_MS;
+    while (bind(fd, (const struct sockaddr *)&address, len) != 0) {
+        if (errno != EADDRINUSE || clock_mono_ms() >= until_ms) {
+            return problem_from(problem, EXIT_BUSY, config->socket, FAIL_ERRNO("cannot bind"));
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+    }
+    if (listen(fd, LISTENER_BACKLOG) != 0) {
+        return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot listen"));
+    }
+    *ret_listener = none;
+    ret_listener->fd = own_fd_take(&fd);
+    return OK;
+}
+
+err_t listener_open(const struct config_listen *config, struct listener *ret_listener, struct problem *problem)
+{
+    err_t err = listener_adopt(config, ret_listener, problem);
+    if (err.code != E_NOT_FOUND) {
+        return err;
+    }
+    return config->socket[0] == '@' ? bind_abstract(config, ret_listener, problem)
+                                    : listener_bind_path(config, ret_listener, problem);
+}
+
+static bool still_ours(const struct listener *listener)
+{
+    struct stat st;
+    return fstatat(listener->folder_fd, listener->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_dev == listener->device && st.st_ino == listener->inode;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->folder_fd >= 0 && still_ours(listener)) {
+        (void)unlinkat(listener->folder_fd, listener->name, 0);
+    }
+    own_fd_close_p(&listener->folder_fd);
+    own_fd_close_p(&listener->fd);
+    *listener = none;
+}

@@ -1,0 +1,47 @@
+#include "server/supervisor/reload.h"
+
+#include "base/log.h"
+#include "base/own.h"
+#include "server/supervisor/control.h"
+#include "server/supervisor/notify.h"
+
+/* A refusal must be seen at any log level: the operator waits for an effect. */
+static err_t load(const struct supervisor *supervisor, struct config *ret_config)
+{
+    struct config_problem problem = {.text = ""};
+    err_t err = config_load(supervisor->config.path, ret_config, &problem);
+    if (failed(err)) {
+        log_error("reload-refused", LOG_TEXT("problem", problem.text), LOG_ERR(err));
+        return err;
+    }
+    const char *fixed = config_fixed_difference(&supervisor->config, ret_config);
+    if (fixed != NULL) {
+        log_error("reload-refused", LOG_TEXT("setting", fixed),
+                  LOG_TEXT("problem", "this setting changes only by a restart; the old configuration stays"));
+        return FAIL(E_INVALID, "a setting cannot change in place");
+    }
+    return OK;
+}
+
+static err_t apply(struct supervisor *supervisor)
+{
+    struct config config;
+    OWN_FD fd = -1;
+    TRY(load(supervisor, &config));
+    TRY(role_config_fd(&config, &fd));
+    supervisor->config = config;
+    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    for (int id = 0; id < ROLE_IDS; id++) {
+        control_tell(&supervisor->roles[id], ROLE_RELOAD, fd);
+    }
+    return OK;
+}
+
+void reload(struct supervisor *supervisor)
+{
+    notify_reloading();
+    if (!failed(apply(supervisor))) {
+        log_info("reloaded");
+    }
+    notify_ready();
+}

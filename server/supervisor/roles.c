@@ -1,0 +1,194 @@
+#define _GNU_SOURCE
+#include "server/supervisor/roles.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+
+/* A token process whose front has gone ends by itself; a hung call of its module may take this long. */
+#define ORPHAN_MS 10000
+
+static void close_now(int *fd)
+{
+    own_fd_close_p(fd);
+    *fd = -1;
+}
+
+/* ---- starting ---- */
+
+/* The front's end of the token socketpair; kept until there is a front. */
+static void hand_over_token(struct supervisor *supervisor)
+{
+    const struct keeping *front = &supervisor->roles[ROLE_FRONT];
+    if (supervisor->token_peer_fd < 0 || front->control_fd < 0) {
+        return;
+    }
+    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    err_t err = role_send(front->control_fd, &message, supervisor->token_peer_fd);
+    if (failed(err)) {
+        log_warn("token-not-handed-over", LOG_ERR(err));
+    }
+    close_now(&supervisor->token_peer_fd);
+}
+
+static err_t spawn_with(struct supervisor *supervisor, struct keeping *role, int fds[ROLE_FD_COUNT],
+                        const char *const *env)
+{
+    OWN_FD config_fd = -1;
+    int ends[2];
+    TRY(role_config_fd(&supervisor->config, &config_fd));
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return FAIL_ERRNO("cannot make a control socket");
+    }
+    OWN_FD ours = ends[0];
+    OWN_FD theirs = ends[1];
+    fds[ROLE_FD_CONFIG] = config_fd;
+    fds[ROLE_FD_CONTROL] = theirs;
+    TRY(role_spawn(&role->program, fds, env, &role->pid));
+    role->control_fd = own_fd_take(&ours);
+    return OK;
+}
+
+static err_t spawn_front(struct supervisor *supervisor)
+{
+    int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
+    fds[ROLE_FD_SERVICE] = supervisor->listener.fd;
+    TRY(spawn_with(supervisor, &supervisor->roles[ROLE_FRONT], fds, NULL));
+    hand_over_token(supervisor);
+    return OK;
+}
+
+static err_t spawn_token(struct supervisor *supervisor)
+{
+    const struct config_token *token = &supervisor->config.token;
+    const char *env[CONFIG_ENV_MAX + 1] = {NULL};
+    for (uint32_t i = 0; i < token->env_n && i < CONFIG_ENV_MAX; i++) {
+        env[i] = token->env[i];
+    }
+    OWN_FD lock_fd = -1;
+    int ends[2];
+    TRY(state_open_pin_lock(&supervisor->state, &lock_fd));
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return FAIL_ERRNO("cannot make the token socket");
+    }
+    OWN_FD theirs = ends[0];
+    OWN_FD peer = ends[1];
+    int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
+    fds[ROLE_FD_SERVICE] = theirs;
+    fds[ROLE_FD_PIN_LOCK] = lock_fd;
+    TRY(spawn_with(supervisor, &supervisor->roles[ROLE_TOKEN], fds, env));
+    close_now(&supervisor->token_peer_fd);
+    supervisor->token_peer_fd = own_fd_take(&peer);
+    hand_over_token(supervisor);
+    return OK;
+}
+
+static void start(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+{
+    struct keeping *role = &supervisor->roles[id];
+    err_t err = id == ROLE_FRONT ? spawn_front(supervisor) : spawn_token(supervisor);
+    if (failed(err)) {
+        role->start_at_ms = now_ms + backoff_after(&role->backoff, 0);
+        log_error("role-not-started", LOG_TEXT("role", role->name), LOG_ERR(err));
+        return;
+    }
+    role->started_ms = now_ms;
+    role->kill_at_ms = NEVER_MS;
+    role->excused = false;
+    log_info("role-started", LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid));
+}
+
+/* ---- ending ---- */
+
+void roles_kill(const struct keeping *role, const char *why)
+{
+    if (role->pid > 0) {
+        log_warn("role-killed", LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid), LOG_TEXT("why", why));
+        (void)kill(role->pid, SIGKILL);
+    }
+}
+
+void roles_end(struct keeping *role, int64_t kill_at_ms)
+{
+    close_now(&role->control_fd);
+    if (kill_at_ms < role->kill_at_ms) {
+        role->kill_at_ms = kill_at_ms;
+    }
+}
+
+static void log_end(const struct keeping *role, int status, int64_t lived_ms)
+{
+    bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const struct log_field fields[] = {
+        LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid),
+        WIFSIGNALED(status) ? LOG_NUM("signal", WTERMSIG(status)) : LOG_NUM("status", WEXITSTATUS(status)),
+        LOG_NUM("lived_ms", lived_ms)};
+    log_write(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "role-ended", fields, sizeof(fields) / sizeof(fields[0]));
+}
+
+static void take_end(struct supervisor *supervisor, enum role_id id, int status, int64_t now_ms)
+{
+    struct keeping *role = &supervisor->roles[id];
+    int64_t lived_ms = now_ms - role->started_ms;
+    log_end(role, status, lived_ms);
+    role->pid = 0;
+    role->kill_at_ms = NEVER_MS;
+    close_now(&role->control_fd);
+    role->start_at_ms = now_ms + backoff_after(&role->backoff, role->excused ? BACKOFF_HEALTHY_MS : lived_ms);
+    struct keeping *token = &supervisor->roles[ROLE_TOKEN];
+    if (id == ROLE_TOKEN) {
+        close_now(&supervisor->token_peer_fd);
+    } else if (token->pid > 0 && supervisor->token_peer_fd < 0) {
+        /* The only socket to this token process has died with the front. */
+        token->excused = true;
+        token->kill_at_ms = now_ms + ORPHAN_MS;
+    }
+}
+
+void roles_reap(struct supervisor *supervisor, int64_t now_ms)
+{
+    int status = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        for (int id = 0; id < ROLE_IDS; id++) {
+            if (supervisor->roles[id].pid == pid) {
+                take_end(supervisor, (enum role_id)id, status, now_ms);
+            }
+        }
+    }
+}
+
+/* ---- time ---- */
+
+void roles_tick(struct supervisor *supervisor, int64_t now_ms)
+{
+    for (int id = 0; id < ROLE_IDS; id++) {
+        struct keeping *role = &supervisor->roles[id];
+        if (role->pid > 0 && now_ms >= role->kill_at_ms) {
+            roles_kill(role, "it did not end in time");
+            role->kill_at_ms = NEVER_MS;
+        }
+        if (role->pid == 0 && supervisor->phase == PHASE_SERVING && now_ms >= role->start_at_ms) {
+            start(supervisor, (enum role_id)id, now_ms);
+        }
+    }
+}
+
+int64_t roles_next_ms(const struct supervisor *supervisor)
+{
+    int64_t next_ms = NEVER_MS;
+    for (int id = 0; id < ROLE_IDS; id++) {
+        const struct keeping *role = &supervisor->roles[id];
+        int64_t at_ms = role->kill_at_ms;
+        if (role->pid == 0) {
+            at_ms = supervisor->phase == PHASE_SERVING ? role->start_at_ms : NEVER_MS;
+        }
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+    }
+    return next_ms;
+}

@@ -1,0 +1,20 @@
+/* roles: starts the role programs, starts them again when they end, and ends those that must. */
+#ifndef SERVER_SUPERVISOR_ROLES_H
+#define SERVER_SUPERVISOR_ROLES_H
+
+#include "server/supervisor/supervisor.h"
+
+#define ROLES_FRONT_MAX_MS 1000
+#define ROLES_TOKEN_MAX_MS 5000
+
+/* Starts what is due and kills what is overdue. */
+void roles_tick(struct supervisor *supervisor, int64_t now_ms);
+/* When roles_tick has something to do next; NEVER_MS: nothing. */
+int64_t roles_next_ms(const struct supervisor *supervisor);
+/* Takes the ends of all children that have ended. */
+void roles_reap(struct supervisor *supervisor, int64_t now_ms);
+/* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
+void roles_end(struct keeping *role, int64_t kill_at_ms);
+void roles_kill(const struct keeping *role, const char *why);
+
+#endif

@@ -1,0 +1,109 @@
+#define _GNU_SOURCE
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/supervisor/control.h"
+#include "server/supervisor/notify.h"
+#include "server/supervisor/reload.h"
+#include "server/supervisor/roles.h"
+#include "server/supervisor/supervisor.h"
+
+#define DRAIN_MS 6000 /* the front finishes what runs */
+#define STOP_MS  1000 /* the token process lets go of the module */
+
+/* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
+
+static void drain(struct supervisor *supervisor, int64_t now_ms)
+{
+    if (supervisor->phase != PHASE_SERVING) {
+        return;
+    }
+    struct keeping *front = &supervisor->roles[ROLE_FRONT];
+    log_info("draining");
+    notify_stopping();
+    supervisor->phase = PHASE_DRAINING;
+    control_tell(front, ROLE_DRAIN, -1);
+    front->kill_at_ms = now_ms + DRAIN_MS;
+}
+
+static void advance(struct supervisor *supervisor, int64_t now_ms)
+{
+    const struct keeping *front = &supervisor->roles[ROLE_FRONT];
+    struct keeping *token = &supervisor->roles[ROLE_TOKEN];
+    if (supervisor->phase == PHASE_DRAINING && front->pid == 0) {
+        supervisor->phase = PHASE_STOPPING;
+        roles_end(token, now_ms + STOP_MS);
+    }
+    if (supervisor->phase == PHASE_STOPPING && token->pid == 0) {
+        supervisor->phase = PHASE_ENDED;
+    }
+}
+
+/* ---- the loop ---- */
+
+static void take_signal(struct supervisor *supervisor, int64_t now_ms)
+{
+    struct signalfd_siginfo info;
+    if (read(supervisor->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return;
+    }
+    switch (info.ssi_signo) {
+    case SIGCHLD:
+        roles_reap(supervisor, now_ms);
+        break;
+    case SIGHUP:
+        if (supervisor->phase == PHASE_SERVING) {
+            reload(supervisor);
+        }
+        break;
+    default:
+        drain(supervisor, now_ms);
+        break;
+    }
+}
+
+static int timeout_ms(int64_t next_ms, int64_t now_ms)
+{
+    if (next_ms == NEVER_MS) {
+        return -1;
+    }
+    int64_t left_ms = next_ms - now_ms;
+    return left_ms <= 0 ? 0 : (int)(left_ms < INT_MAX ? left_ms : INT_MAX);
+}
+
+bool supervisor_turn(struct supervisor *supervisor)
+{
+    int64_t now_ms = clock_mono_ms();
+    roles_tick(supervisor, now_ms);
+    struct pollfd fds[1 + ROLE_IDS] = {[ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
+    for (int id = 0; id < ROLE_IDS; id++) {
+        fds[id] = (struct pollfd){.fd = supervisor->roles[id].control_fd, .events = POLLIN};
+    }
+    if (poll(fds, 1 + ROLE_IDS, timeout_ms(roles_next_ms(supervisor), now_ms)) <= 0) {
+        return true;
+    }
+    now_ms = clock_mono_ms();
+    /* Before the children's ends: what a role said last is heard. */
+    for (int id = 0; id < ROLE_IDS; id++) {
+        if (fds[id].revents != 0) {
+            control_readable(supervisor, (enum role_id)id, now_ms);
+        }
+    }
+    if (fds[ROLE_IDS].revents != 0) {
+        take_signal(supervisor, now_ms);
+    }
+    advance(supervisor, now_ms);
+    return supervisor->phase != PHASE_ENDED;
+}
+
+void supervisor_run(struct supervisor *supervisor)
+{
+    while (supervisor_turn(supervisor)) {
+    }
+    log_info("ended");
+}

@@ -1,0 +1,112 @@
+#define _GNU_SOURCE
+#include "server/supervisor/supervisor.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "keys/key_id.h"
+#include "server/supervisor/roles.h"
+
+#define FRONT_FILES (1u << STATE_CURRENT | 1u << STATE_SEEDS | 1u << STATE_HEALTH)
+#define TOKEN_FILES (1u << STATE_PIN)
+
+void supervisor_init(struct supervisor *supervisor, const struct config *config)
+{
+    *supervisor = (struct supervisor){
+        .config = *config,
+        .state = {.fd = -1},
+        .lock_fd = -1,
+        .signal_fd = -1,
+        .listener = {.fd = -1, .folder_fd = -1},
+        .token_peer_fd = -1,
+        .roles = {[ROLE_TOKEN] = {.name = "p11-kms-token",
+                                  .files = TOKEN_FILES,
+                                  .backoff = {.first_ms = 100, .max_ms = ROLES_TOKEN_MAX_MS}},
+                  [ROLE_FRONT] = {.name = "p11-kms-front",
+                                  .files = FRONT_FILES,
+                                  .backoff = {.first_ms = 50, .max_ms = ROLES_FRONT_MAX_MS}}}};
+    for (int id = 0; id < ROLE_IDS; id++) {
+        supervisor->roles[id].program.fd = -1;
+        supervisor->roles[id].control_fd = -1;
+        supervisor->roles[id].kill_at_ms = NEVER_MS;
+    }
+}
+
+static err_t open_state(struct supervisor *supervisor, struct problem *problem)
+{
+    const char *path = supervisor->config.state_dir;
+    uint8_t realm[ENVELOPE_REALM];
+    char realm_hex[2 * ENVELOPE_REALM + 1];
+    err_t err = key_id_realm(supervisor->config.ring, realm);
+    if (failed(err)) {
+        return problem_from(problem, EXIT_CONFIG, "ring", err);
+    }
+    key_id_hex(span_of(realm, sizeof(realm)), realm_hex);
+    err = state_open(path, realm_hex, true, &supervisor->state);
+    if (failed(err)) {
+        return problem_from(problem, EXIT_CONFIG, path, err);
+    }
+    err = state_lock(&supervisor->state, &supervisor->lock_fd);
+    if (failed(err) && err.code == E_STATE) {
+        return problem_set(problem, EXIT_BUSY, "%s/lock is held by another p11-kmsd (pid %" PRId64 ")", path,
+                           state_lock_holder(&supervisor->state));
+    }
+    return failed(err) ? problem_from(problem, EXIT_CONFIG, path, err) : OK;
+}
+
+/* Opened once: an upgrade under a running daemon never mixes versions. */
+static err_t open_programs(struct supervisor *supervisor, struct problem *problem)
+{
+    for (int id = 0; id < ROLE_IDS; id++) {
+        struct keeping *role = &supervisor->roles[id];
+        err_t err = role_program_open(role->name, &role->program);
+        if (failed(err)) {
+            return problem_from(problem, EXIT_CONFIG, role->name, err);
+        }
+    }
+    return OK;
+}
+
+static err_t open_signals(struct supervisor *supervisor, struct problem *problem)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGCHLD);
+    /* An ignored SIGCHLD, inherited, would hide how children end. */
+    (void)signal(SIGCHLD, SIG_DFL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) == 0) {
+        supervisor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    }
+    return supervisor->signal_fd >= 0 ? OK
+                                      : problem_from(problem, EXIT_FAILURE, "signals", FAIL_ERRNO("signalfd"));
+}
+
+err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)
+{
+    TRY(open_state(supervisor, problem));
+    TRY(open_programs(supervisor, problem));
+    TRY(open_signals(supervisor, problem));
+    TRY(listener_open(&supervisor->config.listen, &supervisor->listener, problem));
+    err_t err = role_drop_capabilities();
+    return failed(err) ? problem_from(problem, EXIT_FAILURE, "capabilities", err) : OK;
+}
+
+void supervisor_close(struct supervisor *supervisor)
+{
+    for (int id = 0; id < ROLE_IDS; id++) {
+        role_program_close(&supervisor->roles[id].program);
+        own_fd_close_p(&supervisor->roles[id].control_fd);
+    }
+    own_fd_close_p(&supervisor->token_peer_fd);
+    listener_close(&supervisor->listener);
+    own_fd_close_p(&supervisor->signal_fd);
+    own_fd_close_p(&supervisor->lock_fd);
+    state_close(&supervisor->state);
+}

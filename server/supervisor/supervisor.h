@@ -1,0 +1,66 @@
+/*
+ * supervisor: keeps the listening socket, the state directory and the two roles, and nothing secret. It
+ * parses nothing that a peer or a token sends. One thread, one poll loop:
+ *
+ *   signals ─────────► run       children's ends, reload, drain
+ *   control sockets ─► control   state files, readiness, status, "kill the token"
+ *   time ────────────► roles     what is to be started again, or ended by force
+ */
+#ifndef SERVER_SUPERVISOR_SUPERVISOR_H
+#define SERVER_SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/role.h"
+#include "base/state.h"
+#include "server/supervisor/backoff.h"
+#include "server/supervisor/listener.h"
+#include "server/supervisor/problem.h"
+
+enum role_id { ROLE_TOKEN, ROLE_FRONT, ROLE_IDS };
+
+#define NEVER_MS INT64_MAX
+
+struct keeping {
+    const char *name; /* of the program */
+    struct role_program program;
+    unsigned files; /* a bit per enum state_file that it may read and write */
+    pid_t pid;      /* 0: not running */
+    int control_fd; /* -1: closed */
+    struct backoff backoff;
+    int64_t started_ms;
+    int64_t start_at_ms; /* not running: when to start it */
+    int64_t kill_at_ms;  /* running: when it must have ended by itself */
+    bool excused;        /* its end is the consequence of another's: not counted by the back-off */
+};
+
+enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING, PHASE_ENDED };
+
+struct supervisor {
+    struct config config;
+    struct state_dir state;
+    int lock_fd;
+    int signal_fd;
+    struct listener listener;
+    struct keeping roles[ROLE_IDS];
+    int token_peer_fd; /* the front's end of the token socketpair, until there is a front to have it */
+    bool ready;        /* said once to the service manager */
+    enum phase phase;
+};
+
+/* Ready to be opened and closed: every descriptor is -1. */
+void supervisor_init(struct supervisor *supervisor, const struct config *config);
+/* State directory, instance lock, role programs, signals, listener. */
+MUST_USE err_t supervisor_open(struct supervisor *supervisor, struct problem *problem);
+/* Serves until it is told to end and all roles have ended. */
+void supervisor_run(struct supervisor *supervisor);
+void supervisor_close(struct supervisor *supervisor);
+
+/* One round of the loop; false when all is over. */
+bool supervisor_turn(struct supervisor *supervisor);
+
+#endif
