@@ -21,7 +21,7 @@ add_library(p11kms_hardening INTERFACE)
 target_include_directories(p11kms_hardening INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 target_compile_options(p11kms_hardening INTERFACE
     -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -fvisibility=hidden
-    -fno-common)
+    -fno-common -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_link_options(p11kms_hardening INTERFACE
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed)
 
