@@ -80,7 +80,10 @@ MUST_USE err_t role_config_read(int fd, struct config *ret_config);
  * is the caller's business. Then checks that its keeper lives and reads the config.
  */
 MUST_USE err_t role_start(const char *program, struct config *ret_config);
-/* The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out. */
+/*
+ * The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out; also a umask
+ * of 0077.
+ */
 MUST_USE err_t role_harden(void);
 /* Gives up every capability for good. The supervisor does so once its socket has its owner. */
 MUST_USE err_t role_drop_capabilities(void);

@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ int __lsan_is_turned_off(void)
 
 err_t role_harden(void)
 {
+    /* What we make is ours alone, whoever started us. */
+    (void)umask(S_IRWXG | S_IRWXO);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
         return FAIL_ERRNO("cannot make this process undumpable");
     }

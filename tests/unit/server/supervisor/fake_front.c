@@ -1,0 +1,115 @@
+/*
+ * A front for the tests of the supervisor. It speaks the contract of base/role.h, and tells whoever
+ * connects one line: "pid=P token=T config=L state=S env=N" (T: token sockets got, L: log level, S: bytes of
+ * its state file, N: variables of its environment). A client that sends a letter orders:
+ *   w writes a state file   p writes a file that is not its own   k has the token killed
+ *   x ends with status 1    h does not end when it is to drain
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "base/role.h"
+
+struct fake {
+    struct config config;
+    int token_fd;
+    int tokens;
+    bool hangs;
+    long stored; /* errno of the last put, -1: not yet */
+};
+
+static void tell(enum role_kind kind, const char *text)
+{
+    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    (void)snprintf(message.text, sizeof(message.text), "%s", text);
+    (void)!failed(role_send(ROLE_FD_CONTROL, &message, -1));
+}
+
+static void take_message(struct fake *fake)
+{
+    struct role_message message;
+    int fd = -1;
+    if (failed(role_receive(ROLE_FD_CONTROL, true, &message, &fd))) {
+        exit(EXIT_SUCCESS);
+    }
+    if (message.kind == ROLE_TOKEN_SOCKET) {
+        own_fd_close_p(&fake->token_fd);
+        fake->token_fd = fd;
+        fake->tokens++;
+        return;
+    }
+    OWN_FD owned = fd;
+    if (message.kind == ROLE_RELOAD) {
+        (void)!failed(role_config_read(owned, &fake->config));
+    } else if (message.kind == ROLE_STATE_STORED) {
+        fake->stored = (long)message.value;
+    } else if (message.kind == ROLE_DRAIN && !fake->hangs) {
+        exit(EXIT_SUCCESS);
+    }
+}
+
+static void obey(struct fake *fake, char order)
+{
+    static const char bytes[] = "remember";
+    struct span state = span_of(bytes, sizeof(bytes) - 1);
+    fake->stored = -1;
+    if (order == 'w' || order == 'p') {
+        (void)!failed(role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state));
+        while (fake->stored < 0) {
+            take_message(fake);
+        }
+    } else if (order == 'k') {
+        tell(ROLE_KILL_TOKEN, "the test says so");
+    } else if (order == 'x') {
+        exit(EXIT_FAILURE);
+    } else if (order == 'h') {
+        fake->hangs = true;
+    }
+}
+
+static void serve(struct fake *fake)
+{
+    OWN_FD peer = accept4(ROLE_FD_SERVICE, NULL, NULL, SOCK_CLOEXEC);
+    char order = 0;
+    size_t len = 0;
+    size_t variables = 0;
+    uint8_t room[64];
+    if (peer < 0 || read(peer, &order, 1) < 0) {
+        return;
+    }
+    obey(fake, order);
+    (void)!failed(role_get_state_wait(ROLE_FD_CONTROL, STATE_SEEDS, span_mut_of(room, sizeof(room)), &len));
+    while (environ[variables] != NULL) {
+        variables++;
+    }
+    (void)dprintf(peer, "pid=%d token=%d config=%u state=%zu env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
+                  fake->config.log_level, len, variables, fake->stored);
+}
+
+int main(void)
+{
+    static struct fake fake = {.token_fd = -1};
+    if (failed(role_start("p11-kms-front", &fake.config))) {
+        return EXIT_FAILURE;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    tell(ROLE_READY, "");
+    tell(ROLE_STATUS, "serving\nas a fake");
+    for (;;) {
+        struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN},
+                               {.fd = ROLE_FD_SERVICE, .events = POLLIN}};
+        (void)poll(fds, 2, -1);
+        if (fds[0].revents != 0) {
+            take_message(&fake);
+        }
+        if ((fds[1].revents & POLLIN) != 0) {
+            serve(&fake);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+"""The supervisor with roles that only speak its contract: start, respawn, drain, reload, kill, activation."""
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = os.environ["SUPERVISOR_BIN"]
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("never came true")
+
+
+def alive(pid):
+    """False for a zombie too: an orphan may wait for a lazy init."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Supervisor(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="p11kms-sv-")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.socket = os.path.join(self.folder, "kms.sock")
+        self.config = os.path.join(self.folder, "config.yaml")
+        self.log = os.path.join(self.folder, "log")
+        self.started = []
+        self.addCleanup(self.end_all)
+        self.configure()
+
+    def end_all(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def configure(self, level="info", sessions=4, listen=None, state="state", mode="0600"):
+        with open(self.config, "w", encoding="ascii") as f:
+            f.write(f"""version: 1
+ring: test
+listen: {{socket: "{listen or self.socket}", mode: "{mode}"}}
+tokens:
+  - {{name: main, module: /lib/m.so, token: "pkcs11:token=t", pin_file: /etc/pin, sessions: {sessions}}}
+state_dir: {os.path.join(self.folder, state)}
+log: {{level: {level}}}
+""")
+
+    def spawn(self, env=None, **named):
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen([os.path.join(BIN, "p11-kmsd"), "--config", self.config],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       env={**os.environ, **(env or {})}, **named)
+        self.started.append(process)
+        return process
+
+    def text(self):
+        with open(self.log, encoding="utf-8") as f:
+            return f.read()
+
+    def ask(self, order="?", address=None):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(address or self.socket)
+            client.sendall(order.encode())
+            answer = client.makefile().readline()
+        return {k: int(v) for k, v in (word.split("=") for word in answer.split())}
+
+    def reached(self):
+        try:
+            return self.ask()
+        except OSError:
+            return None
+
+    def start(self, **named):
+        process = self.spawn(**named)
+        until(lambda: (a := self.reached()) and a["token"] > 0)
+        return process
+
+    def token(self, process):
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as f:
+            children = [int(word) for word in f.read().split()]
+        for pid in children:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                if f.read().startswith(b"p11-kms-token"):
+                    return pid
+        return None
+
+    def refused(self, code, word, **named):
+        process = self.spawn(**named)
+        self.assertEqual(code, process.wait(20), self.text())
+        self.assertIn(word, self.text())
+
+    def test_front_killed_is_started_again_with_a_new_token_socket(self):
+        process = self.start()
+        for _ in range(3):
+            old = self.ask()["pid"]
+            token = self.token(process)
+            os.kill(old, signal.SIGKILL)
+            new = self.ask()  # waits in the queue of the listener: never refused
+            self.assertNotEqual(old, new["pid"])
+            until(lambda: self.ask()["token"] > 0)
+            self.assertNotEqual(token, until(lambda: self.token(process)))
+
+    def test_token_killed_by_order_is_started_again(self):
+        process = self.start()
+        old = self.token(process)
+        front = self.ask("k")["pid"]
+        until(lambda: self.token(process) not in (None, old))
+        until(lambda: self.ask()["token"] == 2)
+        self.assertEqual(front, self.ask()["pid"])
+        self.assertIn("the test says so", self.text())
+
+    def test_front_that_fails_at_once_is_started_again_with_backoff(self):
+        self.start()
+        begin = time.monotonic()
+        for _ in range(4):
+            self.ask("x")
+        self.ask()
+        self.assertGreater(time.monotonic() - begin, 0.3)
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def test_state_is_kept_for_the_next_front_and_other_files_are_denied(self):
+        self.start()
+        self.assertEqual(0, self.ask()["state"])
+        self.assertEqual({"stored": 0, "state": 8}.items(), self.ask("w").items() & {"stored": 0, "state": 8}.items())
+        os.kill(self.ask()["pid"], signal.SIGKILL)
+        self.assertEqual(8, self.ask()["state"])
+        self.assertEqual(13, self.ask("p")["stored"])
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "state", "pin")))
+
+    def test_environment_of_a_role_is_ours(self):
+        env = {"SECRET_THING": "1"}
+        self.start(env=env)
+        passed = [n for n in {**os.environ, **env} if "SAN_OPTIONS" in n or n.startswith("FAKETIME")
+                  or n.startswith("GCOV_") or n in ("LD_PRELOAD", "LLVM_PROFILE_FILE")]
+        self.assertEqual(1 + len(passed), self.ask()["env"])
+
+    def test_sigterm_ends_with_0_and_leaves_no_socket_and_no_role(self):
+        process = self.start()
+        roles = [self.ask()["pid"], self.token(process)]
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, process.wait(20))
+        self.assertFalse(os.path.exists(self.socket))
+        self.assertFalse(any(alive(pid) for pid in roles))
+
+    def test_front_that_does_not_drain_is_ended_after_6_seconds(self):
+        process = self.start()
+        self.ask("h")
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, process.wait(20))
+        self.assertGreater(time.monotonic() - begin, 5)
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def test_socket_replaced_by_someone_is_not_removed_at_the_end(self):
+        process = self.start()
+        os.unlink(self.socket)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(self.socket)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(0, process.wait(20))
+            self.assertTrue(os.path.exists(self.socket))
+
+    def test_killed_supervisor_takes_its_roles_along_and_a_new_one_starts_at_once(self):
+        process = self.start()
+        roles = [self.ask()["pid"], self.token(process)]
+        process.kill()
+        process.wait()
+        self.start()
+        until(lambda: not any(alive(pid) for pid in roles))
+
+    def test_reload_reaches_the_front_and_what_is_fixed_is_refused_by_name(self):
+        process = self.start()
+        self.configure(level="debug")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: self.ask()["config"] == 0)
+        self.configure(level="warn", sessions=5)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "sessions" in self.text())
+        with open(self.config, "a", encoding="ascii") as f:
+            f.write("wrong: 1\n")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "wrong" in self.text())
+        self.assertEqual(0, self.ask()["config"])
+
+    def test_second_instance_is_refused_and_names_the_first(self):
+        process = self.start()
+        self.refused(75, f"pid {process.pid}")
+        self.configure(state="other")
+        self.refused(75, self.socket)
+        self.assertGreater(self.ask()["pid"], 0)
+
+    def test_stale_socket_is_replaced_and_mode_is_the_configs_whatever_the_umask(self):
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(self.socket)
+        self.configure(mode="0660")
+        self.start(umask=0o777)
+        self.assertEqual(0o660, stat.S_IMODE(os.stat(self.socket).st_mode))
+
+    def test_bad_folders_and_files_are_refused_with_78(self):
+        with open(self.socket, "w", encoding="ascii") as f:
+            f.write("precious")
+        self.refused(78, self.socket)
+        self.assertEqual(8, os.stat(self.socket).st_size)
+        os.unlink(self.socket)
+        os.chmod(self.folder, 0o770)
+        self.refused(78, "writable by group")
+        os.chmod(self.folder, 0o700)
+        os.symlink(self.folder, self.folder + "/link")
+        self.configure(listen=self.folder + "/link/kms.sock")
+        self.refused(78, "may not be a link")
+        self.configure()
+        os.makedirs(self.folder + "/state", exist_ok=True)
+        os.chmod(self.folder + "/state", 0o777)
+        self.refused(78, self.folder + "/state")
+
+    def test_service_manager_is_told(self):
+        path = os.path.join(self.folder, "notify")
+        for name, address in ((path, path), (f"@p11kms-{os.getpid()}", f"\0p11kms-{os.getpid()}")):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(address)
+                manager.settimeout(20)
+                process = self.start(env={"NOTIFY_SOCKET": name})
+                self.assertEqual(b"READY=1", manager.recv(999))
+                self.assertEqual(b"STATUS=serving as a fake", manager.recv(999))
+                process.send_signal(signal.SIGHUP)
+                self.assertTrue(manager.recv(999).startswith(b"RELOADING=1\nMONOTONIC_USEC="))
+                self.assertEqual(b"READY=1", manager.recv(999))
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(b"STOPPING=1", manager.recv(999))
+                process.wait(20)
+
+    def activated(self, listener, mode=0o600):
+        """Runs it with `listener` as descriptor 3, as systemd does."""
+        code = ("import os,sys; os.dup2(int(sys.argv[1]),3); os.environ.update(LISTEN_FDS='1',"
+                "LISTEN_PID=str(os.getpid())); os.execv(sys.argv[2], sys.argv[2:])")
+        if listener.getsockname():
+            os.chmod(listener.getsockname(), mode)
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen([sys.executable, "-c", code, str(listener.fileno()),
+                                        os.path.join(BIN, "p11-kmsd"), "--config", self.config],
+                                       pass_fds=(listener.fileno(), 3) if listener.fileno() != 3 else (3,),
+                                       stdout=log, stderr=log)
+        self.started.append(process)
+        return process
+
+    def test_passed_socket_is_adopted_and_left_at_the_end(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            listener.listen(8)
+            process = self.activated(listener)
+            until(self.reached)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(0, process.wait(20))
+            self.assertTrue(os.path.exists(self.socket))
+
+    def test_passed_socket_that_differs_from_the_config_is_refused(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            self.assertEqual(78, self.activated(listener).wait(20))  # does not listen
+            listener.listen(8)
+            self.assertEqual(78, self.activated(listener, 0o666).wait(20))
+            self.assertIn("SocketMode", self.text())
+            self.configure(listen=self.socket + "2")
+            self.assertEqual(78, self.activated(listener).wait(20))
+            self.assertIn("ListenStream", self.text())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
