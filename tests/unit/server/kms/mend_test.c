@@ -1,0 +1,92 @@
+#include "server/kms/mend.h"
+
+#include <string.h>
+
+#include "tests/kit/unit.h"
+
+static const struct config config = {.ring = "prod", .token = {.name = "main"}};
+static const struct health_facts health = {.proof_age_ms = 90000};
+
+static const char *say(enum health_state state, const struct rotation_view *view,
+                       const struct ipc_status *token, const char *refused)
+{
+    static char text[MEND_MAX];
+    const struct mend_facts facts = {&config, token, view, &health, state, refused};
+    mend_text(&facts, text, sizeof(text));
+    return text;
+}
+
+static const struct ipc_status ready = {.phase = IPC_PHASE_READY, .token = "hsm-1"};
+
+static void test_mend_ok_says_nothing(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {.has_serving = true};
+    assert_string_equal(say(HEALTH_OK, &view, &ready, ""), "");
+}
+
+static void test_mend_token_text_comes_before_the_ring(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {.ring_empty = true};
+    const struct ipc_status absent = {.phase = IPC_PHASE_NO_TOKEN, .text = "no token \"x\"; there are: y"};
+    const struct ipc_status silent = {.phase = IPC_PHASE_PIN};
+    assert_string_equal(say(HEALTH_START, &view, &absent, ""), "no token \"x\"; there are: y");
+    assert_non_null(strstr(say(HEALTH_START, &view, &silent, ""), "refused the PIN"));
+}
+
+static void test_mend_empty_ring_names_ring_token_and_command(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {.ring_empty = true};
+    assert_string_equal(say(HEALTH_START, &view, &ready, ""),
+                        "no KEK of ring prod on token hsm-1: run p11-kmsctl init");
+}
+
+static void test_mend_each_verdict_has_its_text(void **state)
+{
+    (void)state;
+    struct rotation_view view = {.has_serving = true, .serving = {.kek_id = {0xab}}};
+    view.verdict = ROTATION_MISSING;
+    assert_non_null(strstr(say(HEALTH_HARD, &view, &ready, ""), "KEK ab00"));
+    assert_non_null(strstr(say(HEALTH_HARD, &view, &ready, ""), "no longer on token hsm-1"));
+    view.verdict = ROTATION_CHANGED;
+    assert_non_null(strstr(say(HEALTH_HARD, &view, &ready, ""), "is not the key that it was"));
+    view.verdict = ROTATION_BAD;
+    assert_non_null(strstr(say(HEALTH_HARD, &view, &ready, "KEK ab (CKA_SIGN)"), "CKA_SIGN"));
+}
+
+static void test_mend_future_keys_blame_the_clock(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {.clock_suspect = true};
+    assert_non_null(strstr(say(HEALTH_START, &view, &ready, ""), "set the clock"));
+}
+
+static void test_mend_refused_attributes_are_named(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {0};
+    assert_non_null(strstr(say(HEALTH_START, &view, &ready, "KEK ab (CKA_LOCAL)"), "CKA_LOCAL"));
+}
+
+static void test_mend_old_proof_tells_its_age(void **state)
+{
+    (void)state;
+    const struct rotation_view view = {.has_serving = true};
+    assert_non_null(strstr(say(HEALTH_COAST, &view, &ready, ""), "for 90 s"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mend_ok_says_nothing),
+        cmocka_unit_test(test_mend_token_text_comes_before_the_ring),
+        cmocka_unit_test(test_mend_empty_ring_names_ring_token_and_command),
+        cmocka_unit_test(test_mend_each_verdict_has_its_text),
+        cmocka_unit_test(test_mend_future_keys_blame_the_clock),
+        cmocka_unit_test(test_mend_refused_attributes_are_named),
+        cmocka_unit_test(test_mend_old_proof_tells_its_age),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
