@@ -15,15 +15,21 @@ static void unlock_p(pthread_mutex_t **mutex)
     (void)pthread_mutex_unlock(*mutex);
 }
 
-/* Once per key and verdict: the caller calls it when the key is read anew. */
-static void log_verdict(const struct key *key)
+/* Once per key and verdict: what the table knew before is `known`, or NULL. */
+static void log_verdict(const struct key *key, const struct key *known)
 {
     char names[300];
     uint32_t faults = key->info.bad & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
-    if (key->info.state == IPC_KEY_UNREADABLE) {
+    if (!key_is_managed(key->info.label) ||
+        (known != NULL && known->info.state == key->info.state && known->info.rv == key->info.rv)) {
+        return;
+    }
+    if (key->info.state == IPC_KEY_NO_ID) {
+        log_warn("token-key-without-id", LOG_TEXT("label", key->info.label));
+    } else if (key->info.state == IPC_KEY_UNREADABLE) {
         log_warn("token-key-unreadable", LOG_TEXT("label", key->info.label),
                  LOG_TEXT("rv", rv_name(key->info.rv)));
-    } else if (key->info.state == IPC_KEY_READ && faults != 0) {
+    } else if (faults != 0) {
         audit_names(faults, names, sizeof(names));
         log_warn("token-key-bad", LOG_TEXT("label", key->info.label), LOG_TEXT("attributes", names));
     }
@@ -59,8 +65,8 @@ static err_t look_first(const struct session *session, const struct ipc_list *as
     if (wanted(ask, &now)) {
         TRY(key_read_rest(session, &now, key_is_of_ring(now.info.label, ask->ring)));
     }
-    if (!known || now.info.state != key->info.state || now.info.rv != key->info.rv) {
-        log_verdict(&now);
+    if (wanted(ask, &now)) {
+        log_verdict(&now, known ? key : NULL);
     }
     *key = now;
     return OK;
@@ -71,12 +77,14 @@ static err_t look(const struct session *session, const struct ipc_list *ask,
 {
     struct key key = {.handle = handle};
     bool known = keys_by_handle(handle, &key);
-    if (known && key.info.state == IPC_KEY_READ) {
-        TRY(look_again(session, ask, &key));
-    } else if (!known || wanted(ask, &key)) {
-        TRY(look_first(session, ask, &key, known));
+    if (!known || wanted(ask, &key)) {
+        if (known && key.info.state == IPC_KEY_READ) {
+            TRY(look_again(session, ask, &key));
+        } else {
+            TRY(look_first(session, ask, &key, known));
+        }
+        keys_put(&key);
     }
-    keys_put(&key);
     *ret_key = key;
     return OK;
 }
@@ -147,9 +155,11 @@ static err_t find_by_id(const struct session *session, const struct ipc_key_ref 
     TRY(find_keys(session, span_of(ref->id, ref->id_len), handles, 16, &n));
     for (size_t i = 0; i < n; i++) {
         struct key key;
+        struct key before;
+        bool known = keys_by_handle(handles[i], &before);
         TRY(key_read_name(session, handles[i], &key));
         TRY(key_read_rest(session, &key, key_is_managed(key.info.label)));
-        log_verdict(&key);
+        log_verdict(&key, known ? &before : NULL);
         keys_put(&key);
         if (key.info.state == IPC_KEY_READ && key_ref_equal(&key.info.ref, ref)) {
             *ret_key = key;

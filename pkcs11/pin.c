@@ -186,6 +186,26 @@ static err_t refused(struct pin_keeper *keeper, const struct session *session, C
     return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
 }
 
+/* Only what is quick: the hash of a value that was tried without one follows in pin_settle. */
+static void note_success(struct pin_keeper *keeper, const struct session *session)
+{
+    struct pin_flags clean = {.readable = true};
+    (void)snprintf(keeper->serial, sizeof(keeper->serial), "%s", session->token->serial);
+    if (keeper->has_hash) {
+        pin_record_end(&keeper->record, keeper->serial, keeper->hash, PIN_ANSWER_GOOD, &clean,
+                       clock_real_s());
+    } else {
+        pin_record_take_back(&keeper->record, keeper->serial);
+    }
+    err_t err = store_record(keeper);
+    if (failed(err)) {
+        log_warn("token-pin-record-not-kept", LOG_ERR(err));
+    }
+    if (keeper->has_hash) {
+        let_go(keeper);
+    }
+}
+
 static err_t try_login(struct pin_keeper *keeper, const struct session *session,
                        const char **ret_mend)
 {
@@ -198,7 +218,7 @@ static err_t try_login(struct pin_keeper *keeper, const struct session *session,
     if (rv != CKR_OK && !rv_is_already(rv)) {
         return refused(keeper, session, rv, ret_mend);
     }
-    (void)snprintf(keeper->serial, sizeof(keeper->serial), "%s", session->token->serial);
+    note_success(keeper, session);
     log_info("token-login", LOG_TEXT("token", session->token->label),
              LOG_TEXT("serial", session->token->serial));
     return OK;

@@ -46,7 +46,7 @@ struct pin_keeper {
  */
 MUST_USE err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *why,
                          size_t why_len);
-/* Writes down that the login succeeded, wipes the PIN and gives the lock back. */
+/* Writes down which value succeeded where pin_login has not, wipes the PIN and gives the lock back. */
 MUST_USE err_t pin_settle(struct pin_keeper *keeper);
 /* Asked while latched: is there a reason to try again? Reads the PIN file's looks, record and flags. */
 bool pin_retry_due(struct pin_keeper *keeper, const struct session *session, int64_t now_ms);

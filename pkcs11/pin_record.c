@@ -195,6 +195,11 @@ enum pin_decision pin_record_begin(struct pin_record *record, const char *serial
     return PIN_TRY;
 }
 
+void pin_record_take_back(struct pin_record *record, const char *serial)
+{
+    remove_wild(record, serial);
+}
+
 static void resolve(struct pin_entry *entry, enum pin_answer answer, const struct pin_flags *flags,
                     int64_t now_s)
 {

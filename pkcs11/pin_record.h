@@ -88,6 +88,11 @@ bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
 enum pin_decision pin_record_begin(struct pin_record *record, const char *serial,
                                    const uint8_t *hash, const struct pin_flags *flags,
                                    int64_t now_s, bool ordered);
+/*
+ * The login of a try without hash succeeded: takes back its intent at once, before the time that the hash
+ * takes; pin_record_end follows. So a process killed meanwhile leaves no doubt behind.
+ */
+void pin_record_take_back(struct pin_record *record, const char *serial);
 /* What came of the try that begin allowed. `flags` are read again after the login. */
 void pin_record_end(struct pin_record *record, const char *serial,
                     const uint8_t hash[PIN_RECORD_HASH], enum pin_answer answer,

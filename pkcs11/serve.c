@@ -156,8 +156,8 @@ static err_t serve_list(struct session *session, int fd, const struct ipc_header
     span_move(&ask, payload.ptr, sizeof(ask));
     err_t err = list_keys(session, &ask, &listing);
     if (rv_class_of(err) == RV_SESSION || rv_class_of(err) == RV_HANDLE) {
-        TRY(session_renew(session));
-        err = list_keys(session, &ask, &listing);
+        err = session_renew(session);
+        err = failed(err) ? err : list_keys(session, &ask, &listing);
     }
     if (failed(err)) {
         reply(fd, header, IPC_LIST, err, span_of(NULL, 0));
@@ -212,8 +212,8 @@ static err_t serve_random(struct session *session, int fd, const struct ipc_head
     span_move(&ask, payload.ptr, sizeof(ask));
     err_t err = random_once(session, out, ask.n);
     if (rv_class_of(err) == RV_SESSION) {
-        TRY(session_renew(session));
-        err = random_once(session, out, ask.n);
+        err = session_renew(session);
+        err = failed(err) ? err : random_once(session, out, ask.n);
     }
     reply(fd, header, IPC_RANDOM, err, span_of(out.ptr, ask.n));
     return err;

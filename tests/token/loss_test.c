@@ -238,6 +238,75 @@ static void test_session_spoilt_once_costs_no_answer(void **state)
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
     unsigned sessions = rig_shim_count(rig, "C_OpenSession");
+    rig_shim(rig, "C_Encrypt rv 0xb3 1\n");
+    assert_int_equal(
+        rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &reply), IPC_OK);
+    assert_int_equal(rig_shim_count(rig, "C_OpenSession"), sessions + 1);
+}
+
+static void test_handle_gone_once_is_found_again(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_reply reply;
+    rig_start_ready(rig);
+    struct ipc_key key = rig_generate(rig, 3);
+    rig_shim(rig, "C_EncryptInit rv 0x82 1\n");
+    assert_int_equal(
+        rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &reply), IPC_OK);
+}
+
+static void test_errors_that_go_on_replace_the_process(void **state)
+{
+    struct rig *rig = *state;
+    struct ipc_random ask = {.n = 8};
+    struct rig_reply reply;
+    rig_start_ready(rig);
+    rig_shim(rig, "C_GenerateRandom rv 0x5\n");
+    for (int i = 0; i < 2; i++) {
+        assert_true(rig_call(rig, IPC_RANDOM, span_of(&ask, sizeof(ask)), &reply));
+        assert_int_equal(reply.header.outcome, IPC_UNAVAILABLE);
+    }
+    (void)rig_call(rig, IPC_RANDOM, span_of(&ask, sizeof(ask)), &reply);
+    assert_int_equal(rig_wait_end(rig, 5000), TOKEN_EXIT_LOST);
+}
+
+static void test_device_removed_replaces_the_process(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_listing listing;
+    rig_start_ready(rig);
+    rig_shim(rig, "C_FindObjectsInit rv 0x32\n");
+    (void)rig_list(rig, false, &listing);
+    assert_int_not_equal(listing.outcome, IPC_OK);
+    assert_int_equal(rig_wait_end(rig, 5000), TOKEN_EXIT_LOST);
+}
+
+static void test_key_unreadable_is_told_and_read_again(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_listing listing;
+    rig_start_ready(rig);
+    struct ipc_key key = rig_generate(rig, 3);
+    (void)rig_stop(rig);
+    rig_shim(rig, "C_EncryptInit rv 0x70\n");
+    rig_start_ready(rig);
+    assert_true(rig_list(rig, false, &listing));
+    assert_int_equal(listing.n, 1);
+    assert_int_equal(listing.keys[0].state, IPC_KEY_UNREADABLE);
+    assert_int_equal(listing.keys[0].rv, 0x70);
+    rig_shim(rig, NULL);
+    assert_true(rig_list(rig, false, &listing));
+    assert_int_equal(listing.keys[0].state, IPC_KEY_READ);
+    assert_true(key_ref_equal(&listing.keys[0].ref, &key.ref));
+}
+
+static void test_session_spoilt_again_is_unavailable(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_reply reply;
+    rig_start_ready(rig);
+    struct ipc_key key = rig_generate(rig, 3);
+    unsigned sessions = rig_shim_count(rig, "C_OpenSession");
     rig_shim(rig, "C_Encrypt rv 0xb3\n");
     assert_int_equal(
         rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &reply),
@@ -283,6 +352,11 @@ int main(void)
         WITH_TOKEN(test_call_that_hangs_ends_the_process),
         WITH_TOKEN(test_start_that_hangs_ends_after_its_own_limit),
         WITH_TOKEN(test_session_spoilt_once_costs_no_answer),
+        WITH_TOKEN(test_session_spoilt_again_is_unavailable),
+        WITH_TOKEN(test_handle_gone_once_is_found_again),
+        WITH_TOKEN(test_errors_that_go_on_replace_the_process),
+        WITH_TOKEN(test_device_removed_replaces_the_process),
+        WITH_TOKEN(test_key_unreadable_is_told_and_read_again),
         WITH_TOKEN(test_unwrap_error_that_hits_the_canary_too_is_an_outage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,42 @@ static void test_login_emptied_record_orders_one_more_try(void **state)
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
 }
 
+static void test_login_count_low_of_others_waits_for_an_order(void **state)
+{
+    struct fixture *fixture = *state;
+    rig_write(fixture->rig, "token/pin", "somebody-else\n");
+    rig_start(fixture->rig);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    (void)rig_stop(fixture->rig);
+    /* As on another node: the token counts a wrong PIN that this record does not know. */
+    char record[256];
+    rig_path(fixture->rig, "state/pin", record, sizeof(record));
+    assert_int_equal(unlink(record), 0);
+    rig_write(fixture->rig, "token/pin", fixture->right);
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_int_equal(status.logins, 0);
+    assert_non_null(strstr(status.text, "pin-retry"));
+    rig_write(fixture->rig, "state/pin", "");
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
+}
+
+static void test_login_killed_after_success_leaves_no_doubt(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 3; i++) {
+        rig_start_ready(fixture->rig);
+        rig_shim(fixture->rig, "C_GenerateRandom crash\n");
+        struct ipc_random ask = {.n = 8};
+        struct rig_reply reply;
+        assert_false(rig_call(fixture->rig, IPC_RANDOM, span_of(&ask, sizeof(ask)), &reply));
+        assert_int_not_equal(rig_wait_end(fixture->rig, 5000), 0);
+        rig_shim(fixture->rig, NULL);
+    }
+    rig_start_ready(fixture->rig);
+}
+
 static void test_login_good_pin_leaves_a_good_record(void **state)
 {
     struct fixture *fixture = *state;
@@ -162,6 +198,8 @@ int main(void)
         WITH_TOKEN(test_login_corrected_pin_is_ready_within_5_s),
         WITH_TOKEN(test_login_file_touched_with_the_same_wrong_pin_is_not_tried),
         WITH_TOKEN(test_login_emptied_record_orders_one_more_try),
+        WITH_TOKEN(test_login_count_low_of_others_waits_for_an_order),
+        WITH_TOKEN(test_login_killed_after_success_leaves_no_doubt),
         WITH_TOKEN(test_login_good_pin_leaves_a_good_record),
         WITH_TOKEN(test_login_killed_inside_twice_counts_as_refused),
         WITH_TOKEN(test_login_token_error_is_tried_again_for_a_proven_pin),

@@ -2,11 +2,12 @@
  * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For tests.
  *
  *   P11KMS_SHIM_MODULE   path of the real module
- *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines "<function> <action> [<number>]":
+ *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines "<function> <action> [<number> [<times>]]":
  *                        rv <CK_RV>   returned without calling the module
  *                        delay <ms>   waits first
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
+ *                        times: on the first calls only, counted anew once the line has gone
  *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
  *
  * Wrapped are the calls of the list at the end; every other goes straight to the module.
@@ -14,8 +15,10 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <p11-kit/pkcs11.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,34 +60,51 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
     return false;
 }
 
-static bool ordered(const char *function, CK_RV *ret_rv)
+struct order {
+    char action[16];
+    long number;
+    long times;
+};
+
+static bool read_order(const char *function, struct order *ret_order)
 {
     const char *path = getenv("P11KMS_SHIM_CONTROL");
     FILE *control = path == NULL ? NULL : fopen(path, "re");
     char name[64];
-    char action[16];
-    bool done = false;
     char line[128];
-    note(function);
-    while (control != NULL && !done && fgets(line, sizeof(line), control) != NULL) {
-        unsigned long number = 0;
-        if (sscanf(line, "%63s %15s %li", name, action, (long *)&number) >= 2 &&
-            strcmp(name, function) == 0) {
-            done = act(action, number, ret_rv);
-        }
+    bool found = false;
+    while (control != NULL && !found && fgets(line, sizeof(line), control) != NULL) {
+        *ret_order = (struct order){.times = LONG_MAX};
+        found = sscanf(line, "%63s %15s %li %li", name, ret_order->action, &ret_order->number,
+                       &ret_order->times) >= 2 &&
+                strcmp(name, function) == 0;
     }
     if (control != NULL) {
         (void)fclose(control);
     }
-    return done;
+    return found;
+}
+
+/* True when *ret_rv is to be returned at once. `spent`: orders of this function that were followed. */
+static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
+{
+    struct order order;
+    note(function);
+    if (!read_order(function, &order)) {
+        atomic_store(spent, 0);
+        return false;
+    }
+    return atomic_fetch_add(spent, 1) < order.times &&
+           act(order.action, (unsigned long)order.number, ret_rv);
 }
 
 /* WRAP(C_Name, (parameters with types), (names)) */
 #define WRAP(name_, types_, names_)                                                                \
     static CK_RV shim_##name_ types_                                                               \
     {                                                                                              \
+        static atomic_long spent;                                                                  \
         CK_RV rv;                                                                                  \
-        return ordered(#name_, &rv) ? rv : real->name_ names_;                                     \
+        return ordered(#name_, &spent, &rv) ? rv : real->name_ names_;                             \
     }
 
 WRAP(C_Initialize, (CK_VOID_PTR args), (args))

@@ -262,6 +262,22 @@ static void test_start_good_value_that_fails_is_not_tried_again(void **state)
     assert_int_equal(start(&node, B, KILL_NEVER), PIN_TRY);
 }
 
+static void test_take_back_leaves_what_was_before(void **state)
+{
+    (void)state;
+    struct node node = node_new(A);
+    struct pin_record record;
+    struct pin_flags flags = {.readable = true};
+    (void)start(&node, A, KILL_NEVER);
+    pin_record_parse(span_of(node.disk, node.disk_len), &record);
+    assert_int_equal(pin_record_begin(&record, SERIAL, NULL, &flags, NOW, false), PIN_TRY);
+    assert_true(pin_record_needs_hash(&record, SERIAL, &flags));
+    pin_record_take_back(&record, SERIAL);
+    assert_false(pin_record_needs_hash(&record, SERIAL, &flags));
+    assert_int_equal(record.n, 1);
+    assert_int_equal(record.entries[0].state, PIN_GOOD);
+}
+
 static void test_start_another_token_is_another_matter(void **state)
 {
     (void)state;
@@ -384,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_start_outage_of_a_good_value_never_latches),
         cmocka_unit_test(test_start_outage_of_a_new_value_waits_and_ends),
         cmocka_unit_test(test_start_good_value_that_fails_is_not_tried_again),
+        cmocka_unit_test(test_take_back_leaves_what_was_before),
         cmocka_unit_test(test_start_another_token_is_another_matter),
         cmocka_unit_test(test_start_full_record_refuses_new_values),
         cmocka_unit_test(test_histories_never_answer_a_value_wrong_twice),
