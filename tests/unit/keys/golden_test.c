@@ -42,7 +42,7 @@ static void read_line(const char *name, const char *value, struct golden *g)
     if (strcmp(name, "test-kek") == 0) {
         (void)read_hex(value, g->kek, sizeof(g->kek));
     } else if (strcmp(name, "ring") == 0) {
-        (void)snprintf(g->ring, sizeof(g->ring), "%s", value);
+        assert_in_range(snprintf(g->ring, sizeof(g->ring), "%s", value), 1, sizeof(g->ring) - 1);
     } else if (strcmp(name, "cka-id") == 0) {
         (void)read_hex(value, g->cka_id, sizeof(g->cka_id));
     } else if (strcmp(name, "fingerprint") == 0) {
@@ -50,7 +50,7 @@ static void read_line(const char *name, const char *value, struct golden *g)
     } else if (strcmp(name, "kek-id") == 0) {
         (void)read_hex(value, g->kek_id, sizeof(g->kek_id));
     } else if (strcmp(name, "key-id") == 0) {
-        (void)snprintf(g->key_id, sizeof(g->key_id), "%s", value);
+        assert_in_range(snprintf(g->key_id, sizeof(g->key_id), "%s", value), 1, sizeof(g->key_id) - 1);
     } else if (strcmp(name, "plaintext") == 0) {
         g->plain_len = read_hex(value, g->plain, sizeof(g->plain));
     } else {
