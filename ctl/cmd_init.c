@@ -72,7 +72,7 @@ static err_t decide(const struct ctl *ctl, const struct workplace *workplace, bo
     if (!joins && exists) {
         (void)fprintf(
             ctl->err,
-            "p11-kmsctl: ring %s exists already (%zu keys on the token). If this node is to "
+            "p11-kmsctl: ring %s exists already (keys on the token: %zu). If this node is to "
             "join it: p11-kmsctl init --join. For a new KEK: p11-kmsctl rotate\n",
             ctl->config.ring, view.n);
         *ret_exit = CTL_FINDING;

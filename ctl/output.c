@@ -53,7 +53,8 @@ static void cell_text(const json_t *value, char cell[CELL_MAX])
 {
     switch (value == NULL ? JSON_NULL : json_typeof(value)) {
     case JSON_STRING:
-        (void)snprintf(cell, CELL_MAX, "%s", json_string_value(value));
+        (void)snprintf(cell, CELL_MAX, "%s",
+                       json_string_length(value) == 0 ? "-" : json_string_value(value));
         break;
     case JSON_INTEGER:
         (void)snprintf(cell, CELL_MAX, "%lld", (long long)json_integer_value(value));

@@ -20,9 +20,14 @@ static const struct version versions[] = {
     {"v1", CODEC_V1_ENCRYPT, CODEC_V1_DECRYPT},
 };
 
-static err_t answered(const struct kms_answer *answer)
+/* What the server said outdoes our own word for it. */
+static err_t answered(const struct kms_answer *answer, json_t *row)
 {
-    return answer->grpc_status == 0 ? OK : FAIL_DETAIL(E_STATE, answer->grpc_status, "refused");
+    if (answer->grpc_status == 0) {
+        return OK;
+    }
+    output_text(row, "result", answer->message);
+    return FAIL_DETAIL(E_STATE, answer->grpc_status, "refused");
 }
 
 static void add_key_id(json_t *row, struct span key_id)
@@ -43,8 +48,7 @@ static err_t encrypt(struct kms_client *client, const struct version *version, s
         .payload = plain, .uid = span_of_text("p11-kmsctl"), .version = span_of_text("v1beta1")};
     TRY(kms_client_call(client, version->encrypt, &request, TIMEOUT_MS, &answer));
     output_number(row, "encrypt_us", answer.took_us);
-    output_text(row, "refused", answer.message);
-    TRY(answered(&answer));
+    TRY(answered(&answer, row));
     output_number(row, "ciphertext_bytes", (int64_t)answer.response.payload.len);
     add_key_id(row, answer.response.key_id);
     TRY(secret_append(out[0], answer.response.payload));
@@ -61,8 +65,7 @@ static err_t decrypt(struct kms_client *client, const struct version *version,
                                           .version = span_of_text("v1beta1")};
     TRY(kms_client_call(client, version->decrypt, &request, TIMEOUT_MS, &answer));
     output_number(row, "decrypt_us", answer.took_us);
-    output_text(row, "refused", answer.message);
-    TRY(answered(&answer));
+    TRY(answered(&answer, row));
     return secret_equal(answer.response.payload, plain)
                ? OK
                : FAIL(E_CRYPTO, "the plaintext came back changed");
@@ -91,11 +94,15 @@ bool round_trip(struct kms_client *client, json_t *rows)
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
         json_t *row = json_object();
         output_text(row, "api", versions[i].name);
-        output_text(row, "result", "ok");
+        output_text(row, "result", "");
+        output_number(row, "ciphertext_bytes", 0);
+        output_number(row, "encrypt_us", 0);
+        output_number(row, "decrypt_us", 0);
+        output_text(row, "key_id", "");
         err_t err = both_ways(client, &versions[i], row);
-        if (failed(err)) {
-            output_text(row, "result", err.what);
-            good = false;
+        good = good && !failed(err);
+        if (json_string_length(json_object_get(row, "result")) == 0) {
+            output_text(row, "result", failed(err) ? err.what : "ok");
         }
         output_row(rows, row);
     }

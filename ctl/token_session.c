@@ -151,8 +151,10 @@ static err_t spawn(const struct config *config, const struct state_dir *state, c
     for (uint32_t i = 0; i < config->token.env_n; i++) {
         env[i] = config->token.env[i];
     }
+    struct config quiet = *config; /* its everyday events would only blur this command's answer */
+    quiet.log_level = config->log_level == LOG_LEVEL_INFO ? LOG_LEVEL_WARN : config->log_level;
     TRY(role_program_open("p11-kms-token", &program));
-    TRY(role_config_fd(config, &config_fd));
+    TRY(role_config_fd(&quiet, &config_fd));
     TRY(state_open_pin_lock(state, &lock_fd));
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
     fds[ROLE_FD_CONFIG] = config_fd;

@@ -1,0 +1,287 @@
+"""p11-kmsctl over a real token process and SoftHSM: what each command does, prints and exits with."""
+import datetime
+import hashlib
+import json
+import os
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit"))
+from daemon import Daemon, until  # noqa: E402
+
+NOBODY = 65534
+
+
+class CtlTest(unittest.TestCase):
+    def setUp(self):
+        self.node = Daemon()
+        self.addCleanup(self.node.close)
+
+    def ctl(self, *arguments, code=0):
+        done = self.node.ctl(*arguments, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        for sign in ("Sanitizer", "runtime error"):
+            self.assertNotIn(sign, done.stderr)
+        return done
+
+    def json(self, *arguments, code=0):
+        return json.loads(self.ctl(*arguments, "--output", "json", code=code).stdout)
+
+    def keys(self, code=0):
+        return self.json("keys", code=code)
+
+    def states(self, code=0):
+        return [key["state"] for key in self.keys(code)]
+
+    def forget_keys(self):
+        """Deletes every key of the token, as a careless operator would."""
+        for key in self.node.token.tool("list"):
+            self.node.token.tool("delete", id=key["id"])
+
+    def remember(self, key):
+        realm = hashlib.sha256(b"p11-kms realm v1test").digest()[:16].hex()
+        with open(os.path.join(self.node.state, "current." + realm), "w", encoding="ascii") as f:
+            f.write(f"p11-kms current 1\nkek_id={key['kek_id']}\nnot_before={key['not_before_s']}\n"
+                    f"created={key['created_s']}\n")
+
+
+class Init(CtlTest):
+    def test_empty_ring_is_a_finding(self):
+        done = self.ctl("keys", code=1)
+        self.assertIn("p11-kmsctl init", done.stderr)
+        self.assertEqual(self.keys(code=1), [])
+
+    def test_makes_the_first_kek_active_at_once(self):
+        made = self.json("init")
+        self.assertEqual(made["not_before"], made["created"])
+        self.assertIn("back up this token now", made["next"])
+        self.assertEqual(made["attributes"], "ok")
+        (key,) = self.keys()
+        self.assertEqual((key["state"], key["proof"]), ("active", "ok"))
+        self.assertEqual(key["key_id"], made["key_id"])
+        self.assertRegex(made["key_id"], "^p11-kms/1/[0-9a-f]{32}/[0-9a-f]{8}$")
+
+    def test_twice_is_refused_and_makes_nothing(self):
+        self.ctl("init")
+        done = self.ctl("init", code=1)
+        self.assertIn("--join", done.stderr)
+        self.assertEqual(len(self.keys()), 1)
+
+    def test_join_proves_every_key_and_makes_nothing(self):
+        self.assertIn("nothing to join", self.ctl("init", "--join", code=1).stderr)
+        self.ctl("init")
+        self.ctl("rotate")
+        joined = self.json("init", "--join")
+        self.assertTrue(joined["joined"])
+        self.assertEqual([key["proof"] for key in joined["keys"]], ["ok", "ok"])
+        self.assertEqual(len(self.keys()), 2)
+
+    def test_another_ring_on_the_token_is_not_this_one(self):
+        self.ctl("init")
+        self.node.write_config(ring="other")
+        self.ctl("init")
+        self.assertEqual(len(self.keys()), 1)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_root_becomes_the_owner_of_the_state_directory(self):
+        for folder, _, files in os.walk(self.node.folder):
+            for path in [folder] + [os.path.join(folder, name) for name in files]:
+                os.chown(path, NOBODY, NOBODY)
+        self.ctl("init")
+        tokens = os.path.join(self.node.token.folder, "tokens")
+        owners = {os.stat(os.path.join(folder, name)).st_uid
+                  for top in (tokens, self.node.state) for folder, _, files in os.walk(top)
+                  for name in files}
+        self.assertEqual(owners, {NOBODY})
+
+
+class Rotate(CtlTest):
+    def test_empty_ring_is_refused(self):
+        self.assertIn("p11-kmsctl init", self.ctl("rotate", code=1).stderr)
+        self.ctl("rotate", "--now", code=1)
+
+    def test_new_kek_is_staged_with_notice(self):
+        first = self.json("init")
+        before = int(time.time())
+        made = self.json("rotate")
+        self.assertGreaterEqual(made["not_before"], before + 300)
+        self.assertLessEqual(made["not_before"], int(time.time()) + 300)
+        staged, active = self.keys()
+        self.assertEqual((staged["state"], active["state"]), ("staged", "active"))
+        self.assertEqual(active["key_id"], first["key_id"])
+
+    def test_now_takes_over_at_once(self):
+        first = self.json("init")
+        made = self.json("rotate", "--now")
+        self.assertGreater(made["not_before"], first["not_before"])
+        time.sleep(max(0, made["not_before"] - time.time()))
+        newest, old = self.keys()
+        self.assertEqual((newest["state"], old["state"]), ("active", "decrypt-only"))
+        self.assertEqual(newest["key_id"], made["key_id"])
+
+    def test_at_takes_both_forms_and_refuses_too_little_notice(self):
+        self.ctl("init")
+        at = int(time.time()) + 3600
+        self.assertEqual(self.json("rotate", "--at", str(at))["not_before"], at)
+        text = datetime.datetime.fromtimestamp(at + 60, datetime.timezone.utc)
+        made = self.json("rotate", "--at", text.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.assertEqual(made["not_before"], at + 60)
+        self.ctl("rotate", "--at", str(int(time.time()) + 10), code=2)
+        self.ctl("rotate", "--at", str(int(time.time()) + 33 * 86400), code=2)
+        self.ctl("rotate", "--at", "tomorrow", code=64)
+        self.ctl("rotate", "--at", str(at), "--now", code=64)
+        self.assertEqual(len(self.keys()), 3)
+
+    def test_lost_kek_is_replaced_by_one_that_ranks_above_it(self):
+        self.ctl("init")
+        (lost,) = self.keys()
+        lost["not_before_s"] += 100
+        self.forget_keys()
+        self.remember(lost)
+        self.assertIn("--now", self.ctl("rotate", code=1).stderr)
+        made = self.json("rotate", "--now")
+        self.assertEqual(made["not_before"], lost["not_before_s"] + 1)
+
+    def test_ring_older_than_400_days_wants_a_word(self):
+        old = int(time.time()) - 401 * 86400
+        self.node.token.tool("generate", id="aa" * 16, label=f"p11k:test:{old:08x}:{old:08x}")
+        self.assertIn("--clock-is-right", self.ctl("rotate", code=1).stderr)
+        self.ctl("rotate", "--clock-is-right")
+
+
+class Keys(CtlTest):
+    def test_key_with_a_bad_attribute_is_refused_by_name(self):
+        self.ctl("init")
+        now = int(time.time()) - 5
+        self.node.token.tool("generate", id="bb" * 16, label=f"p11k:test:{now:08x}:{now:08x}",
+                             attributes={"EXTRACTABLE": True, "WRAP": True})
+        (bad,) = [key for key in self.keys() if key["state"] != "active"]
+        self.assertTrue(bad["state"].startswith("refused: "), bad["state"])
+        self.assertIn("CKA_EXTRACTABLE", bad["faults"])
+        self.assertIn("CKA_WRAP", bad["faults"])
+
+    def test_only_refused_keys_are_a_finding(self):
+        now = int(time.time()) - 5
+        self.node.token.tool("generate", id="bb" * 16, label=f"p11k:test:{now:08x}:{now:08x}",
+                             attributes={"SENSITIVE": False})
+        done = self.ctl("keys", code=1)
+        self.assertIn("no key of the ring can seal now", done.stderr)
+        self.ctl("rotate", code=1)
+
+    def test_table_has_its_heading(self):
+        self.ctl("init")
+        lines = self.ctl("keys").stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["kek_id", "state", "not_before", "age", "token", "proof"])
+        self.assertEqual(len(lines), 2)
+
+
+class Pin(CtlTest):
+    def write_pin(self, pin):
+        with open(self.node.token.pin_file, "w", encoding="ascii") as f:
+            f.write(pin + "\n")
+
+    def test_wrong_pin_is_tried_once(self):
+        self.ctl("init")
+        self.write_pin("0000wrong")
+        self.assertIn("token-pin-refused", self.ctl("keys", code=2).stderr)
+        again = self.ctl("keys", code=2).stderr
+        self.assertNotIn("token-pin-refused", again)
+        self.assertIn("pin-retry", again)
+
+    def test_retry_empties_the_record_of_the_guard(self):
+        self.ctl("init")
+        record = os.path.join(self.node.state, "pin")
+        self.assertGreater(os.stat(record).st_size, 0)
+        self.assertEqual(self.json("pin-retry")["pin_retry"], True)
+        self.assertEqual(os.stat(record).st_size, 0)
+        self.assertEqual(self.states(), ["active"])
+
+    def test_pin_never_shows(self):
+        self.write_pin("0000secretpin")
+        done = self.ctl("keys", code=2)
+        self.assertNotIn("secretpin", done.stdout + done.stderr)
+
+    def test_token_that_is_not_there_is_named(self):
+        self.node.write_config(uri="pkcs11:token=nowhere")
+        done = self.ctl("keys", code=2)
+        self.assertIn("p11-kms-test", done.stderr)
+
+
+class Others(CtlTest):
+    def test_status_without_a_daemon_is_no_answer(self):
+        self.assertFalse(self.json("status", code=2)["serving"])
+
+    def test_status_of_a_daemon_without_a_key_names_the_mend(self):
+        self.node.spawn()
+        until(lambda: self.node.ctl("status", check=False).returncode == 1, what="a first answer")
+        report = self.json("status", code=1)
+        self.assertTrue(report["serving"])
+        self.assertNotIn("healthz", report)
+        self.assertEqual(report["grpc_status"], 14)
+
+    def test_status_of_a_healthy_daemon_with_round_trip(self):
+        made = self.json("init")
+        self.node.start()
+        report = self.json("status", "--round-trip")
+        self.assertEqual((report["healthz"], report["key_id"]), ("ok", made["key_id"]))
+        self.assertEqual([(row["api"], row["result"]) for row in report["round_trip"]],
+                         [("v2", "ok"), ("v1", "ok")])
+        until(lambda: self.json("status")["state"] == "OK", what="the state on disk")
+        self.assertIn("round_trip:", self.ctl("status", "--round-trip").stdout)
+
+    def test_wrong_usage_and_wrong_config_have_their_codes(self):
+        self.ctl("frobnicate", code=64)
+        self.ctl("keys", "--now", code=64)
+        self.ctl("keys", "--output", "yaml", code=64)
+        self.node.write_config(extra="surprise: 1")
+        self.assertIn("surprise", self.ctl("keys", code=78).stderr)
+
+    def test_help_and_version_need_nothing(self):
+        os.unlink(self.node.config)
+        self.assertIn("pin-retry", self.ctl("--help").stdout)
+        self.assertIn("--clock-is-right", self.ctl("rotate", "--help").stdout)
+        self.assertIn("p11-kmsctl", self.ctl("--version").stdout)
+
+    def test_inspect_reads_every_golden_envelope(self):
+        golden = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit", "golden")
+        names = [name for name in os.listdir(golden) if name.endswith(".txt")]
+        self.assertGreater(len(names), 0)
+        for name in names:
+            with open(os.path.join(golden, name), encoding="ascii") as f:
+                facts = dict(line.rstrip("\n").split(" ", 1) for line in f)
+            report = self.json("inspect", facts["envelope"])
+            self.assertEqual(report["key_id"], facts["key-id"])
+            self.assertEqual(report["kek_id"], facts["kek-id"])
+            self.assertEqual(report["envelope_bytes"], len(facts["envelope"]) // 2)
+
+    def test_inspect_takes_an_etcd_value_as_etcdctl_prints_it(self):
+        golden = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit", "golden",
+                              "v1-suite1-api2-iv12-32.txt")
+        with open(golden, encoding="ascii") as f:
+            facts = dict(line.rstrip("\n").split(" ", 1) for line in f)
+        envelope, key_id = bytes.fromhex(facts["envelope"]), facts["key-id"].encode()
+
+        def field(number, value):
+            length = len(value)
+            head = bytes([length]) if length < 128 else bytes([length & 0x7f | 0x80, length >> 7])
+            return bytes([number << 3 | 2]) + head + value
+
+        value = (b"/registry/secrets/default/a\nk8s:enc:kms:v2:p11:" + field(1, b"object") + field(2, key_id)
+                 + field(3, envelope) + b"\x28\x01\n")
+        path = os.path.join(self.node.folder, "value")
+        with open(path, "wb") as f:
+            f.write(value)
+        report = self.json("inspect", path)
+        self.assertEqual(report["provider"], "p11")
+        self.assertEqual(report["etcd_key_id"], facts["key-id"])
+        self.assertEqual(report["dek_source"], "HKDF seed")
+        self.assertEqual(report["object_bytes"], 6)
+        self.assertEqual(report["envelope_bytes"], len(envelope))
+
+    def test_inspect_of_what_is_no_envelope_is_a_finding(self):
+        self.ctl("inspect", "5031314b", code=1)
+
+
+if __name__ == "__main__":
+    unittest.main()
