@@ -116,8 +116,7 @@ const char *codec_path(enum codec_method method)
     return paths[method];
 }
 
-/* protobuf-c says NULL to a message that is too much and to one that is broken: `exhausted` tells.
- */
+/* protobuf-c says NULL to a message that is too much and to one that is broken; this tells them. */
 static void *arena_alloc(void *exhausted, size_t size)
 {
     void *ptr = secret_alloc(SECRET_PROTO, size);

@@ -1,162 +1,62 @@
 /* net over real unix sockets, with the loop turned by the test. */
-#define _GNU_SOURCE
 #include "server/net/net.h"
 
-#include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include "base/clock.h"
-#include "tests/kit/rig.h"
+#include "tests/kit/net_world.h"
 #include "tests/kit/unit.h"
 
 #define BYTES(literal_) span_of((literal_), sizeof(literal_) - 1)
 
-struct world {
-    struct service service;
-    struct loop *loop;
-    struct net *net;
-    int listen_fd;
-    struct sockaddr_un addr;
-    socklen_t addr_len;
-    bool drained;
-};
-
-struct client {
-    int fd;
-    bool eof;
-    struct wire to_send;
-    struct wire_peer *peer;
-};
-
-static int listen_abstract(struct world *world)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    world->addr = (struct sockaddr_un){.sun_family = AF_UNIX};
-    int n = snprintf(world->addr.sun_path + 1, 64, "p11kms-net-test-%d", getpid());
-    world->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&world->addr, world->addr_len), 0);
-    assert_int_equal(listen(fd, 128), 0);
-    return fd;
-}
-
 static int setup(void **state)
 {
-    struct world *world = calloc(1, sizeof(*world));
-    assert_ok(secret_init(&secret_budget_front));
-    world->listen_fd = listen_abstract(world);
-    assert_ok(loop_new(&world->loop));
-    assert_ok(net_new(world->loop, world->listen_fd, &world->service, &world->net));
-    uint32_t own = getuid();
-    net_set_allowed_uids(world->net, &own, 1);
-    *state = world;
+    *state = net_world_new();
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct world *world = *state;
-    net_free(world->net);
-    loop_free(world->loop);
-    (void)close(world->listen_fd);
-    bool clean = world->service.pending_n == 0 && secret_free_space_is_zero();
-    for (int part = 0; part < SECRET_PARTS; part++) {
-        clean = clean && secret_in_use((enum secret_part)part) == 0;
-    }
-    secret_done();
-    free(world);
-    return clean ? 0 : -1;
+    return net_world_free(*state) ? 0 : -1;
 }
 
-static void turn(struct world *world)
-{
-    for (int i = 0; i < 4; i++) {
-        loop_run_once(world->loop, false);
-    }
-}
-
-static struct client *client_new(struct world *world)
-{
-    struct client *client = calloc(1, sizeof(*client));
-    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    client->peer = wire_peer_new();
-    assert_int_equal(connect(client->fd, (const struct sockaddr *)&world->addr, world->addr_len),
-                     0);
-    wire_open(&client->to_send);
-    return client;
-}
-
-static void client_free(struct client *client)
-{
-    (void)close(client->fd);
-    wire_peer_free(client->peer);
-    free(client);
-}
-
-static void client_read(struct client *client)
-{
-    uint8_t buf[4096];
-    ssize_t n = 0;
-    while ((n = recv(client->fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
-        wire_peer_read(client->peer, span_of(buf, (size_t)n));
-    }
-    client->eof = client->eof || n == 0 || (n < 0 && errno == ECONNRESET);
-}
-
-/* Sends what was built, turns the loop, reads what came. */
-static void client_run(struct world *world, struct client *client)
-{
-    struct span bytes = wire_bytes(&client->to_send);
-    ssize_t n = send(client->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0) {
-        assert_int_equal((size_t)n, bytes.len);
-    }
-    client->to_send.len = 0;
-    for (int i = 0; i < 8; i++) {
-        turn(world);
-        client_read(client);
-    }
-}
-
-static void assert_served(struct world *world, struct client *client, int32_t stream)
+static void assert_served(struct net_world *world, struct net_client *client, int32_t stream)
 {
     wire_call(&client->to_send, stream, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, client);
+    net_client_run(world, client);
     assert_string_equal(wire_peer_answer(client->peer, stream)->grpc_status, "0");
 }
 
 static void test_accept_settings_are_said_before_the_peer_speaks(void **state)
 {
-    struct world *world = *state;
-    struct client *client = client_new(world);
+    struct net_world *world = *state;
+    struct net_client *client = net_client_new(world);
     client->to_send.len = 0;
-    client_run(world, client);
+    net_client_run(world, client);
     assert_true(client->peer->settings_first);
-    client_free(client);
-    turn(world);
+    net_client_free(client);
+    net_world_turn(world);
     assert_int_equal(net_connections(world->net), 0);
 }
 
 static void test_call_is_answered_over_the_socket(void **state)
 {
-    struct world *world = *state;
-    struct client *client = client_new(world);
+    struct net_world *world = *state;
+    struct net_client *client = net_client_new(world);
     for (int32_t stream = 1; stream < 200; stream += 2) {
         assert_served(world, client, stream);
     }
     assert_int_equal(world->service.last.ticket.conn, 0);
-    client_free(client);
+    net_client_free(client);
 }
 
 static void test_reply_reaches_its_stream_later_and_stale_ones_nobody(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     world->service.mode = FAKE_PEND;
-    struct client *client = client_new(world);
+    struct net_client *client = net_client_new(world);
     wire_call(&client->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, client);
+    net_client_run(world, client);
     assert_int_equal(world->service.pending_n, 1);
     struct ticket ticket = world->service.pending[--world->service.pending_n];
     struct ticket stale = ticket;
@@ -166,11 +66,11 @@ static void test_reply_reaches_its_stream_later_and_stale_ones_nobody(void **sta
     assert_null(nobody.body);
     struct service_reply reply = fake_service_ok(3);
     net_reply(world->net, ticket, &reply);
-    client_run(world, client);
+    net_client_run(world, client);
     assert_string_equal(wire_peer_answer(client->peer, 1)->grpc_status, "0");
     assert_int_equal(wire_peer_answer(client->peer, 1)->body_len, 8);
-    client_free(client);
-    turn(world);
+    net_client_free(client);
+    net_world_turn(world);
     struct service_reply late = fake_service_ok(3);
     net_reply(world->net, ticket, &late);
     assert_null(late.body);
@@ -178,98 +78,98 @@ static void test_reply_reaches_its_stream_later_and_stale_ones_nobody(void **sta
 
 static void test_peer_gone_cancels_what_waits(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     world->service.mode = FAKE_PEND;
-    struct client *client = client_new(world);
+    struct net_client *client = net_client_new(world);
     wire_call(&client->to_send, 1, PATH_ENCRYPT, BYTES("x"));
     wire_call(&client->to_send, 3, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, client);
+    net_client_run(world, client);
     assert_int_equal(world->service.pending_n, 2);
-    client_free(client);
-    turn(world);
+    net_client_free(client);
+    net_world_turn(world);
     assert_int_equal(world->service.cancels, 2);
     assert_int_equal(net_connections(world->net), 0);
 }
 
 static void test_accept_64_are_served_and_the_65th_waits_its_turn(void **state)
 {
-    struct world *world = *state;
-    struct client *clients[NET_CONNS_MAX + 1];
+    struct net_world *world = *state;
+    struct net_client *clients[NET_CONNS_MAX + 1];
     for (size_t i = 0; i < NET_CONNS_MAX; i++) {
-        clients[i] = client_new(world);
+        clients[i] = net_client_new(world);
         assert_served(world, clients[i], 1);
     }
-    struct client *last = client_new(world);
+    struct net_client *last = net_client_new(world);
     wire_call(&last->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, last);
+    net_client_run(world, last);
     assert_int_equal(last->peer->frames, 0);
     assert_int_equal(net_connections(world->net), NET_CONNS_MAX);
     assert_served(world, clients[7], 3);
-    client_free(clients[7]);
-    client_run(world, last);
+    net_client_free(clients[7]);
+    net_client_run(world, last);
     assert_string_equal(wire_peer_answer(last->peer, 1)->grpc_status, "0");
     clients[7] = last;
     for (size_t i = 0; i < NET_CONNS_MAX; i++) {
-        client_free(clients[i]);
+        net_client_free(clients[i]);
     }
 }
 
 static void test_accept_refused_uid_is_told_once_and_closed(void **state)
 {
-    struct world *world = *state;
-    struct client *allowed = client_new(world);
+    struct net_world *world = *state;
+    struct net_client *allowed = net_client_new(world);
     assert_served(world, allowed, 1);
     uint32_t other = getuid() + 1;
     net_set_allowed_uids(world->net, &other, 1);
-    struct client *client = client_new(world);
+    struct net_client *client = net_client_new(world);
     wire_call(&client->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, client);
+    net_client_run(world, client);
     assert_string_equal(wire_peer_answer(client->peer, 1)->grpc_status, "7");
     assert_true(client->eof);
     assert_int_equal(world->service.calls, 1);
     assert_int_equal(net_connections(world->net), 1);
     assert_served(world, allowed, 3); /* connections that stand are left alone */
-    client_free(client);
-    client_free(allowed);
+    net_client_free(client);
+    net_client_free(allowed);
 }
 
 static void test_accept_four_refused_at_a_time(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     net_set_allowed_uids(world->net, NULL, 0);
-    struct client *clients[NET_DENIED_MAX + 1];
+    struct net_client *clients[NET_DENIED_MAX + 1];
     for (size_t i = 0; i < NET_DENIED_MAX + 1; i++) {
-        clients[i] = client_new(world);
-        client_run(world, clients[i]);
+        clients[i] = net_client_new(world);
+        net_client_run(world, clients[i]);
         assert_int_equal(clients[i]->eof, i == NET_DENIED_MAX);
     }
     assert_int_equal(net_connections(world->net), NET_DENIED_MAX);
     for (size_t i = 0; i < NET_DENIED_MAX + 1; i++) {
-        client_free(clients[i]);
+        net_client_free(clients[i]);
     }
 }
 
 static void test_peer_that_speaks_no_http2_is_closed_alone(void **state)
 {
-    struct world *world = *state;
-    struct client *good = client_new(world);
-    struct client *bad = client_new(world);
+    struct net_world *world = *state;
+    struct net_client *good = net_client_new(world);
+    struct net_client *bad = net_client_new(world);
     bad->to_send.len = 0;
     wire_raw(&bad->to_send, BYTES("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     assert_served(world, good, 1);
-    client_run(world, bad);
+    net_client_run(world, bad);
     assert_true(bad->eof);
     assert_served(world, good, 3);
-    client_free(bad);
-    client_free(good);
+    net_client_free(bad);
+    net_client_free(good);
 }
 
 static void test_peer_that_does_not_read_is_bounded_and_served_when_it_reads(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     world->service.mode = FAKE_LARGE;
     world->service.large = 100000;
-    struct client *client = client_new(world);
+    struct net_client *client = net_client_new(world);
     wire_settings(&client->to_send, 4, 0x7fffffff);
     wire_window(&client->to_send, 0, 0x7fff0000);
     for (int32_t stream = 1; stream < 16; stream += 2) {
@@ -279,62 +179,62 @@ static void test_peer_that_does_not_read_is_bounded_and_served_when_it_reads(voi
     assert_int_equal(send(client->fd, bytes.ptr, bytes.len, 0), (ssize_t)bytes.len);
     client->to_send.len = 0;
     for (int i = 0; i < 50; i++) {
-        turn(world);
+        net_world_turn(world);
     }
     assert_int_equal(secret_in_use(SECRET_NET), 3); /* receive, send, and its own block */
     world->service.mode = FAKE_ECHO;
-    struct client *other = client_new(world);
+    struct net_client *other = net_client_new(world);
     assert_served(world, other, 1);
     for (int i = 0; i < 200; i++) {
-        client_run(world, client);
+        net_client_run(world, client);
     }
     for (int32_t stream = 1; stream < 16; stream += 2) {
         assert_string_equal(wire_peer_answer(client->peer, stream)->grpc_status, "0");
         assert_int_equal(wire_peer_answer(client->peer, stream)->body_len, 100005);
     }
     assert_int_equal(secret_in_use(SECRET_NET), 2);
-    client_free(client);
-    client_free(other);
+    net_client_free(client);
+    net_client_free(other);
 }
 
 static void on_drained(void *ctx)
 {
-    ((struct world *)ctx)->drained = true;
+    ((struct net_world *)ctx)->drained = true;
 }
 
 static void test_drain_finishes_what_runs_and_then_says_so(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     world->service.mode = FAKE_PEND;
-    struct client *busy = client_new(world);
-    struct client *idle = client_new(world);
+    struct net_client *busy = net_client_new(world);
+    struct net_client *idle = net_client_new(world);
     wire_call(&busy->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    client_run(world, busy);
-    client_run(world, idle);
+    net_client_run(world, busy);
+    net_client_run(world, idle);
     net_drain(world->net, on_drained, world);
-    client_run(world, busy);
-    client_run(world, idle);
+    net_client_run(world, busy);
+    net_client_run(world, idle);
     assert_int_equal(busy->peer->goaways, 1);
     assert_int_equal(busy->peer->goaway_last, INT32_MAX);
     wire_frame(&busy->to_send, WIRE_PING, WIRE_ACK, 0, span_of(busy->peer->ping, 8));
     wire_frame(&idle->to_send, WIRE_PING, WIRE_ACK, 0, span_of(idle->peer->ping, 8));
-    client_run(world, busy);
-    client_run(world, idle);
+    net_client_run(world, busy);
+    net_client_run(world, idle);
     assert_int_equal(busy->peer->goaways, 2);
     assert_int_equal(busy->peer->goaway_last, 1);
     assert_true(idle->eof && !busy->eof && !world->drained);
     struct service_reply reply = fake_service_ok(3);
     net_reply(world->net, world->service.pending[--world->service.pending_n], &reply);
-    client_run(world, busy);
+    net_client_run(world, busy);
     assert_string_equal(wire_peer_answer(busy->peer, 1)->grpc_status, "0");
     assert_true(busy->eof && world->drained);
-    client_free(busy);
-    client_free(idle);
+    net_client_free(busy);
+    net_client_free(idle);
 }
 
 static void test_drain_of_nobody_is_done_at_once(void **state)
 {
-    struct world *world = *state;
+    struct net_world *world = *state;
     net_drain(world->net, on_drained, world);
     assert_true(world->drained);
 }
