@@ -1,5 +1,6 @@
 /* Every call into libcrypto fails once: each failure is an error, nothing leaks, nothing is answered. */
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "tests/unit/keys/sample.h"
 
 static int calls_left = -1; /* < 0: nothing fails */
+static bool kdf_lies;
 
 static bool fails_now(void)
 {
@@ -27,7 +29,6 @@ FAULT(EVP_MAC_CTX *, NULL, EVP_MAC_CTX_new, (EVP_MAC *m), (m))
 FAULT(int, 0, EVP_MAC_init, (EVP_MAC_CTX *c, const unsigned char *k, size_t n, const OSSL_PARAM p[]), (c, k, n, p))
 FAULT(int, 0, EVP_MAC_update, (EVP_MAC_CTX *c, const unsigned char *d, size_t n), (c, d, n))
 FAULT(int, 0, EVP_MAC_final, (EVP_MAC_CTX *c, unsigned char *o, size_t *l, size_t n), (c, o, l, n))
-FAULT(int, 0, EVP_KDF_derive, (EVP_KDF_CTX *c, unsigned char *k, size_t n, const OSSL_PARAM p[]), (c, k, n, p))
 FAULT(EVP_CIPHER_CTX *, NULL, EVP_CIPHER_CTX_new, (void), ())
 FAULT(int, 0, EVP_CipherUpdate, (EVP_CIPHER_CTX *c, unsigned char *o, int *l, const unsigned char *d, int n),
       (c, o, l, d, n))
@@ -38,6 +39,15 @@ FAULT(int, 0, EVP_Q_digest,
       (x, a, q, d, n, o, l))
 FAULT(int, 0, RAND_priv_bytes, (unsigned char *b, int n), (b, n))
 FAULT(void *, NULL, calloc, (size_t n, size_t m), (n, m))
+
+int __real_EVP_KDF_derive(EVP_KDF_CTX *c, unsigned char *k, size_t n, const OSSL_PARAM p[]);
+int __wrap_EVP_KDF_derive(EVP_KDF_CTX *c, unsigned char *k, size_t n, const OSSL_PARAM p[]);
+int __wrap_EVP_KDF_derive(EVP_KDF_CTX *c, unsigned char *k, size_t n, const OSSL_PARAM p[])
+{
+    int done = fails_now() ? 0 : __real_EVP_KDF_derive(c, k, n, p);
+    k[n - 1] ^= kdf_lies ? 1 : 0;
+    return done;
+}
 
 static err_t whole_way(const struct sample *sample, uint8_t *out, size_t *ret_len)
 {
@@ -105,6 +115,18 @@ static void test_new_without_arena_room_is_refused(void **state)
     }
 }
 
+static void test_new_derivation_differs_from_kbkdf_by_one_bit_is_a_bug(void **state)
+{
+    (void)state;
+    struct seal *seal = NULL;
+    kdf_lies = true;
+    err_t err = seal_new(&seal);
+    kdf_lies = false;
+    assert_int_equal(err.code, E_BUG);
+    assert_null(seal);
+    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -116,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_nothing),
         cmocka_unit_test(test_new_without_arena_room_is_refused),
+        cmocka_unit_test(test_new_derivation_differs_from_kbkdf_by_one_bit_is_a_bug),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -2,8 +2,6 @@
 
 #include <openssl/evp.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/kit/unit.h"
 #include "tests/unit/keys/sample.h"
@@ -303,47 +301,6 @@ static void test_make_same_plaintext_twice_shares_nothing_random(void **state)
     assert_false(span_equal(e[0].ciphertext, e[1].ciphertext));
 }
 
-/* Over several refills of the pool, no 16 bytes come twice. */
-static void test_random_pool_never_repeats(void **state)
-{
-    (void)state;
-    static uint8_t drawn[1000][16];
-    for (size_t i = 0; i < 1000; i++) {
-        assert_ok(seal_random(seal, span_mut_of(drawn[i], 16)));
-        for (size_t k = 0; k < i; k++) {
-            assert_memory_not_equal(drawn[i], drawn[k], 16);
-        }
-    }
-}
-
-static void test_random_more_than_the_pool_and_nothing_at_all(void **state)
-{
-    (void)state;
-    static uint8_t large[10000];
-    static const uint8_t zeros[32];
-    assert_ok(seal_random(seal, span_mut_of(large, 0)));
-    assert_ok(seal_random(seal, span_mut_of(large, sizeof(large))));
-    for (size_t i = 0; i + 32 <= sizeof(large); i += 32) {
-        assert_memory_not_equal(large + i, zeros, 32);
-    }
-}
-
-/* The arena is wiped in a child, the generator of libcrypto with it: draw anew or fail, never answer zeros. */
-static void test_random_in_a_forked_child_is_not_the_wiped_pool(void **state)
-{
-    (void)state;
-    pid_t child = fork();
-    if (child == 0) {
-        static const uint8_t zeros[16];
-        uint8_t drawn[16] = {0};
-        err_t err = seal_random(seal, span_mut_of(drawn, sizeof(drawn)));
-        _exit(!failed(err) && memcmp(drawn, zeros, sizeof(drawn)) == 0 ? 1 : 0);
-    }
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
 static void test_seed_key_is_the_hash_of_aad_and_wrapped_for_both_apis(void **state)
 {
     (void)state;
@@ -392,9 +349,6 @@ int main(void)
         SEAL_TEST(test_open_room_limits_hold_at_and_past),
         SEAL_TEST(test_derive_wrong_seed_or_room_length_is_a_bug),
         SEAL_TEST(test_make_same_plaintext_twice_shares_nothing_random),
-        SEAL_TEST(test_random_pool_never_repeats),
-        SEAL_TEST(test_random_more_than_the_pool_and_nothing_at_all),
-        SEAL_TEST(test_random_in_a_forked_child_is_not_the_wiped_pool),
         SEAL_TEST(test_seed_key_is_the_hash_of_aad_and_wrapped_for_both_apis),
         cmocka_unit_test(test_free_of_nothing_does_nothing),
     };
