@@ -229,6 +229,19 @@ err_t seal_make(struct seal *seal, const struct seal_seed *seed, uint8_t api, st
     return OK;
 }
 
+static err_t open_parts(struct seal *seal, const struct envelope *e, const uint8_t *key, struct span_mut out)
+{
+    uint8_t tag[ENVELOPE_TAG];
+    int rest = 0;
+    span_move(tag, e->tag.ptr, sizeof(tag));
+    TRY(run_gcm(seal, e, key, e->ciphertext, out, 0));
+    if (EVP_CIPHER_CTX_ctrl(seal->gcm, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) != 1 ||
+        EVP_CipherFinal_ex(seal->gcm, tag, &rest) != 1) {
+        return mismatch();
+    }
+    return OK;
+}
+
 err_t seal_open(struct seal *seal, const struct envelope *envelope, struct span derived,
                 struct span_mut out, size_t *ret_len)
 {
@@ -242,14 +255,10 @@ err_t seal_open(struct seal *seal, const struct envelope *envelope, struct span 
     if (n > out.len) {
         return FAIL(E_LIMIT, "no room for the plaintext");
     }
-    TRY(run_gcm(seal, envelope, derived.ptr, envelope->ciphertext, span_mut_of(out.ptr, n), 0));
-    uint8_t tag[ENVELOPE_TAG];
-    span_move(tag, envelope->tag.ptr, sizeof(tag));
-    int rest = 0;
-    if (EVP_CIPHER_CTX_ctrl(seal->gcm, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) != 1 ||
-        EVP_CipherFinal_ex(seal->gcm, tag, &rest) != 1) {
-        secret_wipe(out.ptr, n);
-        return mismatch();
+    err_t err = open_parts(seal, envelope, derived.ptr, span_mut_of(out.ptr, n));
+    if (failed(err)) {
+        secret_wipe(out.ptr, n); /* GCM writes before it knows the tag */
+        return err;
     }
     *ret_len = n;
     return OK;
