@@ -1,6 +1,5 @@
 #include "pkcs11/pin_record.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/kit/unit.h"
@@ -339,50 +338,6 @@ static void test_histories_never_answer_a_value_wrong_twice(void **state)
     }
 }
 
-static void test_parse_damage_reads_as_an_intent_for_anything(void **state)
-{
-    (void)state;
-    struct node node = node_new(A);
-    (void)start(&node, A, KILL_NEVER);
-    struct pin_record record;
-    for (size_t i = 0; i < node.disk_len; i++) {
-        pin_record_parse(span_of(node.disk, i), &record);
-        if (i == 0) {
-            assert_int_equal(record.n, 0);
-            continue;
-        }
-        struct pin_flags flags = {.readable = true};
-        bool whole_lines = node.disk[i - 1] == '\n' && record.has_salt;
-        assert_true(whole_lines || pin_record_needs_hash(&record, SERIAL, &flags));
-    }
-    node.disk[20] ^= 0x80;
-    assert_int_equal(start(&node, A, KILL_BEFORE_LOGIN), PIN_TRY);
-    assert_int_equal(start(&node, A, KILL_NEVER), PIN_STOP_FAILED);
-}
-
-static void test_parse_inverts_write(void **state)
-{
-    (void)state;
-    struct pin_record record = {.has_salt = true, .n = 3};
-    struct pin_record again;
-    uint8_t bytes[PIN_RECORD_BYTES];
-    uint8_t second[PIN_RECORD_BYTES];
-    size_t len = 0;
-    size_t second_len = 0;
-    memset(record.salt, 0x5a, sizeof(record.salt));
-    record.entries[0] = (struct pin_entry){.serial = "*", .state = PIN_INTENT1};
-    record.entries[1] = (struct pin_entry){
-        .serial = "ab cd", .state = PIN_FAILED, .has_hash = true, .restores = 5, .restored_s = NOW};
-    record.entries[2] = (struct pin_entry){
-        .serial = "", .state = PIN_GOOD, .has_hash = true, .once_good = true};
-    assert_ok(pin_record_write(&record, span_mut_of(bytes, sizeof(bytes)), &len));
-    pin_record_parse(span_of(bytes, len), &again);
-    assert_ok(pin_record_write(&again, span_mut_of(second, sizeof(second)), &second_len));
-    assert_int_equal(len, second_len);
-    assert_memory_equal(bytes, second, len);
-    assert_fails(pin_record_write(&record, span_mut_of(bytes, len - 1), &len), E_LIMIT);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,8 +359,6 @@ int main(void)
         cmocka_unit_test(test_start_another_token_is_another_matter),
         cmocka_unit_test(test_start_full_record_refuses_new_values),
         cmocka_unit_test(test_histories_never_answer_a_value_wrong_twice),
-        cmocka_unit_test(test_parse_damage_reads_as_an_intent_for_anything),
-        cmocka_unit_test(test_parse_inverts_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
