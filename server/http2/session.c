@@ -158,6 +158,7 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* How many bytes of the answer the next DATA frame takes; on_send_data writes them. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's */
 static ssize_t read_answer(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t len,
                            uint32_t *data_flags, nghttp2_data_source *source, void *ctx)
 {

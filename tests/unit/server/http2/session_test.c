@@ -258,7 +258,11 @@ static void test_feed_answer_before_the_body_ends_asks_for_no_more(void **state)
     assert_true(rig_answer(rig, 1)->reset);
     assert_int_equal(rig_answer(rig, 1)->reset_code, 0);
     assert_int_equal(h2_shared_calls(rig->shared), 0);
-    wire_message(&rig->to_send, 1, WIRE_END_STREAM, BYTES("late"));
+    struct wire_request trailers = {.fields = {{"x-late", "1"}}};
+    wire_message(&rig->to_send, 1, 0, BYTES("late"));
+    wire_headers(&rig->to_send, 1, WIRE_END_HEADERS | WIRE_END_STREAM, &trailers);
+    wire_window(&rig->to_send, 1, 100);
+    wire_reset(&rig->to_send, 1, 0);
     rig_run(rig);
     assert_still_serves(rig, 3);
 }

@@ -2,6 +2,7 @@
 #include "server/net/net.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/kit/net_world.h"
@@ -197,6 +198,22 @@ static void test_peer_that_does_not_read_is_bounded_and_served_when_it_reads(voi
     net_client_free(other);
 }
 
+static void test_accept_without_descriptors_is_tried_again(void **state)
+{
+    struct net_world *world = *state;
+    struct net_client *client = net_client_new(world);
+    struct rlimit all;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    net_world_turn(world);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(net_connections(world->net), 0);
+    loop_run_once(world->loop, true); /* until the retry, a second later */
+    assert_served(world, client, 1);
+    net_client_free(client);
+}
+
 static void on_drained(void *ctx)
 {
     ((struct net_world *)ctx)->drained = true;
@@ -253,6 +270,7 @@ int main(void)
         NET_TEST(test_accept_four_refused_at_a_time),
         NET_TEST(test_peer_that_speaks_no_http2_is_closed_alone),
         NET_TEST(test_peer_that_does_not_read_is_bounded_and_served_when_it_reads),
+        NET_TEST(test_accept_without_descriptors_is_tried_again),
         NET_TEST(test_drain_finishes_what_runs_and_then_says_so),
         NET_TEST(test_drain_of_nobody_is_done_at_once),
     };
