@@ -109,7 +109,8 @@ static void all_flags(struct grid *grid)
 /* Just before, at and just past each border of this policy, and the ends of the range. */
 static size_t ages(const struct health_policy *policy, int64_t *ret_ages)
 {
-    const int64_t borders[] = {0, MINUTE, policy->coast_ms, policy->coast_ms + policy->soft_ms, INT64_MAX / 2};
+    const int64_t borders[] = {0, MINUTE, policy->coast_ms, policy->coast_ms + policy->soft_ms,
+                               INT64_MAX / 2};
     size_t n = 0;
     ret_ages[n++] = -1;
     for (size_t i = 0; i < COUNT(borders); i++) {
@@ -133,7 +134,7 @@ int main(void)
             all_flags(&grid);
         }
     }
-    (void)printf("health: %lu cases, %lu wrong; START %lu, OK %lu, COAST %lu, SOFT %lu, HARD %lu\n", grid.cases,
-                 grid.wrong, grid.states[0], grid.states[1], grid.states[2], grid.states[3], grid.states[4]);
+    (void)printf("health: %lu cases, %lu wrong; START %lu, OK %lu, COAST %lu, SOFT %lu, HARD %lu\n",
+                 grid.cases, grid.wrong, grid.states[0], grid.states[1], grid.states[2], grid.states[3], grid.states[4]);
     return grid.wrong == 0 ? 0 : 1;
 }

@@ -152,9 +152,9 @@ int main(int argc, char **argv)
             broken++;
         }
     }
-    (void)printf("rotation: %lu runs, %lu broken; keys %lu (refused %lu), switches %lu, restarts %lu (state "
-                 "lost %lu), outages %lu, keys hidden %lu, unreadable %lu; order checked %lu times, agreement "
-                 "%lu times\n",
+    (void)printf("rotation: %lu runs, %lu broken; keys %lu (refused %lu), switches %lu, restarts %lu "
+                 "(state lost %lu), outages %lu, keys hidden %lu, unreadable %lu; order checked %lu times, "
+                 "agreement %lu times\n",
                  runs, broken, sum.created, sum.refused, sum.switches, sum.restarts, sum.lost_states,
                  sum.outages, sum.hidden, sum.unreadable, sum.order_checks, sum.agreements);
     bool idle = sum.switches == 0 || sum.agreements == 0 || sum.order_checks == 0;
