@@ -1,0 +1,258 @@
+#define _GNU_SOURCE
+#include "base/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "tests/kit/unit.h"
+
+#define REALM "00112233445566778899aabbccddeeff"
+
+struct fixture {
+    char path[64];
+    struct state_dir dir;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    (void)snprintf(fixture.path, sizeof(fixture.path), "/tmp/p11kms-state-XXXXXX");
+    assert_non_null(mkdtemp(fixture.path));
+    assert_ok(state_open(fixture.path, REALM, false, &fixture.dir));
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"current." REALM, "seeds." REALM, "health", "pin", "lock", "pin.lock", ".new"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)unlinkat(f->dir.fd, names[i], 0);
+    }
+    state_close(&f->dir);
+    return rmdir(f->path);
+}
+
+static int memory(const void *bytes, size_t len)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(write(fd, bytes, len), (ssize_t)len);
+    return fd;
+}
+
+static void test_state_open_realm_of_other_shape_is_a_bug(void **state)
+{
+    struct fixture *f = *state;
+    struct state_dir dir;
+    assert_fails(state_open(f->path, REALM "0", false, &dir), E_BUG);
+    assert_fails(state_open(f->path, "0011", false, &dir), E_BUG);
+    assert_fails(state_open(f->path, "00112233445566778899AABBCCDDEEFF", false, &dir), E_BUG);
+}
+
+static void test_state_open_writable_by_others_is_denied(void **state)
+{
+    struct fixture *f = *state;
+    struct state_dir dir;
+    assert_int_equal(chmod(f->path, 0720), 0);
+    assert_fails(state_open(f->path, REALM, false, &dir), E_DENIED);
+    assert_int_equal(chmod(f->path, 0702), 0);
+    assert_fails(state_open(f->path, REALM, false, &dir), E_DENIED);
+    assert_int_equal(chmod(f->path, 0755), 0);
+    assert_ok(state_open(f->path, REALM, false, &dir));
+    state_close(&dir);
+    assert_int_equal(dir.fd, -1);
+}
+
+static void test_state_open_of_another_user_is_denied(void **state)
+{
+    struct fixture *f = *state;
+    struct state_dir dir;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(chown(f->path, 65534, 65534), 0);
+    assert_fails(state_open(f->path, REALM, false, &dir), E_DENIED);
+    assert_int_equal(chown(f->path, 0, 0), 0);
+}
+
+static void test_state_open_link_and_missing_folder_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct state_dir dir;
+    char link[80];
+    (void)snprintf(link, sizeof(link), "%s-link", f->path);
+    assert_int_equal(symlink(f->path, link), 0);
+    assert_fails(state_open(link, REALM, false, &dir), E_SYSTEM);
+    assert_fails(state_open(link, REALM, true, &dir), E_SYSTEM);
+    assert_int_equal(unlink(link), 0);
+    assert_fails(state_open(link, REALM, false, &dir), E_SYSTEM);
+}
+
+static void test_state_open_create_makes_it_private(void **state)
+{
+    struct fixture *f = *state;
+    struct state_dir dir;
+    struct stat st;
+    char path[80];
+    (void)snprintf(path, sizeof(path), "%s-new", f->path);
+    assert_ok(state_open(path, REALM, true, &dir));
+    assert_int_equal(fstat(dir.fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    state_close(&dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_state_lock_second_holder_is_refused_and_told_the_first(void **state)
+{
+    struct fixture *f = *state;
+    OWN_FD first = -1;
+    OWN_FD second = -1;
+    assert_int_equal(state_lock_holder(&f->dir), 0);
+    assert_ok(state_lock(&f->dir, &first));
+    assert_fails(state_lock(&f->dir, &second), E_STATE);
+    assert_int_equal(second, -1);
+    assert_int_equal(state_lock_holder(&f->dir), getpid());
+    (void)close(own_fd_take(&first));
+    assert_ok(state_lock(&f->dir, &second));
+    OWN_FD pin = -1;
+    assert_ok(state_open_pin_lock(&f->dir, &pin));
+    assert_int_equal(fcntl(pin, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+static void test_state_store_replaces_whole_files_privately(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[16] = {0};
+    size_t len = 99;
+    struct stat st;
+    assert_fails(state_read(&f->dir, STATE_PIN, span_mut_of(room, sizeof(room)), &len), E_NOT_FOUND);
+    assert_int_equal(len, 99);
+    OWN_FD long_one = memory("0123456789abcdef", 16);
+    OWN_FD short_one = memory("xyz", 3);
+    assert_ok(state_store(&f->dir, STATE_PIN, long_one, 16));
+    OWN_FD before = -1;
+    assert_ok(state_read_fd(&f->dir, STATE_PIN, &before));
+    assert_ok(state_store(&f->dir, STATE_PIN, short_one, 3));
+    assert_ok(state_read(&f->dir, STATE_PIN, span_mut_of(room, 3), &len));
+    assert_int_equal(len, 3);
+    assert_memory_equal(room, "xyz", 3);
+    assert_int_equal(pread(before, room, 16, 0), 16); /* the old file lives on for who has it open */
+    assert_memory_equal(room, "0123456789abcdef", 16);
+    assert_int_equal(fstatat(f->dir.fd, "pin", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(faccessat(f->dir.fd, ".new", F_OK, 0), -1);
+}
+
+static void test_state_store_failure_keeps_the_old_file(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[16];
+    size_t len = 0;
+    OWN_FD fd = memory("abc", 3);
+    assert_ok(state_store(&f->dir, STATE_SEEDS, fd, 3));
+    assert_fails(state_store(&f->dir, STATE_SEEDS, fd, 4), E_INVALID);
+    assert_fails(state_store(&f->dir, STATE_SEEDS, fd, STATE_SIZE_MAX + 1), E_LIMIT);
+    assert_fails(state_store(&f->dir, STATE_FILES, fd, 3), E_INVALID);
+    assert_ok(state_read(&f->dir, STATE_SEEDS, span_mut_of(room, sizeof(room)), &len));
+    assert_int_equal(len, 3);
+    assert_fails(state_read(&f->dir, STATE_SEEDS, span_mut_of(room, 2), &len), E_LIMIT);
+    assert_int_equal(faccessat(f->dir.fd, "seeds." REALM, F_OK, 0), 0);
+    assert_int_equal(faccessat(f->dir.fd, ".new", F_OK, 0), -1);
+}
+
+static void test_state_store_largest_file_and_leftover_are_fine(void **state)
+{
+    struct fixture *f = *state;
+    OWN_FD fd = memfd_create("test", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, STATE_SIZE_MAX), 0);
+    OWN_FD leftover = openat(f->dir.fd, ".new", O_WRONLY | O_CREAT, 0600);
+    assert_true(leftover >= 0);
+    assert_ok(state_store(&f->dir, STATE_HEALTH, fd, STATE_SIZE_MAX));
+    assert_ok(state_store(&f->dir, STATE_HEALTH, fd, 0));
+}
+
+static void test_state_read_link_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    OWN_FD fd = -1;
+    assert_int_equal(symlinkat("/etc/passwd", f->dir.fd, "health"), 0);
+    assert_fails(state_read_fd(&f->dir, STATE_HEALTH, &fd), E_SYSTEM);
+}
+
+/* ---- records ---- */
+
+static void test_state_current_round_trips_and_nothing_else_parses(void **state)
+{
+    (void)state;
+    const struct state_current record = {.kek_id = {0xab, 1, 2}, .not_before = UINT32_MAX, .created = 7};
+    struct state_current back;
+    uint8_t room[256];
+    size_t len = 0;
+    assert_ok(state_current_write(&record, span_mut_of(room, sizeof(room)), &len));
+    assert_ok(state_current_parse(span_of(room, len), &back));
+    assert_memory_equal(&back, &record, sizeof(record));
+    for (size_t cut = 0; cut < len; cut++) {
+        assert_fails(state_current_parse(span_of(room, cut), &back), E_INVALID);
+    }
+    room[len] = '\n';
+    assert_fails(state_current_parse(span_of(room, len + 1), &back), E_INVALID);
+    assert_ok(state_current_write(&record, span_mut_of(room, len), &len));
+    assert_fails(state_current_write(&record, span_mut_of(room, len - 1), &len), E_LIMIT);
+}
+
+static void test_state_current_number_past_its_range_is_refused(void **state)
+{
+    (void)state;
+    struct state_current back;
+    static const char head[] = "p11-kms current 1\nkek_id=000102030405060708090a0b0c0d0e0f\nnot_before=";
+    static const char *const bad[] = {"4294967296", "-1", "", "1x", "99999999999999999999"};
+    char text[256];
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        (void)snprintf(text, sizeof(text), "%s%s\ncreated=1\n", head, bad[i]);
+        assert_fails(state_current_parse(span_of_text(text), &back), E_INVALID);
+    }
+}
+
+static void test_state_health_round_trips_and_a_line_stays_one(void **state)
+{
+    (void)state;
+    struct state_health record = {.state = "COAST", .since_s = 5, .outage_s = INT64_MAX, .written_s = 0,
+                                  .key_id = "p11-kms/1/00/00", .mend = "raise\nthe limit"};
+    struct state_health back;
+    uint8_t room[1024];
+    size_t len = 0;
+    assert_ok(state_health_write(&record, span_mut_of(room, sizeof(room)), &len));
+    assert_ok(state_health_parse(span_of(room, len), &back));
+    assert_string_equal(back.mend, "raise the limit");
+    assert_string_equal(back.state, "COAST");
+    assert_true(back.outage_s == INT64_MAX);
+    for (size_t cut = 0; cut < len; cut++) {
+        assert_fails(state_health_parse(span_of(room, cut), &back), E_INVALID);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_state_open_realm_of_other_shape_is_a_bug, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_writable_by_others_is_denied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_of_another_user_is_denied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_link_and_missing_folder_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_create_makes_it_private, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_lock_second_holder_is_refused_and_told_the_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_replaces_whole_files_privately, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_failure_keeps_the_old_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_largest_file_and_leftover_are_fine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_read_link_is_refused, set_up, tear_down),
+        cmocka_unit_test(test_state_current_round_trips_and_nothing_else_parses),
+        cmocka_unit_test(test_state_current_number_past_its_range_is_refused),
+        cmocka_unit_test(test_state_health_round_trips_and_a_line_stays_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
