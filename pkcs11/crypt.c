@@ -1,12 +1,15 @@
 #include "pkcs11/crypt.h"
 
+#include <poll.h>
+
 #include "pkcs11/key.h"
 #include "pkcs11/list.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/wrap_gcm.h"
 
 #define SCHEME_AES_GCM 1
-#define TRIES          2
+#define TRIES          3
+#define PAUSE_MS       20
 
 struct call {
     enum ipc_verb verb;
@@ -55,6 +58,8 @@ static err_t recover(struct session *session, const struct call *call, struct ke
         keys_drop_handle(key->handle);
         return OK;
     case RV_OUTAGE:
+        /* Also what other processes at the token's files cause, for a moment. */
+        (void)poll(NULL, 0, PAUSE_MS);
         TRY(session_renew(session));
         if (call->verb == IPC_UNWRAP && canary_opens(session, key)) {
             return FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open");

@@ -1,5 +1,6 @@
 #include "pkcs11/find.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +86,17 @@ err_t find_token_flags(const struct module *module, const struct token *token, C
     }
     *ret_flags = info.flags;
     return OK;
+}
+
+err_t find_token_patiently(const struct module *module, const struct token *token,
+                           CK_FLAGS *ret_flags)
+{
+    err_t err = find_token_flags(module, token, ret_flags);
+    for (int i = 1; failed(err) && i < FIND_LOOKS; i++) {
+        (void)poll(NULL, 0, FIND_LOOK_MS);
+        err = find_token_flags(module, token, ret_flags);
+    }
+    return err;
 }
 
 err_t session_open(struct session *session, bool writable)

@@ -33,6 +33,16 @@ MUST_USE err_t find_token(const struct module *module, const struct uri *uri, st
 MUST_USE err_t find_token_flags(const struct module *module, const struct token *token,
                                 CK_FLAGS *ret_flags);
 
+/*
+ * The same, asked for up to a second: SoftHSM rewrites a token's file when any process logs in, and shows no
+ * token to whoever reads it meanwhile.
+ */
+MUST_USE err_t find_token_patiently(const struct module *module, const struct token *token,
+                                    CK_FLAGS *ret_flags);
+/* Time between two looks that must agree before something counts as gone. */
+#define FIND_LOOKS   4
+#define FIND_LOOK_MS 250
+
 /* A blank-padded field as text: trailing blanks cut, bytes outside 0x20..0x7e shown as '?'. */
 void find_text(char *to, size_t to_len, struct span padded);
 

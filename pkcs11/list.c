@@ -1,5 +1,6 @@
 #include "pkcs11/list.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -102,18 +103,13 @@ static err_t gather(const struct session *session, const struct ipc_list *ask,
     return OK;
 }
 
-/* What is not there is only believed of a token that is there, and of keys never seen. */
-static void check_honest(const struct session *session, const struct ipc_list *ask,
-                         const CK_OBJECT_HANDLE *handles, size_t n)
+/* What is not there is only believed of a token that is there. */
+static void check_token(const struct session *session)
 {
     CK_FLAGS flags;
-    struct key gone;
-    err_t err = find_token_flags(session->module, session->token, &flags);
+    err_t err = find_token_patiently(session->module, session->token, &flags);
     if (failed(err)) {
         token_lost("the token does not answer", err);
-    }
-    if (keys_missing(ask->ring, handles, n, &gone)) {
-        token_lost("a key that was there is not listed", FAIL(E_NOT_FOUND, "key missing"));
     }
 }
 
@@ -124,14 +120,12 @@ void listing_free(struct listing *listing)
     listing->n = 0;
 }
 
-err_t list_keys(const struct session *session, const struct ipc_list *ask,
-                struct listing *ret_listing)
+/* *ret_missing: a ring key that was there before is not in it. */
+static err_t list_once(const struct session *session, const struct ipc_list *ask,
+                       struct listing *ret_listing, bool *ret_missing)
 {
     CK_OBJECT_HANDLE handles[KEYS_MAX];
     size_t n = 0;
-    (void)pthread_mutex_lock(&one_listing);
-    CLEANUP(unlock_p) pthread_mutex_t *held = &one_listing;
-    (void)held;
     TRY(find_keys(session, span_of(NULL, 0), handles, KEYS_MAX, &n));
     struct listing listing = {.keys = calloc(n + 1, sizeof(struct ipc_key))};
     if (listing.keys == NULL) {
@@ -142,9 +136,31 @@ err_t list_keys(const struct session *session, const struct ipc_list *ask,
         listing_free(&listing);
         return err;
     }
-    check_honest(session, ask, handles, n);
+    struct key gone;
+    *ret_missing = keys_missing(ask->ring, handles, n, &gone);
     *ret_listing = listing;
     return OK;
+}
+
+err_t list_keys(const struct session *session, const struct ipc_list *ask,
+                struct listing *ret_listing)
+{
+    (void)pthread_mutex_lock(&one_listing);
+    CLEANUP(unlock_p) pthread_mutex_t *held = &one_listing;
+    (void)held;
+    for (int i = 0; i < FIND_LOOKS; i++) {
+        struct listing listing;
+        bool missing = false;
+        TRY(list_once(session, ask, &listing, &missing));
+        check_token(session);
+        if (!missing) {
+            *ret_listing = listing;
+            return OK;
+        }
+        listing_free(&listing);
+        (void)poll(NULL, 0, FIND_LOOK_MS);
+    }
+    token_lost("a key that was there is not listed", FAIL(E_NOT_FOUND, "key missing"));
 }
 
 static err_t find_by_id(const struct session *session, const struct ipc_key_ref *ref,
@@ -175,16 +191,16 @@ err_t list_find(const struct session *session, const struct ipc_key_ref *ref, st
         return OK;
     }
     err_t err = find_by_id(session, ref, ret_key);
-    if (err.code != E_NOT_FOUND) {
-        return err;
+    for (int i = 1; err.code == E_NOT_FOUND && i < FIND_LOOKS; i++) {
+        check_token(session);
+        if (!keys_expected(ref)) {
+            return err;
+        }
+        (void)poll(NULL, 0, FIND_LOOK_MS);
+        err = find_by_id(session, ref, ret_key);
     }
-    if (keys_expected(ref)) {
+    if (err.code == E_NOT_FOUND) {
         token_lost("a key that was there is not found", err);
-    }
-    CK_FLAGS flags;
-    err_t alive = find_token_flags(session->module, session->token, &flags);
-    if (failed(alive)) {
-        token_lost("the token does not answer", alive);
     }
     return err;
 }

@@ -54,7 +54,7 @@ static struct pin_flags flags_of(CK_FLAGS flags, bool readable)
 static struct pin_flags read_flags(struct pin_keeper *keeper, const struct session *session)
 {
     CK_FLAGS flags = 0;
-    err_t err = find_token_flags(session->module, session->token, &flags);
+    err_t err = find_token_patiently(session->module, session->token, &flags);
     keeper->flags = flags;
     return flags_of(flags, !failed(err));
 }
@@ -84,7 +84,13 @@ static err_t load_record(struct pin_keeper *keeper)
 {
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len = 0;
-    TRY(role_get_state_wait(keeper->control_fd, STATE_PIN, span_mut_of(bytes, sizeof(bytes)), &len));
+    err_t err =
+        role_get_state_wait(keeper->control_fd, STATE_PIN, span_mut_of(bytes, sizeof(bytes)), &len);
+    if (failed(err) && err.code != E_NOT_FOUND) {
+        return err;
+    }
+    /* An emptied record is the operator's order to try once; one that is absent says nothing. */
+    keeper->ordered = !failed(err) && len == 0;
     pin_record_parse(span_of(bytes, len), &keeper->record);
     keeper->had_record = keeper->had_record || len > 0;
     if (!keeper->record.has_salt) {
@@ -155,7 +161,7 @@ static err_t decide(struct pin_keeper *keeper, const struct session *session, co
                          keeper->has_hash ? keeper->hash : NULL, &flags, clock_real_s(), ordered);
     /* Also when stopped: what was learnt stays, and an emptied record can be told from this one. */
     TRY(store_record(keeper));
-    if (decision == PIN_STOP_WAIT) {
+    if (decision == PIN_STOP_WAIT || decision == PIN_STOP_UNREADABLE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }
     if (decision != PIN_TRY) {
@@ -265,8 +271,8 @@ err_t pin_settle(struct pin_keeper *keeper)
     return err;
 }
 
-/* An emptied record is the operator's order to try once. */
-static bool record_emptied(struct pin_keeper *keeper)
+/* Since this process wrote to it: one emptied before says so when it is loaded. */
+static bool record_emptied(const struct pin_keeper *keeper)
 {
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len = 0;
@@ -278,7 +284,6 @@ static bool record_emptied(struct pin_keeper *keeper)
 bool pin_retry_due(struct pin_keeper *keeper, const struct session *session, int64_t now_ms)
 {
     if (record_emptied(keeper)) {
-        keeper->ordered = true;
         keeper->had_record = false;
         return true;
     }

@@ -28,7 +28,7 @@ struct pin_keeper {
     struct pin_look look;   /* of the file at the last try */
     CK_FLAGS flags;         /* of the token at the last try */
     bool had_record;        /* a record with something in it was read or written */
-    bool ordered;           /* the record was emptied since: one try is ordered */
+    bool ordered;           /* the record was emptied: one try is ordered */
     int64_t retry_ms;       /* CLOCK_MONOTONIC of a retry without a change; 0: none */
     /* A login whose success is not written down yet. */
     struct secret *pin;

@@ -243,7 +243,7 @@ static void judge(const struct session *session, err_t err)
         return;
     }
     CK_FLAGS flags;
-    err_t alive = find_token_flags(session->module, session->token, &flags);
+    err_t alive = find_token_patiently(session->module, session->token, &flags);
     if (failed(alive)) {
         token_lost("the token does not answer", alive);
     }

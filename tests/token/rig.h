@@ -82,7 +82,9 @@ struct ipc_key rig_generate(struct rig *rig, uint8_t id);
 enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
                            const char *aad, struct span data, struct rig_reply *ret_reply);
 
-/* Runs a program and waits; fails the test when it fails. */
+/* Runs a program, its output thrown away, and returns its wait status. */
+int rig_try(const char *const *argv, const char *const *env);
+/* The same; fails the test when the program fails. */
 void rig_run(const char *const *argv, const char *const *env);
 
 #endif
