@@ -94,6 +94,9 @@ static void on_stream_end(struct h2_session *session, struct h2_stream *stream)
         h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
         return;
     }
+    if (session->policy == H2_DENY) { /* not before: the peer would find us gone while it sends */
+        grpc_call_refuse(&stream->call, FAIL(E_DENIED, "this user may not use the plugin"));
+    }
     grpc_call_end(&stream->call);
     h2_session_note_due(session, h2_stream_due_ms(stream));
 }
@@ -103,8 +106,6 @@ static void on_headers_whole(struct h2_session *session, struct h2_stream *strea
     struct grpc_call *call = &stream->call;
     if (stream->request.list_size > H2_HEADERS_ANSWER) {
         grpc_call_refuse(call, FAIL(E_LIMIT, "headers longer than 8 KiB"));
-    } else if (session->policy == H2_DENY) {
-        grpc_call_refuse(call, FAIL(E_DENIED, "this user may not use the plugin"));
     } else if (call->state == GRPC_HEADERS) {
         grpc_call_headers_end(call, session->now_ms);
         h2_session_note_due(session, h2_stream_due_ms(stream));
