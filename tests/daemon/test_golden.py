@@ -19,11 +19,12 @@ class Golden(unittest.TestCase):
         path = os.path.join(self.daemon.folder, "envelope")
         with open(path, "wb") as f:
             f.write(envelope)
-        done = subprocess.run(["/usr/bin/python3", OPENER, "--module", token.module, "--pin-file",
-                               token.pin_file, path], capture_output=True,
+        done = subprocess.run(["/usr/bin/python3", OPENER, "--module", token.module, "--token",
+                               "p11-kms-test", "--pin-file", token.pin_file, "--ring", "test", path],
+                              capture_output=True, text=True,
                               env={**os.environ, "SOFTHSM2_CONF": token.conf})
-        self.assertEqual(0, done.returncode, done.stderr.decode())
-        return done.stdout
+        self.assertEqual(0, done.returncode, done.stderr)
+        return bytes.fromhex(done.stdout)
 
     def test_the_independent_decryptor_opens_what_the_daemon_sealed(self):
         client = self.daemon.client()

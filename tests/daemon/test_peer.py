@@ -8,6 +8,7 @@ from daemon import running, until
 import signal
 
 ASK = """
+import sys
 sys.path.insert(0, sys.argv[2])
 from frames import Connection
 with Connection(sys.argv[1]) as conn:

@@ -5,7 +5,7 @@ import unittest
 
 import grpc
 import kit_path  # noqa: F401
-from daemon import code_of, count_calls, Daemon, spy, until
+from daemon import count_calls, Daemon, spy, until
 
 RESTARTS = 20
 
@@ -31,9 +31,14 @@ class Pin(unittest.TestCase):
         return count_calls(self.record, "C_Login")[0]
 
     def says_pin(self):
-        client = self.daemon.client()
-        until(lambda: code_of(client.status, timeout=2) == grpc.StatusCode.UNAVAILABLE
-              and self.logins() >= 1 and "PIN" in self.daemon.log(), 20, "the PIN is refused and said")
+        """Status, of a daemon that remembers no key: UNAVAILABLE with what to mend."""
+        def said():
+            try:
+                self.daemon.client().status(timeout=2)
+            except grpc.RpcError as error:
+                return error.code() == grpc.StatusCode.UNAVAILABLE and "PIN" in error.details()
+            return False
+        until(said, 20, "the PIN is refused and said")
 
     def test_one_login_over_many_restarts_and_a_corrected_file_works(self):
         for n in range(RESTARTS):

@@ -8,8 +8,9 @@ import threading
 import time
 import unittest
 
+import grpc
 import kit_path  # noqa: F401
-from daemon import BIN, Client, Daemon, running, until
+from daemon import BIN, Client, Daemon, code_of, running, until
 
 EX_CONFIG = 78
 PROGRAMS = ("p11-kmsd", "p11-kms-front", "p11-kms-token", "p11-kmsctl")
@@ -164,11 +165,10 @@ class Start(unittest.TestCase):
         name = "p11kms-test-%d" % os.getpid()
         self.daemon.write_config(socket="@" + name)
         self.daemon.spawn()
-        client = Client.__new__(Client)
-        import grpc
-        client.channel, client.stubs = grpc.insecure_channel("unix-abstract:" + name), {}
+        client = Client("", target="unix-abstract:" + name)
         with client:
-            until(lambda: client.status(timeout=20, wait=True).healthz == b"ok", 20)
+            until(lambda: code_of(client.status) == grpc.StatusCode.OK, 20, "a Status over it")
+            self.assertEqual(b"ok", client.status().healthz)
 
     def test_reload_changes_what_may_change_and_refuses_the_rest_by_name(self):
         self.daemon.start()

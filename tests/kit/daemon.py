@@ -82,13 +82,13 @@ class Token:
 class Client:
     """KMS v2 and v1 as kube-apiserver speaks them."""
 
-    def __init__(self, socket, authority=None):
+    def __init__(self, socket, authority=None, target=None):
         options = [("grpc.enable_retries", 0), ("grpc.max_reconnect_backoff_ms", 200),
                    ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),
                    ("grpc.use_local_subchannel_pool", 1)]
         if authority is not None:
             options.append(("grpc.default_authority", authority))
-        self.channel = grpc.insecure_channel("unix:" + socket, options=options)
+        self.channel = grpc.insecure_channel(target or "unix:" + socket, options=options)
         self.stubs = {}
 
     def close(self):

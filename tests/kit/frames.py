@@ -78,6 +78,13 @@ class Connection:
         self.next_stream += 2
         return number
 
+    def polite(self, *frames):
+        """Sends what a good peer owes; the other end may have said its last word and gone."""
+        try:
+            self.send(*frames)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
     def headers(self, fields, flags=END_HEADERS, stream=None):
         number = stream or self.stream()
         self.send(frame(HEADERS, flags, number, self.encoder.encode(fields, huffman=False)))
@@ -117,12 +124,12 @@ class Connection:
             answer.data += payload
             answer.ended = answer.ended or bool(flags & END_STREAM)
             if payload:
-                self.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", len(payload))))
+                self.polite(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", len(payload))))
         elif kind == RST_STREAM:
             answer.reset = int.from_bytes(payload, "big")
             answer.ended = True
         elif kind == SETTINGS and not flags & ACK:
-            self.send(frame(SETTINGS, ACK, 0))
+            self.polite(frame(SETTINGS, ACK, 0))
         elif kind == PING and flags & ACK:
             self.pongs.append(payload)
         elif kind == GOAWAY:

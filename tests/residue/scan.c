@@ -76,8 +76,12 @@ static bool next_mapping(FILE *smaps, struct mapping *map)
     while (fgets(line, sizeof(line), smaps) != NULL) {
         char perms[8];
         int at = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %*s %n", &map->start, &map->end, perms, &at) == 3) {
+        uint64_t start = 0;
+        uint64_t end = 0;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %*s %n", &start, &end, perms, &at) == 3) {
             have = true;
+            map->start = start;
+            map->end = end;
             map->readable = perms[0] == 'r';
             map->name[0] = '\0';
             (void)sscanf(line + at, "%255s", map->name);
