@@ -114,6 +114,6 @@ void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
         say_key(facts, ret_text, size)) {
         return;
     }
-    (void)snprintf(ret_text, size, "token %s has not proven the KEK of ring %s for %lld s: see the log",
-                   token_name(facts), facts->config->ring, (long long)(facts->health->proof_age_ms / 1000));
+    (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
+                   token_name(facts), facts->config->ring);
 }

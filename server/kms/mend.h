@@ -6,7 +6,6 @@
 #define SERVER_KMS_MEND_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/config.h"
 #include "pkcs11/ipc.h"
@@ -19,7 +18,6 @@ struct mend_facts {
     const struct config *config;
     const struct ipc_status *token;
     const struct rotation_view *view;
-    const struct health_facts *health;
     enum health_state state;
     const char *refused; /* "KEK <kek_id> (CKA_LOCAL)": a key of the ring that may not seal; or empty */
 };

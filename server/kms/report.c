@@ -55,12 +55,10 @@ enum health_state report_state(const struct store *store, struct times now)
 
 void report_mend(const struct store *store, struct times now, char *ret_text, size_t size)
 {
-    const struct health_facts health = report_facts(store, now);
     const struct mend_facts facts = {
         .config = &store->config,
         .token = client_status(store->client),
         .view = &store->rotation.view,
-        .health = &health,
         .state = report_state(store, now),
         .refused = store->refused.text,
     };
@@ -145,6 +143,18 @@ static void say_state(const struct store *store, enum health_state state, const 
     log_write(level, "state-changed", fields, sizeof(fields) / sizeof(fields[0]));
 }
 
+/* What an operator should do, when that becomes another thing; the token process logs its own words. */
+static void say_mend(struct store *store, const char *mend)
+{
+    struct report *report = &store->report;
+    bool news = strcmp(mend, report->mend) != 0;
+    bool of_token = strcmp(mend, client_status(store->client)->text) == 0;
+    if (news && mend[0] != '\0' && !of_token) {
+        log_warn("mend", LOG_TEXT("text", mend));
+    }
+    (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);
+}
+
 void report_tick(struct store *store, struct times now)
 {
     struct report *report = &store->report;
@@ -154,11 +164,13 @@ void report_tick(struct store *store, struct times now)
     report_mend(store, now, mend, sizeof(mend));
     if (changed) {
         say_state(store, state, mend);
+        (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);
         report->said = true;
         report->state = state;
         report->since_s = now.real_s;
     }
     report->outage_s = outage_since_s(store, state, now);
+    say_mend(store, mend);
     say_line(store, mend);
     if (changed || now.boot_ms - report->put_ms >= PUT_HEALTH_MS) {
         put_health(store, mend, now);

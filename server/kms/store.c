@@ -193,8 +193,9 @@ static void on_status(void *ctx, const struct ipc_status *status)
         [IPC_PHASE_CONFIG] = "config",     [IPC_PHASE_READY] = "ready",
     };
     (void)ctx;
-    log_info("token-status", LOG_TEXT("phase", phases[status->phase]), LOG_TEXT("text", status->text),
-             LOG_TEXT("token", status->token), LOG_TEXT("serial", status->serial));
+    /* The text is in the log already: the token process wrote it there. */
+    log_info("token-status", LOG_TEXT("phase", phases[status->phase]), LOG_TEXT("token", status->token),
+             LOG_TEXT("serial", status->serial));
 }
 
 static void on_hung(void *ctx)

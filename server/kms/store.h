@@ -62,6 +62,7 @@ struct report {
     bool hard_remembered;
     int64_t put_ms;         /* boot ms of the last STATE_HEALTH */
     char line[256];
+    char mend[MEND_MAX];    /* last logged */
 };
 
 struct store {
