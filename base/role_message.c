@@ -196,7 +196,10 @@ err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut 
     if ((uint64_t)answer.value > room.len) {
         return FAIL(E_LIMIT, "a state file is too long");
     }
-    size_t len = fd < 0 ? 0 : (size_t)answer.value;
+    if (fd < 0) {
+        return FAIL(E_NOT_FOUND, "the state file does not exist");
+    }
+    size_t len = (size_t)answer.value;
     for (size_t done = 0; done < len;) {
         ssize_t n = pread(fd, room.ptr + done, len - done, (off_t)done);
         if (n <= 0) {

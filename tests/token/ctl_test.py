@@ -197,6 +197,17 @@ class Pin(CtlTest):
         self.assertEqual(os.stat(record).st_size, 0)
         self.assertEqual(self.states(), ["active"])
 
+    def test_retry_is_an_order_for_a_process_that_starts_later_too(self):
+        right = self.node.token.pin()
+        self.write_pin("0000wrong")
+        self.ctl("init", code=2)
+        os.unlink(os.path.join(self.node.state, "pin"))  # as if another node had guessed wrong
+        self.write_pin(right)
+        self.assertIn("never succeeded here", self.ctl("init", code=2).stderr)
+        self.ctl("pin-retry")
+        self.ctl("init")
+        self.assertEqual(self.states(), ["active"])
+
     def test_pin_never_shows(self):
         self.write_pin("0000secretpin")
         done = self.ctl("keys", code=2)
