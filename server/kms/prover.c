@@ -342,7 +342,7 @@ struct prover_news prover_reply(struct prover *prover, const struct client_reply
     } else if (proves) {
         rest(proof);
         news.outcome = PROVER_PROVEN;
-        news.opened = step != PROOF_CANARY;
+        news.made = step == PROOF_UNWRAP;
         proof->failing = false;
         proof->proven_ms = now.boot_ms;
         proof->canary_ms = now.boot_ms + PROVER_CANARY_MS;

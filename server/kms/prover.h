@@ -70,7 +70,7 @@ enum prover_outcome {
 struct prover_news {
     enum prover_outcome outcome;
     struct ring_key key;
-    bool opened;        /* a seed is open that was not before */
+    bool made;          /* a seed that was not there before */
     bool first_failure; /* worth a line in the log */
     err_t err;
 };

@@ -155,6 +155,54 @@ static void say_mend(struct store *store, const char *mend)
     (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);
 }
 
+/* What deserves a look although the state may be OK; each is said when it begins. */
+static void say_alarms(struct store *store)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    const struct {
+        bool on;
+        const char *text;
+    } alarms[] = {
+        {view->alarm_unproven, "the selected KEK could not be proven for 60 s"},
+        {view->alarm_horizon, "a KEK is ignored: its not-before is more than 32 days ahead"},
+        {view->alarm_unknown_above, "a KEK that could not be read ranks above the best readable one"},
+        {view->clock_suspect, "every KEK of the ring becomes active only in the future"},
+    };
+    for (size_t i = 0; i < sizeof(alarms) / sizeof(alarms[0]); i++) {
+        unsigned bit = 1u << i;
+        if (alarms[i].on && (store->report.alarms & bit) == 0) {
+            log_warn("alarm", LOG_TEXT("text", alarms[i].text));
+        }
+        store->report.alarms = alarms[i].on ? store->report.alarms | bit : store->report.alarms & ~bit;
+    }
+}
+
+static bool is_listed(const struct ring_key *keys, size_t n, size_t hint, const struct ring_key *wanted)
+{
+    if (hint < n && ring_same(&keys[hint], wanted)) {
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ring_same(&keys[i], wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void report_vanished(const struct store *store, const struct ring_key *keys, size_t n)
+{
+    const struct rotation *rotation = &store->rotation;
+    for (size_t i = 0; i < rotation->keys_n; i++) {
+        const struct ring_key *key = &rotation->keys[i];
+        if (key->verdict != RING_UNKNOWN && !is_listed(keys, n, i, key)) {
+            char key_id[KEY_ID_TEXT_LEN + 1];
+            key_id_text(key->kek_id, key->not_before, key_id);
+            log_warn("kek-not-listed", LOG_TEXT("key_id", key_id));
+        }
+    }
+}
+
 void report_tick(struct store *store, struct times now)
 {
     struct report *report = &store->report;
@@ -170,6 +218,7 @@ void report_tick(struct store *store, struct times now)
         report->since_s = now.real_s;
     }
     report->outage_s = outage_since_s(store, state, now);
+    say_alarms(store);
     say_mend(store, mend);
     say_line(store, mend);
     if (changed || now.boot_ms - report->put_ms >= PUT_HEALTH_MS) {

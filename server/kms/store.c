@@ -27,7 +27,7 @@ static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct 
     name.own = remembered != NULL && remembered->own;
     const struct seed *seed = NULL;
     TRY(seeds_add(store->seeds, &name, bytes, &seed));
-    store->seeds_dirty = true;
+    store->seeds_dirty |= remembered == NULL;
     return OK;
 }
 
@@ -88,6 +88,7 @@ static void take_listing(struct store *store, const struct client_reply *reply, 
     struct ring_key keys[ROTATION_KEYS_MAX];
     directory_take(&store->directory, reply->keys, reply->keys_n);
     size_t n = ring_keys_of(store, reply, keys);
+    report_vanished(store, keys, n);
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
     if (all) {
         store->events.on_listing(store->events.ctx);
@@ -146,7 +147,7 @@ static void take_proof(struct store *store, const struct client_reply *reply, st
     }
     switch (news.outcome) {
     case PROVER_PROVEN:
-        store->seeds_dirty |= news.opened;
+        store->seeds_dirty |= news.made;
         take_proven(store, &news.key, now);
         break;
     case PROVER_WRONG:

@@ -63,6 +63,7 @@ struct report {
     int64_t put_ms;         /* boot ms of the last STATE_HEALTH */
     char line[256];
     char mend[MEND_MAX];    /* last logged */
+    unsigned alarms;        /* a bit each, while it stands */
 };
 
 struct store {
@@ -117,6 +118,8 @@ void report_mend(const struct store *store, struct times now, char *ret_text, si
 /* key_id that Status names: of what seals, else of what is remembered; empty when neither. */
 void report_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1]);
 void report_remember(struct store *store, struct span bytes);
+/* Before a listing is taken: logs the keys of the last one that are not in it. */
+void report_vanished(const struct store *store, const struct ring_key *keys, size_t n);
 /* Logs and keeps what changed. */
 void report_tick(struct store *store, struct times now);
 /* Writes STATE_CURRENT and STATE_SEEDS when they changed. */
