@@ -39,10 +39,7 @@ class Lost(unittest.TestCase):
         back = time.time()
         self.new_seed_opens(20)
         self.known_seeds_serve()
-        self.record("token back to full service: %.1f s" % (time.time() - back))
-
-    def record(self, text):
-        print(text)
+        print("token back to full service: %.1f s" % (time.time() - back))
 
     def new_seed_opens(self, seconds):
         """An envelope whose wrapped seed this process has not seen needs the token: it is refused for

@@ -101,11 +101,11 @@ class Client:
         self.close()
 
     def stub(self, path, answer):
-        if path not in self.stubs:
-            self.stubs[path] = self.channel.unary_unary(
+        if (path, answer) not in self.stubs:
+            self.stubs[path, answer] = self.channel.unary_unary(
                 path, request_serializer=lambda m: m if isinstance(m, bytes) else m.SerializeToString(),
                 response_deserializer=answer.FromString)
-        return self.stubs[path]
+        return self.stubs[path, answer]
 
     def start(self, path, request, answer, timeout=5, metadata=None, wait=False):
         return self.stub(path, answer).future(request, timeout=timeout, metadata=metadata,
