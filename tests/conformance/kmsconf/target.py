@@ -1,0 +1,126 @@
+"""The plugin under test: its socket, what it can do, and the commands that control its surroundings."""
+import subprocess
+import time
+
+from . import wire
+from .registry import Failed, NotApplicable
+from .wire import V1, V2, Conn
+
+OK, INVALID, DEADLINE, NOT_FOUND, DENIED, EXHAUSTED = 0, 3, 4, 5, 7, 8
+PRECONDITION, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 9, 12, 13, 14
+SEED = bytes(range(32))
+
+
+class Status:
+    def __init__(self, message):
+        found = wire.fields(message)
+        self.version = wire.last(found, 1).decode("utf-8", "strict")
+        self.healthz = wire.last(found, 2).decode("utf-8", "strict")
+        self.key_id = wire.last(found, 3)
+
+
+class Encrypted:
+    """What Encrypt answered, with all that Decrypt wants back."""
+
+    def __init__(self, ciphertext, key_id=b"", annotations=()):
+        self.ciphertext = ciphertext
+        self.key_id = key_id
+        self.annotations = list(annotations)
+
+
+class Target:
+    def __init__(self, options):
+        self.options = options
+        self.socket = options.socket
+        self.full = options.full
+
+    def conn(self, **kw):
+        return Conn(self.socket, **kw)
+
+    def command(self, name, *arguments):
+        """Runs the command given with --NAME; its arguments are appended."""
+        line = getattr(self.options, name)
+        if not line:
+            raise NotApplicable(f"needs --{name.replace('_', '-')} CMD")
+        done = subprocess.run(" ".join([line, *arguments]), shell=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180)
+        if done.returncode != 0:
+            tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise Failed(f"--{name.replace('_', '-')} command failed ({done.returncode}): {' '.join(tail)}")
+        return done.stdout.decode("utf-8", "replace")
+
+    def has(self, name):
+        return bool(getattr(self.options, name, None))
+
+    # ---- calls ------------------------------------------------------------------------------------
+
+    def status(self, conn=None, **kw):
+        answer = self._call(conn, V2 + "Status", b"", kw)
+        if answer.status != OK or answer.message is None:
+            raise Failed(f"Status: {answer.summary()}")
+        return Status(answer.message)
+
+    def encrypt(self, plaintext=SEED, conn=None, **kw):
+        return self.encrypted(self._call(conn, V2 + "Encrypt", wire.encrypt_v2(plaintext), kw))
+
+    @staticmethod
+    def encrypted(answer):
+        if answer.status != OK or answer.message is None:
+            raise Failed(f"v2 Encrypt: {answer.summary()}")
+        found = wire.fields(answer.message)
+        annotations = []
+        for entry in found.get(3, []):
+            parts = wire.fields(entry)
+            annotations.append((wire.last(parts, 1), wire.last(parts, 2)))
+        return Encrypted(wire.last(found, 1), wire.last(found, 2), annotations)
+
+    def decrypt_answer(self, box, conn=None, ciphertext=None, key_id=None, annotations=None, **kw):
+        message = wire.decrypt_v2(box.ciphertext if ciphertext is None else ciphertext,
+                                  box.key_id if key_id is None else key_id,
+                                  box.annotations if annotations is None else annotations)
+        return self._call(conn, V2 + "Decrypt", message, kw)
+
+    def decrypt(self, box, conn=None, **kw):
+        answer = self.decrypt_answer(box, conn, **kw)
+        if answer.status != OK or answer.message is None:
+            raise Failed(f"v2 Decrypt: {answer.summary()}")
+        return plaintext_of(answer)
+
+    def encrypt_v1(self, plain=SEED, conn=None, **kw):
+        answer = self._call(conn, V1 + "Encrypt", wire.encrypt_v1(plain), kw)
+        if answer.status != OK or answer.message is None:
+            raise Failed(f"v1 Encrypt: {answer.summary()}")
+        return wire.last(wire.fields(answer.message), 1)
+
+    def decrypt_v1_answer(self, cipher, conn=None, **kw):
+        return self._call(conn, V1 + "Decrypt", wire.decrypt_v1(cipher), kw)
+
+    def decrypt_v1(self, cipher, conn=None, **kw):
+        answer = self.decrypt_v1_answer(cipher, conn, **kw)
+        if answer.status != OK or answer.message is None:
+            raise Failed(f"v1 Decrypt: {answer.summary()}")
+        return plaintext_of(answer)
+
+    def _call(self, conn, path, message, kw):
+        if conn is not None:
+            return conn.call(path, message, **kw)
+        with self.conn() as own:
+            return own.call(path, message, **kw)
+
+    def wait_ok(self, seconds=60.0):
+        """Until Status says ok; returns the seconds it took."""
+        began = time.monotonic()
+        seen = "no connection"
+        while time.monotonic() - began < seconds:
+            try:
+                seen = self.status().healthz
+                if seen == "ok":
+                    return time.monotonic() - began
+            except (OSError, Failed, wire.Closed, wire.Timeout) as problem:
+                seen = str(problem) or type(problem).__name__
+            time.sleep(0.05)
+        raise Failed(f"Status did not become ok within {seconds:.0f} s: {seen}")
+
+
+def plaintext_of(answer):
+    return wire.last(wire.fields(answer.message), 1)

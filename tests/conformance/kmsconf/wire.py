@@ -1,0 +1,399 @@
+"""A bare HTTP/2 and gRPC client that says exactly the bytes it is told to.
+
+Frames are made by hand (hyperframe, hpack), so a check can send what no well-behaved client would: a raw
+path as :authority, a message split over one-byte DATA frames, a length prefix that lies. One connection,
+many streams; nothing runs in the background: pump() reads until what you wait for has happened.
+"""
+import socket
+import struct
+import time
+
+from hpack import Decoder, Encoder
+from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame,
+                              PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame)
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+V2 = "/v2.KeyManagementService/"
+V1 = "/v1beta1.KeyManagementService/"
+
+
+class Closed(Exception):
+    """The peer closed the connection."""
+
+
+class Timeout(Exception):
+    """What was waited for did not happen in time."""
+
+
+class Stream:
+    """What came back on one stream."""
+
+    def __init__(self, sid):
+        self.sid = sid
+        self.header_blocks = []      # list of [(name, value)], in order of arrival
+        self.frames = []             # "HEADERS", "DATA", "RST" with END_STREAM as a suffix "+end"
+        self.data = bytearray()
+        self.ended = False
+        self.reset = None            # error code of RST_STREAM
+        self.done_at = None
+
+    def header(self, name):
+        for block in self.header_blocks:
+            for key, value in block:
+                if key == name:
+                    return value
+        return None
+
+    @property
+    def status(self):
+        value = self.header("grpc-status")
+        return int(value) if value is not None and value.isdigit() else None
+
+    @property
+    def text(self):
+        return percent_decode(self.header("grpc-message") or "")
+
+    @property
+    def message(self):
+        """The one message of the body, or None when the framing is not exactly one message."""
+        if len(self.data) < 5:
+            return None
+        flag, length = struct.unpack(">BI", self.data[:5])
+        body = bytes(self.data[5:])
+        return body if flag == 0 and length == len(body) else None
+
+    def summary(self):
+        if self.reset is not None:
+            return f"RST_STREAM {self.reset}"
+        if not self.ended:
+            return "no answer"
+        http = self.header(":status")
+        if self.status is None:
+            return f"HTTP {http}"
+        return f"grpc-status {self.status}" + (f" \"{self.text}\"" if self.text else "")
+
+
+def percent_decode(text):
+    out = bytearray()
+    raw = text.encode("latin-1", "replace")
+    i = 0
+    while i < len(raw):
+        if raw[i:i + 1] == b"%" and i + 2 < len(raw) + 0 and i + 2 <= len(raw) - 1:
+            try:
+                out.append(int(raw[i + 1:i + 3], 16))
+                i += 3
+                continue
+            except ValueError:
+                pass
+        out.append(raw[i])
+        i += 1
+    return out.decode("utf-8", "replace")
+
+
+def connect(path, timeout=5.0):
+    """A connected socket. "@name" is an abstract address (no trailing NUL, as Go dials it)."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    sock.connect("\0" + path[1:] if path.startswith("@") else path)
+    return sock
+
+
+def prefix(message, flag=0, length=None):
+    return struct.pack(">BI", flag, len(message) if length is None else length) + message
+
+
+class Conn:
+    """One connection. preface=False leaves everything to the caller (send with raw())."""
+
+    def __init__(self, path, preface=True, settings=None, open_windows=True, timeout=5.0):
+        self.sock = connect(path, timeout)
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self.decoder.max_allowed_table_size = 65536
+        self.buffer = bytearray()
+        self.streams = {}
+        self.next_sid = 1
+        self.peer_settings = {}
+        self.settings_seen = False
+        self.settings_acks = 0
+        self.pings = []
+        self.goaways = []
+        self.first_frame = None
+        self.open_windows = open_windows
+        self.closed = False
+        if preface:
+            self.raw(PREFACE)
+            self.frame(SettingsFrame(0, settings=settings or {}))
+            if open_windows:
+                self.frame(WindowUpdateFrame(0, window_increment=1 << 24))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def close(self):
+        self.closed = True
+        self.sock.close()
+
+    def raw(self, data):
+        self.sock.sendall(data)
+
+    def frame(self, frame):
+        self.raw(frame.serialize())
+
+    def rst(self, sid, code=8):
+        self.frame(RstStreamFrame(sid, error_code=code))
+
+    def ping(self, payload):
+        self.frame(PingFrame(0, opaque_data=payload))
+
+    # ---- requests -------------------------------------------------------------------------------
+
+    def open(self):
+        sid = self.next_sid
+        self.next_sid += 2
+        self.streams[sid] = Stream(sid)
+        return sid
+
+    def send_headers(self, sid, headers, end=False, split=None, block=None):
+        """split: bytes of the block per frame (HEADERS then CONTINUATION)."""
+        if block is None:
+            block = self.encoder.encode([(k, v) for k, v in headers])
+        parts = [block] if not split else [block[i:i + split] for i in range(0, len(block), split)]
+        out = b""
+        for index, part in enumerate(parts):
+            frame = HeadersFrame(sid, data=part) if index == 0 else ContinuationFrame(sid, data=part)
+            if index == 0 and end:
+                frame.flags.add("END_STREAM")
+            if index == len(parts) - 1:
+                frame.flags.add("END_HEADERS")
+            out += frame.serialize()
+        self.raw(out)
+
+    def send_data(self, sid, data, end=True, chunk=16384, padding=None):
+        out = b""
+        parts = [data[i:i + chunk] for i in range(0, len(data), chunk)] or [b""]
+        for index, part in enumerate(parts):
+            frame = DataFrame(sid, data=part)
+            if padding is not None:
+                frame.flags.add("PADDED")
+                frame.pad_length = padding
+            if end and index == len(parts) - 1:
+                frame.flags.add("END_STREAM")
+            out += frame.serialize()
+        self.raw(out)
+
+    def start(self, path, message=b"", authority="localhost", grpc_timeout="2999210u", extra=(),
+              content_type="application/grpc", body=None, headers=None, end=True, chunk=16384):
+        """Sends one unary call as grpc-go does; returns the stream id."""
+        sid = self.open()
+        self.send_headers(sid, headers or grpc_headers(path, authority, grpc_timeout, extra, content_type))
+        self.send_data(sid, prefix(message) if body is None else body, end=end, chunk=chunk)
+        return sid
+
+    def call(self, path, message=b"", wait=10.0, **kw):
+        """One call, waited for."""
+        sid = self.start(path, message, **kw)
+        self.wait(sid, wait)
+        return self.streams[sid]
+
+    # ---- what comes back ------------------------------------------------------------------------
+
+    def wait(self, sid, seconds=10.0):
+        stream = self.streams[sid]
+        self.pump(lambda: stream.ended or stream.reset is not None, seconds)
+        return stream
+
+    def wait_all(self, sids, seconds=30.0):
+        pending = set(sids)
+
+        def done():
+            for sid in list(pending):
+                stream = self.streams[sid]
+                if stream.ended or stream.reset is not None:
+                    pending.discard(sid)
+            return not pending
+
+        self.pump(done, seconds)
+        return [self.streams[sid] for sid in sids]
+
+    def pump(self, until, seconds):
+        """Reads frames until until() is true. Raises Timeout, or Closed when the peer hangs up first."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Timeout()
+            self.sock.settimeout(left)
+            try:
+                chunk = self.sock.recv(262144)
+            except (socket.timeout, TimeoutError):
+                raise Timeout() from None
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                self.closed = True
+                if until():
+                    return
+                raise Closed()
+            self.buffer += chunk
+            self._frames()
+
+    def idle(self, seconds):
+        """Reads whatever comes for a while; False when the peer closed."""
+        try:
+            self.pump(lambda: False, seconds)
+        except Timeout:
+            return True
+        except Closed:
+            return False
+        return True
+
+    def _frames(self):
+        while len(self.buffer) >= 9:
+            frame, length = Frame.parse_frame_header(memoryview(bytes(self.buffer[:9])))
+            if len(self.buffer) < 9 + length:
+                return
+            frame.parse_body(memoryview(bytes(self.buffer[9:9 + length])))
+            del self.buffer[:9 + length]
+            if self.first_frame is None:
+                self.first_frame = type(frame).__name__
+            self._handle(frame)
+
+    def _handle(self, frame):
+        if isinstance(frame, SettingsFrame):
+            if "ACK" in frame.flags:
+                self.settings_acks += 1
+            else:
+                self.settings_seen = True
+                self.peer_settings.update(frame.settings)
+                ack = SettingsFrame(0)
+                ack.flags.add("ACK")
+                self._quiet(ack)
+        elif isinstance(frame, PingFrame):
+            if "ACK" in frame.flags:
+                self.pings.append(frame.opaque_data)
+            else:
+                ack = PingFrame(0, opaque_data=frame.opaque_data)
+                ack.flags.add("ACK")
+                self._quiet(ack)
+        elif isinstance(frame, GoAwayFrame):
+            self.goaways.append((frame.last_stream_id, frame.error_code))
+        elif frame.stream_id:
+            self._stream_frame(frame)
+
+    def _quiet(self, frame):
+        try:
+            self.frame(frame)
+        except OSError:
+            pass
+
+    def _stream_frame(self, frame):
+        stream = self.streams.setdefault(frame.stream_id, Stream(frame.stream_id))
+        name = type(frame).__name__.replace("Frame", "").upper()
+        ended = "END_STREAM" in frame.flags
+        stream.frames.append(name + ("+end" if ended else ""))
+        if isinstance(frame, (HeadersFrame, ContinuationFrame)):
+            stream.header_blocks.append([(_text(k), _text(v)) for k, v in self.decoder.decode(frame.data)])
+        elif isinstance(frame, DataFrame):
+            stream.data += frame.data
+            if self.open_windows and frame.flow_controlled_length:
+                self._quiet(WindowUpdateFrame(0, window_increment=frame.flow_controlled_length))
+        elif isinstance(frame, RstStreamFrame):
+            stream.reset = frame.error_code
+        if ended:
+            stream.ended = True
+        if stream.ended or stream.reset is not None:
+            stream.done_at = time.monotonic()
+
+
+def _text(value):
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def grpc_headers(path, authority="localhost", grpc_timeout="2999210u", extra=(),
+                 content_type="application/grpc"):
+    headers = [(":method", "POST"), (":scheme", "http"), (":path", path)]
+    if authority is not None:
+        headers.append((":authority", authority))
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    headers += [("user-agent", "grpc-go/1.82.1"), ("te", "trailers"), ("grpc-accept-encoding", "gzip")]
+    if grpc_timeout is not None:
+        headers.append(("grpc-timeout", grpc_timeout))
+    return headers + list(extra)
+
+
+# ---- protobuf, as much of it as six messages need ---------------------------------------------------
+
+def varint(value):
+    out = bytearray()
+    while True:
+        byte = value & 0x7F
+        value >>= 7
+        out.append(byte | (0x80 if value else 0))
+        if not value:
+            return bytes(out)
+
+
+def field(number, value):
+    """A length-delimited field; text is sent as UTF-8."""
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def fields(data):
+    """{number: [bytes, ...]} of a message with length-delimited fields; raises ValueError on anything else."""
+    found = {}
+    at = 0
+
+    def read_varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            if at >= len(data) or shift > 63:
+                raise ValueError("bad varint")
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                return value
+
+    while at < len(data):
+        tag = read_varint()
+        if tag & 7 != 2:
+            raise ValueError(f"wire type {tag & 7}")
+        length = read_varint()
+        if at + length > len(data):
+            raise ValueError("truncated field")
+        found.setdefault(tag >> 3, []).append(bytes(data[at:at + length]))
+        at += length
+    return found
+
+
+def last(found, number):
+    values = found.get(number)
+    return values[-1] if values else b""
+
+
+def encrypt_v2(plaintext, uid="6f1d6dd2-0000-4000-8000-000000000001"):
+    return field(1, plaintext) + (field(2, uid) if uid else b"")
+
+
+def decrypt_v2(ciphertext, key_id, annotations=(), uid="6f1d6dd2-0000-4000-8000-000000000002"):
+    message = field(1, ciphertext) + (field(2, uid) if uid else b"") + field(3, key_id)
+    for name, value in annotations:
+        message += field(4, field(1, name) + field(2, value))
+    return message
+
+
+def encrypt_v1(plain, version="v1beta1"):
+    return field(1, version) + field(2, plain)
+
+
+def decrypt_v1(cipher, version="v1beta1"):
+    return field(1, version) + field(2, cipher)
