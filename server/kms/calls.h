@@ -18,7 +18,7 @@
 #include "server/kms/service.h"
 
 #define CALLS_MAX         512u
-#define CALLS_SECRETS_MAX 256u /* of them with plaintext: each takes a slot of the arena */
+#define CALLS_SECRETS_MAX 128u /* of them with plaintext: each takes a slot of the arena, as replies do */
 #define CALLS_UID_LEN     65u
 
 enum call_wait { CALL_FOR_NOTHING, CALL_FOR_SEED, CALL_FOR_LISTING, CALL_FOR_PROOF };

@@ -13,7 +13,7 @@
 #include "pkcs11/client.h"
 #include "server/kms/seeds.h"
 
-#define UNWRAPS_MAX            256u
+#define UNWRAPS_MAX            240u /* the queue of the client keeps room for canary, listing and proofs */
 #define UNWRAPS_BACKGROUND_MAX 4u
 
 struct unwrap {

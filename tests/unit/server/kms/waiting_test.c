@@ -90,7 +90,7 @@ static void test_park_513th_call_is_refused(void **state)
     assert_int_equal(calls_next_ms(&calls), 100);
 }
 
-static void test_park_257th_plaintext_is_refused(void **state)
+static void test_park_129th_plaintext_is_refused(void **state)
 {
     (void)state;
     for (int32_t i = 0; i < (int32_t)CALLS_SECRETS_MAX; i++) {
@@ -225,7 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_park_copies_the_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_513th_call_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_park_257th_plaintext_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_park_129th_plaintext_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answer_is_said_once_and_frees_the_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answered_call_can_still_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup, teardown),
