@@ -3,14 +3,28 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+
+#include "base/version.h"
 
 const char *role_environment(const char *name)
 {
     const char *value = getenv(name);
     return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+bool role_told_version(int argc, char **argv, const char *program)
+{
+    if (argc != 2 || strcmp(argv[1], "--version") != 0) {
+        return false;
+    }
+    (void)printf("%s %s (build %s%s)\n", program, P11KMS_VERSION, P11KMS_BUILD_ID,
+                 P11KMS_TEST_BUILD ? ", test build" : "");
+    return true;
 }
 
 /* Nothing that the role starts or loads inherits its descriptors. */

@@ -81,6 +81,8 @@ MUST_USE err_t role_config_read(int fd, struct config *ret_config);
  * is the caller's business. Then checks that its keeper lives and reads the config.
  */
 MUST_USE err_t role_start(const char *program, struct config *ret_config);
+/* True when a role was asked for --version by hand: it has been printed, and there is nothing more to do. */
+bool role_told_version(int argc, char **argv, const char *program);
 /*
  * The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out; also a umask
  * of 0077.

@@ -32,16 +32,6 @@ static _Noreturn void die(const char *why, err_t err, int status)
     _exit(status);
 }
 
-static void answer_probe(const struct ipc_header *header)
-{
-    struct ipc_status status;
-    struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = header->call};
-    status_get(&status);
-    /* A full socket: the client has answers enough to read, and pings again. */
-    err_t sent = ipc_send(ROLE_FD_SERVICE, &reply, span_of(&status, sizeof(status)));
-    (void)sent;
-}
-
 /* Takes the payload when it keeps it for a worker. */
 static void take_request(const struct ipc_header *header, struct secret **payload)
 {
@@ -49,7 +39,7 @@ static void take_request(const struct ipc_header *header, struct secret **payloa
         die("a frame of the client is broken", FAIL(E_PROTOCOL, "payload"), TOKEN_EXIT_PROTOCOL);
     }
     if (header->verb == IPC_PROBE) {
-        answer_probe(header);
+        status_send(ROLE_FD_SERVICE, header->call);
     } else if (status_phase() != IPC_PHASE_READY) {
         serve_refuse(ROLE_FD_SERVICE, header, IPC_UNAVAILABLE);
     } else if (pool_submit(header, *payload)) {
@@ -152,15 +142,19 @@ static err_t run(struct config *config)
     TRY(open_signals(&signal_fd));
     struct ipc_header hello = {.verb = IPC_HELLO};
     TRY(ipc_send(ROLE_FD_SERVICE, &hello, span_of_text(P11KMS_BUILD_ID)));
+    status_announce(ROLE_FD_SERVICE);
     TRY(watch_start());
     TRY(start_run(config));
     loop(signal_fd);
     return OK;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct config config;
+    if (role_told_version(argc, argv, PROGRAM)) {
+        return EXIT_SUCCESS;
+    }
     log_init(PROGRAM, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
     err_t err = run(&config);
     if (failed(err)) {

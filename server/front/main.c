@@ -350,9 +350,12 @@ static err_t run(struct front *front)
     return OK;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct front front = {.token_fd = -1};
+    if (role_told_version(argc, argv, PROGRAM)) {
+        return EXIT_SUCCESS;
+    }
     err_t err = run(&front);
     if (failed(err) && !front.ends) {
         log_error("front-failed", LOG_ERR(err));
