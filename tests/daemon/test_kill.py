@@ -44,8 +44,11 @@ class Kill(unittest.TestCase):
         for _ in range(8):
             self.seal(3)
             victim = chance.choice(("front", "token"))
-            pid = self.daemon.kill_role(victim)
-            self.daemon.wait_pid(victim, other_than=pid)
+            if victim == "token":
+                self.daemon.crash_token()
+            else:
+                pid = self.daemon.kill_role(victim)
+                self.daemon.wait_pid(victim, other_than=pid)
             self.all_open()
             self.assertEqual(key_id, self.daemon.wait_ok().key_id)
         self.seal()

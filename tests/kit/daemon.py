@@ -313,6 +313,17 @@ log: {{format: text, level: {o.get("level", "info")}}}
         os.kill(pid, sig)
         return pid
 
+    def logins(self):
+        return self.log().count("event=token-login ")
+
+    def crash_token(self, sig=signal.SIGKILL):
+        """Kills the token process and waits until a new one has logged in. Never in the midst of a login:
+        a login cut short twice counts as a refused PIN, as it should."""
+        before = self.logins()
+        pid = self.kill_role("token", sig)
+        self.wait_pid("token", other_than=pid)
+        until(lambda: self.logins() > before, 30, "a login of the new token process")
+
     def stop(self, seconds=30):
         """SIGTERM; returns the exit status."""
         if self.process is None:

@@ -101,8 +101,7 @@ class Residue(unittest.TestCase):
         for number in range(CALLS // BATCH // 2 + 1):
             self.batch(number)
             if number % 8 == 5:
-                pid = self.daemon.kill_role("token")
-                self.daemon.wait_pid("token", other_than=pid)
+                self.daemon.crash_token()
         self.daemon.wait_ok()
         self.unwrap_seeds()
         pin = self.daemon.token.pin().encode()
