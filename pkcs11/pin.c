@@ -80,19 +80,33 @@ static void let_go(struct pin_keeper *keeper)
     }
 }
 
-static err_t load_record(struct pin_keeper *keeper)
+/* *ret_there false: no record at all, a node's first start. */
+static err_t get_record(const struct pin_keeper *keeper, struct span_mut room, size_t *ret_len,
+                        bool *ret_there)
+{
+    size_t len = 0;
+    err_t err = role_get_state_wait(keeper->control_fd, STATE_PIN, room, &len);
+    if (err.code == E_LIMIT || err.code == E_INVALID) {
+        /* Not one of ours: a byte that does not parse stands for it. */
+        room.ptr[0] = 0;
+        len = 1;
+    } else if (failed(err) && err.code != E_NOT_FOUND) {
+        return err;
+    }
+    *ret_there = err.code != E_NOT_FOUND;
+    *ret_len = len;
+    return OK;
+}
+
+/* *ret_ordered: the record is there and empty. */
+static err_t load_record(struct pin_keeper *keeper, bool *ret_ordered)
 {
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len = 0;
-    err_t err =
-        role_get_state_wait(keeper->control_fd, STATE_PIN, span_mut_of(bytes, sizeof(bytes)), &len);
-    if (failed(err) && err.code != E_NOT_FOUND) {
-        return err;
-    }
-    /* An emptied record is the operator's order to try once; one that is absent says nothing. */
-    keeper->ordered = !failed(err) && len == 0;
+    bool there = false;
+    TRY(get_record(keeper, span_mut_of(bytes, sizeof(bytes)), &len, &there));
     pin_record_parse(span_of(bytes, len), &keeper->record);
-    keeper->had_record = keeper->had_record || len > 0;
+    *ret_ordered = there && len == 0;
     if (!keeper->record.has_salt) {
         if (getrandom(keeper->record.salt, PIN_RECORD_SALT, 0) != (ssize_t)PIN_RECORD_SALT) {
             return FAIL_ERRNO("getrandom");
@@ -108,7 +122,6 @@ static err_t store_record(struct pin_keeper *keeper)
     size_t len = 0;
     TRY(pin_record_write(&keeper->record, span_mut_of(bytes, sizeof(bytes)), &len));
     TRY(role_put_state_wait(keeper->control_fd, STATE_PIN, span_of(bytes, len)));
-    keeper->had_record = true;
     return OK;
 }
 
@@ -148,18 +161,17 @@ static const char *mend_of(enum pin_decision decision)
 }
 
 /* Reads what there is and decides. OK: the intent is stored, log in. */
-static err_t decide(struct pin_keeper *keeper, const struct session *session, const char **ret_mend)
+static err_t decide(struct pin_keeper *keeper, const struct session *session, bool ordered,
+                    const char **ret_mend)
 {
     struct pin_flags flags = read_flags(keeper, session);
-    bool ordered = keeper->ordered;
-    keeper->ordered = false;
     if (pin_record_needs_hash(&keeper->record, session->token->serial, &flags)) {
         TRY(hash_pin(keeper));
     }
     enum pin_decision decision =
         pin_record_begin(&keeper->record, session->token->serial,
                          keeper->has_hash ? keeper->hash : NULL, &flags, clock_real_s(), ordered);
-    /* Also when stopped: what was learnt stays, and an emptied record can be told from this one. */
+    /* Also when stopped: what was learnt stays, and an order is carried out once. */
     TRY(store_record(keeper));
     if (decision == PIN_STOP_WAIT || decision == PIN_STOP_UNREADABLE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
@@ -216,8 +228,9 @@ static err_t try_login(struct pin_keeper *keeper, const struct session *session,
                        const char **ret_mend)
 {
     TRY(lock(keeper));
-    TRY(load_record(keeper));
-    TRY(decide(keeper, session, ret_mend));
+    bool ordered = false;
+    TRY(load_record(keeper, &ordered));
+    TRY(decide(keeper, session, ordered, ret_mend));
     struct span pin = secret_view(keeper->pin);
     status_count_login();
     CK_RV rv = P11(session->module, C_Login, session->handle, CKU_USER, p11_bytes(pin), pin.len);
@@ -271,20 +284,18 @@ err_t pin_settle(struct pin_keeper *keeper)
     return err;
 }
 
-/* Since this process wrote to it: one emptied before says so when it is loaded. */
-static bool record_emptied(const struct pin_keeper *keeper)
+static bool is_ordered(const struct pin_keeper *keeper)
 {
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len = 0;
-    err_t err = role_get_state_wait(keeper->control_fd, STATE_PIN,
-                                    span_mut_of(bytes, sizeof(bytes)), &len);
-    return !failed(err) && len == 0 && keeper->had_record;
+    bool there = false;
+    err_t err = get_record(keeper, span_mut_of(bytes, sizeof(bytes)), &len, &there);
+    return !failed(err) && there && len == 0;
 }
 
 bool pin_retry_due(struct pin_keeper *keeper, const struct session *session, int64_t now_ms)
 {
-    if (record_emptied(keeper)) {
-        keeper->had_record = false;
+    if (is_ordered(keeper)) {
         return true;
     }
     struct pin_look look = look_at(keeper->config);

@@ -27,8 +27,6 @@ struct pin_keeper {
     int lock_fd;
     struct pin_look look;   /* of the file at the last try */
     CK_FLAGS flags;         /* of the token at the last try */
-    bool had_record;        /* a record with something in it was read or written */
-    bool ordered;           /* the record was emptied: one try is ordered */
     int64_t retry_ms;       /* CLOCK_MONOTONIC of a retry without a change; 0: none */
     /* A login whose success is not written down yet. */
     struct secret *pin;

@@ -14,7 +14,8 @@
  *
  * Text form: "p11-kms pin 1", "salt=<hex>", then per entry
  * "entry=<serial as hex or *> <state> <hash as hex or -> <once good 0|1> <restores> <last restore>".
- * No bytes at all = none: that is what `p11-kmsctl pin-retry` writes.
+ * No bytes at all = none. A record that is there and empty is an order to try once, whatever the token
+ * counts: that is what `p11-kmsctl pin-retry` writes.
  */
 #ifndef PKCS11_PIN_RECORD_H
 #define PKCS11_PIN_RECORD_H

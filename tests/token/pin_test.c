@@ -108,6 +108,35 @@ static void test_login_count_low_of_others_waits_for_an_order(void **state)
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
 }
 
+static void test_login_order_given_while_down_is_carried_out_once(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_once(fixture);
+    (void)rig_stop(fixture->rig);
+    rig_write(fixture->rig, "state/pin", "");
+    for (int i = 0; i < 2; i++) {
+        rig_start(fixture->rig);
+        (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+        (void)rig_stop(fixture->rig);
+    }
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
+}
+
+static void test_login_damaged_record_costs_at_most_one_more_try(void **state)
+{
+    struct fixture *fixture = *state;
+    char big[9000];
+    memset(big, 'x', sizeof(big));
+    big[sizeof(big) - 1] = '\0';
+    rig_write(fixture->rig, "state/pin", big);
+    rig_shim(fixture->rig, "C_Login crash\n");
+    rig_start(fixture->rig);
+    assert_int_not_equal(rig_wait_end(fixture->rig, 15000), 0);
+    rig_start(fixture->rig);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
 static void test_login_killed_after_success_leaves_no_doubt(void **state)
 {
     struct fixture *fixture = *state;
@@ -199,6 +228,8 @@ int main(void)
         WITH_TOKEN(test_login_file_touched_with_the_same_wrong_pin_is_not_tried),
         WITH_TOKEN(test_login_emptied_record_orders_one_more_try),
         WITH_TOKEN(test_login_count_low_of_others_waits_for_an_order),
+        WITH_TOKEN(test_login_order_given_while_down_is_carried_out_once),
+        WITH_TOKEN(test_login_damaged_record_costs_at_most_one_more_try),
         WITH_TOKEN(test_login_killed_after_success_leaves_no_doubt),
         WITH_TOKEN(test_login_good_pin_leaves_a_good_record),
         WITH_TOKEN(test_login_killed_inside_twice_counts_as_refused),
