@@ -7,6 +7,7 @@
  *                        delay <ms>   waits first
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
+ *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
  *                        times: on the first calls only, counted anew once the line has gone
  *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
  *
@@ -125,11 +126,41 @@ WRAP(C_GenerateKey,
      (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n,
       CK_OBJECT_HANDLE_PTR o),
      (h, m, t, n, o))
-WRAP(C_EncryptInit, (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o), (h, m, o))
+/* The mechanism as it comes, or a copy without AAD when that is ordered. */
+static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK_MECHANISM *copy,
+                                    CK_GCM_PARAMS *params)
+{
+    struct order order;
+    if (m->mechanism != CKM_AES_GCM || !read_order(function, &order) ||
+        strcmp(order.action, "no-aad") != 0) {
+        return m;
+    }
+    *params = *(CK_GCM_PARAMS *)m->pParameter;
+    params->pAAD = NULL;
+    params->ulAADLen = 0;
+    *copy = *m;
+    copy->pParameter = params;
+    return copy;
+}
+
+/* As WRAP, for the two that take a mechanism and a key. */
+#define WRAP_INIT(name_)                                                                           \
+    static CK_RV shim_##name_(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o)         \
+    {                                                                                              \
+        static atomic_long spent;                                                                  \
+        CK_MECHANISM copy;                                                                         \
+        CK_GCM_PARAMS params;                                                                      \
+        CK_RV rv;                                                                                  \
+        return ordered(#name_, &spent, &rv)                                                        \
+                   ? rv                                                                            \
+                   : real->name_(h, without_aad(#name_, m, &copy, &params), o);                    \
+    }
+
+WRAP_INIT(C_EncryptInit)
 WRAP(C_Encrypt,
      (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
      (h, in, in_n, out, out_n))
-WRAP(C_DecryptInit, (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o), (h, m, o))
+WRAP_INIT(C_DecryptInit)
 WRAP(C_Decrypt,
      (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
      (h, in, in_n, out, out_n))
