@@ -386,4 +386,5 @@ void store_reload(struct store *store, const struct config *config)
     }
     store->config = *config;
     store->prover.life_s = config->seed_life_s;
+    rotation_list_failed(&store->rotation, clock_boot_ms()); /* waivers may have changed: look again soon */
 }

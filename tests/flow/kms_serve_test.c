@@ -162,6 +162,64 @@ static void test_decrypt_513th_waiting_call_is_refused(void **state)
     fake_token_hang(world->token, false);
 }
 
+static void test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    fake_token_hang(world->token, true);
+    for (int i = 0; i < 240; i++) {
+        struct answer foreign = world_foreign(world, 0, "x");
+        assert_false(world->answers[world_decrypt_of(world, &foreign)].has);
+    }
+    struct answer foreign = world_foreign(world, 0, "x");
+    assert_answer_fails(world, world_decrypt_of(world, &foreign), E_LIMIT);
+    unsigned before = fake_token_calls(world->token, IPC_UNWRAP);
+    fake_token_hang(world->token, false);
+    world_settle(world);
+    for (int32_t i = world->next_stream - 241; i < world->next_stream - 1; i++) {
+        assert_answer_ok(world, i);
+    }
+    assert_int_equal(fake_token_calls(world->token, IPC_UNWRAP), before + 240);
+    assert_answer_ok(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"));
+}
+
+static void test_encrypt_129th_that_waits_is_refused_and_the_others_served(void **state)
+{
+    struct world *world = *state;
+    world_start_alone(world);
+    int32_t first = world->next_stream;
+    for (int i = 0; i < 128; i++) {
+        assert_false(world->answers[world_encrypt(world, CODEC_V1_ENCRYPT, "x")].has);
+    }
+    assert_answer_fails(world, world_encrypt(world, CODEC_V1_ENCRYPT, "x"), E_LIMIT);
+    world_token_back(world);
+    world_pass(world, 2450);
+    for (int32_t i = first; i < first + 128; i++) {
+        assert_answer_ok(world, i);
+    }
+}
+
+static void test_decrypt_token_that_says_no_is_told_by_its_class(void **state)
+{
+    const struct {
+        enum ipc_outcome outcome;
+        enum err_code code;
+    } cases[] = {{IPC_NO_KEY, E_NOT_FOUND},
+                 {IPC_UNAVAILABLE, E_UNAVAILABLE},
+                 {IPC_BUSY, E_LIMIT},
+                 {IPC_REFUSED, E_TOKEN},
+                 {IPC_DATA, E_CRYPTO}};
+    struct world *world = *state;
+    world_serve(world);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct answer foreign = world_foreign(world, 0, "x");
+        fake_token_refuse(world->token, IPC_UNWRAP, cases[i].outcome, 0x30);
+        int32_t stream = world_decrypt_of(world, &foreign);
+        world_settle(world);
+        assert_answer_fails(world, stream, cases[i].code);
+    }
+}
+
 static void test_decrypt_cancelled_is_never_answered(void **state)
 {
     struct world *world = *state;
@@ -307,6 +365,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decrypt_wrong_field_is_refused_by_its_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_500_identical_cold_ask_the_token_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_513th_waiting_call_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_encrypt_129th_that_waits_is_refused_and_the_others_served, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_decrypt_token_that_says_no_is_told_by_its_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_cancelled_is_never_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_lists_all_then_not_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_key_outside_the_ring_is_found, setup, teardown),

@@ -104,8 +104,9 @@ struct answer world_foreign(struct world *world, size_t key, const char *plainte
 
 #define assert_answer_fails(world_, stream_, code_)                                                \
     do {                                                                                           \
-        assert_true((world_)->answers[(stream_)].has);                                             \
-        assert_int_equal((world_)->answers[(stream_)].code, (code_));                              \
+        const struct answer *answer_ = &(world_)->answers[(stream_)];                              \
+        assert_true(answer_->has);                                                                 \
+        assert_int_equal(answer_->code, (code_));                                                  \
     } while (0)
 
 #endif
