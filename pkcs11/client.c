@@ -10,8 +10,6 @@
 #include "pkcs11/client_queue.h"
 
 #define PING_MS       2000
-#define PING_START_MS 200 /* while the token is not ready: how late its readiness may be noticed   \
-                           */
 #define HUNG_MS    10000
 #define STALE_MS   15000 /* longer than any call of a session may last: its answer went missing */
 #define BLOCKED_MS 10    /* the socket is full: when to try again */
@@ -171,7 +169,7 @@ static err_t take_hello(struct client *client, struct span payload)
     return OK;
 }
 
-static err_t take_status(struct client *client, struct span payload, int64_t now_ms)
+static err_t take_status(struct client *client, struct span payload)
 {
     struct ipc_status status;
     if (payload.len != sizeof(status)) {
@@ -185,8 +183,6 @@ static err_t take_status(struct client *client, struct span payload, int64_t now
         status.manufacturer[sizeof(status.manufacturer) - 1] != '\0') {
         return FAIL(E_PROTOCOL, "broken status of the token process");
     }
-    client->ping_call = 0;
-    client->ping_next_ms = now_ms + (status.phase == IPC_PHASE_READY ? PING_MS : PING_START_MS);
     set_status(client, &status);
     return OK;
 }
@@ -217,8 +213,13 @@ static err_t take_frame(struct client *client, const struct ipc_header *header, 
     if (!client->greeted || (header->flags & IPC_REPLY) == 0) {
         return FAIL(E_PROTOCOL, "a token frame that is no reply");
     }
-    if (header->verb == IPC_PROBE && header->call == client->ping_call && client->ping_call != 0) {
-        return take_status(client, payload, now_ms);
+    if (header->verb == IPC_PROBE && header->call == client->ping_call) {
+        client->ping_call = 0;
+        client->ping_next_ms = now_ms + PING_MS;
+        return take_status(client, payload);
+    }
+    if (header->verb == IPC_PROBE && header->call == 0) {
+        return take_status(client, payload); /* its phase changed: said without being asked */
     }
     return take_reply(client, header, payload);
 }

@@ -24,7 +24,7 @@ enum ipc_verb {
     IPC_WRAP,      /* struct ipc_crypt + data → wrapped bytes (scheme 1: iv_len ‖ iv ‖ ct ‖ tag) */
     IPC_UNWRAP,    /* struct ipc_crypt + wrapped → the plaintext */
     IPC_RANDOM,    /* struct ipc_random → n bytes of the token's RNG */
-    IPC_PROBE,     /* empty → struct ipc_status; answered by the main loop at once, the ping */
+    IPC_PROBE,     /* empty → struct ipc_status, at once: the ping; with call 0 said unasked, at a change */
     IPC_VERBS
 };
 

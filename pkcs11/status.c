@@ -12,6 +12,7 @@ static struct ipc_status current;
 static _Atomic uint32_t logins;
 static _Atomic uint64_t calls;
 static _Atomic uint32_t phase_now;
+static _Atomic int announce_fd = -1;
 
 static const char *phase_name(enum ipc_phase phase)
 {
@@ -24,6 +25,29 @@ static const char *phase_name(enum ipc_phase phase)
     case IPC_PHASE_READY: return "ready";
     }
     return "unknown";
+}
+
+void status_send(int fd, uint64_t call)
+{
+    struct ipc_status status;
+    struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = call};
+    status_get(&status);
+    /* A full socket: the client has answers enough to read, and pings again. */
+    err_t sent = ipc_send(fd, &reply, span_of(&status, sizeof(status)));
+    (void)sent;
+}
+
+void status_announce(int fd)
+{
+    atomic_store(&announce_fd, fd);
+}
+
+static void announce(void)
+{
+    int fd = atomic_load(&announce_fd);
+    if (fd >= 0) {
+        status_send(fd, 0);
+    }
 }
 
 void status_set(enum ipc_phase phase, const char *text)
@@ -40,6 +64,7 @@ void status_set(enum ipc_phase phase, const char *text)
     if (!changed) {
         return;
     }
+    announce();
     if (phase == IPC_PHASE_READY || phase == IPC_PHASE_STARTING) {
         log_info("token-phase", LOG_TEXT("phase", phase_name(phase)));
     } else {

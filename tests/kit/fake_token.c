@@ -73,6 +73,10 @@ void fake_token_set_phase(struct fake_token *token, enum ipc_phase phase, const 
 {
     token->status.phase = (uint32_t)phase;
     (void)snprintf(token->status.text, sizeof(token->status.text), "%s", text);
+    if (token->fd >= 0 && !token->hung) {
+        struct ipc_header unasked = {.verb = IPC_PROBE, .flags = IPC_REPLY};
+        must(!failed(ipc_send(token->fd, &unasked, span_of(&token->status, sizeof(token->status)))));
+    }
 }
 
 void fake_token_set_build_id(struct fake_token *token, const char *build_id)

@@ -59,7 +59,7 @@ void fake_token_die(struct fake_token *token);
 size_t fake_token_pump(struct fake_token *token);
 
 void fake_token_set_time(struct fake_token *token, int64_t now_s);
-/* What pings answer from now on. In any phase but READY calls are answered IPC_UNAVAILABLE. */
+/* What pings answer from now on, said at once too. In any phase but READY calls are answered IPC_UNAVAILABLE. */
 void fake_token_set_phase(struct fake_token *token, enum ipc_phase phase, const char *text);
 /* HELLO of the next connect carries this build id instead of ours; NULL: ours. A literal. */
 void fake_token_set_build_id(struct fake_token *token, const char *build_id);
