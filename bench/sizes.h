@@ -20,10 +20,10 @@ struct raw_size {
 static inline const struct raw_size *raw_size_of(const char *name)
 {
     static const struct raw_size sizes[] = {
-        {"raw-status", 's', 245, 160},
-        {"raw-encrypt", 'e', 318, 370},
-        {"raw-decrypt", 'd', 577, 110},
-        {"raw-decrypt-known", 'k', 577, 110},
+        {"raw-status", 's', 206, 96},
+        {"raw-encrypt", 'e', 279, 326},
+        {"raw-decrypt", 'd', 536, 69},
+        {"raw-decrypt-known", 'k', 536, 69},
     };
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (strcmp(sizes[i].name, name) == 0) {
