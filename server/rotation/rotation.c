@@ -155,10 +155,19 @@ static bool not_older(const struct rotation_view *view, const struct ring_key *k
     return !view->has_remembered || ring_compare(key, &view->remembered) >= 0;
 }
 
+/* True for a key that took the place of the one that serves or served: the same dates, another value. */
+static bool replaces(const struct rotation *rotation, const struct ring_key *key)
+{
+    const struct ring_key *wanted = subject(&rotation->view);
+    return wanted != NULL && !ring_same(wanted, key) && key->not_before == wanted->not_before &&
+           key->created == wanted->created && look_at(rotation, wanted) == ROTATION_CHANGED;
+}
+
 static const struct ring_key *candidate(const struct rotation *rotation, const struct ring_choice *choice)
 {
     const struct ring_key *selected = choice->selected;
-    if (selected != NULL && not_older(&rotation->view, selected) && is_proven(rotation, selected)) {
+    if (selected != NULL && not_older(&rotation->view, selected) && !replaces(rotation, selected) &&
+        is_proven(rotation, selected)) {
         return selected;
     }
     const struct ring_key *remembered = listed_remembered(rotation);

@@ -246,6 +246,30 @@ static void test_replaced_value_under_the_same_label_is_changed(void **state)
     assert_int_equal(rotation.view.verdict, ROTATION_CHANGED);
 }
 
+static void test_replaced_value_that_ranks_higher_never_serves(void **state)
+{
+    (void)state;
+    struct ring_key a = key(NOW - 100, 5);
+    struct ring_key impostor = key(NOW - 100, 1);
+    start_serving(&a);
+    rotation_listed(&rotation, &impostor, 1, NOW, 20000);
+    rotation_proven(&rotation, &impostor, NOW, 20001);
+    assert_true(serves(&a));
+    rotation_listed(&rotation, &impostor, 1, NOW, 22000);
+    assert_int_equal(rotation.view.verdict, ROTATION_CHANGED);
+    assert_true(serves(&a));
+}
+
+static void test_duplicate_that_ranks_higher_serves_while_both_are_there(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW - 100, 5), key(NOW - 100, 1)};
+    start_serving(&keys[0]);
+    rotation_listed(&rotation, keys, 2, NOW, 20000);
+    rotation_proven(&rotation, &keys[1], NOW, 20001);
+    assert_true(serves(&keys[1]));
+}
+
 static void test_canary_wrong_needs_two_looks(void **state)
 {
     (void)state;
@@ -327,6 +351,8 @@ int main(void)
         cmocka_unit_test(test_missing_once_then_seen_is_forgotten),
         cmocka_unit_test(test_bad_attribute_is_not_cleared_by_a_proof),
         cmocka_unit_test(test_replaced_value_under_the_same_label_is_changed),
+        cmocka_unit_test(test_replaced_value_that_ranks_higher_never_serves),
+        cmocka_unit_test(test_duplicate_that_ranks_higher_serves_while_both_are_there),
         cmocka_unit_test(test_canary_wrong_needs_two_looks),
         cmocka_unit_test(test_unreadable_key_keeps_its_last_known_verdict),
         cmocka_unit_test(test_list_failed_looks_again_soon_and_keeps_all),
