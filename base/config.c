@@ -7,6 +7,7 @@
 #include "base/config_shape.h"
 #include "base/config_walk.h"
 #include "base/own.h"
+#include "base/span.h"
 #include "base/version.h"
 
 #define FILE_MAX_BYTES (64u * 1024)
@@ -99,4 +100,14 @@ err_t config_load(const char *path, struct config *ret_config, struct config_pro
     TRY(set_credentials_dir(path, &config.token, problem));
     *ret_config = config;
     return OK;
+}
+
+bool config_waives(const struct config *config, const uint8_t kek_id[16])
+{
+    for (uint32_t i = 0; i < config->token.waive_n; i++) {
+        if (span_equal(span_of(config->token.waive[i], 16), span_of(kek_id, 16))) {
+            return true;
+        }
+    }
+    return false;
 }

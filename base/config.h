@@ -89,6 +89,9 @@ MUST_USE err_t config_parse(const char *name, const char *text, size_t len, stru
 /* Names the first setting that differs and cannot change in place, or NULL when `to` may replace `from`. */
 const char *config_fixed_difference(const struct config *from, const struct config *to);
 
+/* True when the verdict on this KEK (16 bytes) is waived. */
+bool config_waives(const struct config *config, const uint8_t kek_id[16]);
+
 /* The schema as help text: key, type, range, default, meaning; one line each. For --help and the man page. */
 void config_print_schema(FILE *out);
 

@@ -16,21 +16,6 @@ err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]
                       span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
 }
 
-static bool is_waived(const struct config *config, const uint8_t kek_id[KEK_ID_LEN])
-{
-    for (uint32_t i = 0; i < config->token.waive_n; i++) {
-        if (span_equal(span_of(config->token.waive[i], KEK_ID_LEN), span_of(kek_id, KEK_ID_LEN))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint32_t faults(const struct ipc_key *key)
-{
-    return key->bad & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
-}
-
 static void judge(const struct config *config, struct ring_view_row *row)
 {
     row->ring.verdict = RING_UNKNOWN;
@@ -41,8 +26,9 @@ static void judge(const struct config *config, struct ring_view_row *row)
     if (row->key.state != IPC_KEY_READ || failed(ring_view_kek_id(&row->key, row->ring.kek_id))) {
         return;
     }
-    row->waived = faults(&row->key) != 0 && is_waived(config, row->ring.kek_id);
-    row->ring.verdict = faults(&row->key) == 0 || row->waived ? RING_GOOD : RING_BAD;
+    bool waived = config_waives(config, row->ring.kek_id);
+    row->waived = waived && ipc_key_faults(&row->key, false) != 0;
+    row->ring.verdict = ipc_key_faults(&row->key, waived) == 0 ? RING_GOOD : RING_BAD;
 }
 
 static int better_first(const void *a, const void *b)
@@ -90,18 +76,10 @@ void ring_view_done(struct ring_view *view)
 
 void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE])
 {
-    size_t len = 0;
-    ret_text[0] = '\0';
     if (key->state == IPC_KEY_NO_ID) {
         (void)snprintf(ret_text, RING_VIEW_STATE, "CKA_ID is empty");
-        return;
-    }
-    for (uint32_t bit = 1; bit != 0 && bit <= faults(key) && len < RING_VIEW_STATE; bit <<= 1) {
-        if ((faults(key) & bit) != 0) {
-            int put = snprintf(ret_text + len, RING_VIEW_STATE - len, "%s%s", len == 0 ? "" : ", ",
-                               ipc_attribute_name(bit));
-            len += put > 0 ? (size_t)put : 0;
-        }
+    } else {
+        ipc_attribute_names(ipc_key_faults(key, false), ret_text, RING_VIEW_STATE);
     }
 }
 

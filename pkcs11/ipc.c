@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pkcs11/ipc.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -100,4 +101,27 @@ const char *ipc_attribute_name(uint32_t bit)
         }
     }
     return "unknown attribute";
+}
+
+void ipc_attribute_names(uint32_t bits, char *ret_text, size_t size)
+{
+    size_t len = 0;
+    ret_text[0] = '\0';
+    for (uint32_t bit = 1; bit <= IPC_ATTR_MODIFIABLE; bit <<= 1) {
+        if ((bits & bit) == 0) {
+            continue;
+        }
+        int n = snprintf(ret_text + len, size - len, "%s%s", len == 0 ? "" : ", ",
+                         ipc_attribute_name(bit));
+        if (n < 0 || (size_t)n >= size - len) {
+            return;
+        }
+        len += (size_t)n;
+    }
+}
+
+uint32_t ipc_key_faults(const struct ipc_key *key, bool waived)
+{
+    uint32_t faults = (key->bad | key->not_reported) & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
+    return waived ? faults & IPC_ATTR_NEVER_WAIVED : faults;
 }

@@ -95,6 +95,8 @@ enum ipc_attribute {
     IPC_ATTR_MODIFIABLE = 1 << 15 /* reported only, never a fault */
 };
 #define IPC_ATTR_REPORTED_ONLY IPC_ATTR_MODIFIABLE
+/* How the cryptography works is no question of policy: no waiver covers these. */
+#define IPC_ATTR_NEVER_WAIVED (IPC_ATTR_AAD | IPC_ATTR_VALUE | IPC_ATTR_ENCRYPT | IPC_ATTR_DECRYPT)
 
 enum ipc_key_state {
     IPC_KEY_READ,       /* attributes and fingerprint are known */
@@ -171,5 +173,14 @@ MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mu
 
 /* The word for a bit of enum ipc_attribute: "CKA_EXTRACTABLE", ... */
 const char *ipc_attribute_name(uint32_t bit);
+
+/* "CKA_LOCAL, CKA_SIGN": names of the bits, cut to the room. */
+void ipc_attribute_names(uint32_t bits, char *ret_text, size_t size);
+
+/*
+ * What speaks against a key as a KEK: attributes that are not as they must be, and those that the token does
+ * not report. `waived`: its kek_id is waived by the config. The daemon and p11-kmsctl judge alike by this.
+ */
+uint32_t ipc_key_faults(const struct ipc_key *key, bool waived);
 
 #endif

@@ -35,8 +35,8 @@ void refused_take(struct refused *refused, const struct ipc_key *key, const stru
     char hex[2 * KEK_ID_LEN + 1];
     char names[240];
     key_id_hex(span_of(ring_key->kek_id, KEK_ID_LEN), hex);
-    listing_fault_names(listing_faults(key), names, sizeof(names));
-    if (note(refused, ring_key->kek_id, listing_faults(key))) {
+    ipc_attribute_names(ipc_key_faults(key, false), names, sizeof(names));
+    if (note(refused, ring_key->kek_id, ipc_key_faults(key, false))) {
         log_error("key-refused", LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
                   LOG_TEXT("attributes", names));
     }

@@ -145,6 +145,31 @@ static void test_attribute_name_every_bit_has_one(void **state)
 
 #define ON_A_PAIR(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
 
+static void test_attribute_names_are_listed_and_cut(void **state)
+{
+    (void)state;
+    char text[64];
+    char small[8];
+    ipc_attribute_names(IPC_ATTR_LOCAL | IPC_ATTR_SIGN, text, sizeof(text));
+    assert_string_equal(text, "CKA_LOCAL, CKA_SIGN");
+    ipc_attribute_names(IPC_ATTR_LOCAL | IPC_ATTR_SIGN, small, sizeof(small));
+    assert_int_equal(strlen(small), sizeof(small) - 1);
+    ipc_attribute_names(0, text, sizeof(text));
+    assert_string_equal(text, "");
+}
+
+static void test_key_faults_waiver_covers_policy_not_cryptography(void **state)
+{
+    (void)state;
+    struct ipc_key key = {.bad = IPC_ATTR_SIGN | IPC_ATTR_AAD | IPC_ATTR_MODIFIABLE,
+                          .not_reported = IPC_ATTR_LOCAL};
+    assert_int_equal(ipc_key_faults(&key, false), IPC_ATTR_SIGN | IPC_ATTR_AAD | IPC_ATTR_LOCAL);
+    assert_int_equal(ipc_key_faults(&key, true), IPC_ATTR_AAD);
+    key.bad = IPC_ATTR_MODIFIABLE;
+    assert_int_equal(ipc_key_faults(&key, true), 0);
+    assert_int_equal(ipc_key_faults(&key, false), IPC_ATTR_LOCAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +182,8 @@ int main(void)
         ON_A_PAIR(test_receive_length_at_room_passes_and_above_is_refused),
         ON_A_PAIR(test_receive_each_broken_field_is_refused),
         cmocka_unit_test(test_attribute_name_every_bit_has_one),
+        cmocka_unit_test(test_attribute_names_are_listed_and_cut),
+        cmocka_unit_test(test_key_faults_waiver_covers_policy_not_cryptography),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

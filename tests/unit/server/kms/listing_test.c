@@ -92,19 +92,6 @@ static void test_ring_key_of_no_id_or_broken_label_is_refused(void **state)
     assert_fails(listing_ring_key(&key, &config, &ring_key), E_NOT_FOUND);
 }
 
-static void test_fault_names_are_listed_and_cut(void **state)
-{
-    (void)state;
-    char text[64];
-    char small[8];
-    listing_fault_names(IPC_ATTR_LOCAL | IPC_ATTR_SIGN, text, sizeof(text));
-    assert_string_equal(text, "CKA_LOCAL, CKA_SIGN");
-    listing_fault_names(IPC_ATTR_LOCAL | IPC_ATTR_SIGN, small, sizeof(small));
-    assert_int_equal(strlen(small), sizeof(small) - 1);
-    listing_fault_names(0, text, sizeof(text));
-    assert_string_equal(text, "");
-}
-
 static void test_directory_finds_what_it_took(void **state)
 {
     (void)state;
@@ -206,7 +193,6 @@ int main(void)
         cmocka_unit_test(test_ring_key_waived_is_good_but_for_its_cryptography),
         cmocka_unit_test(test_ring_key_unreadable_is_unknown),
         cmocka_unit_test(test_ring_key_of_no_id_or_broken_label_is_refused),
-        cmocka_unit_test(test_fault_names_are_listed_and_cut),
         cmocka_unit_test(test_directory_finds_what_it_took),
         cmocka_unit_test(test_directory_past_the_limit_forgets_the_first),
         cmocka_unit_test(test_refused_names_the_best_ranking_key),
