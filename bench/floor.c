@@ -1,9 +1,11 @@
 /*
- * floor SOCKET WHAT: the least that a call can cost. A blocking ping-pong server on a unix socket that
- * moves as many bytes as the daemon does (sizes.h) and, for Encrypt and Decrypt, calls the same code of
- * keys/seal; no HTTP/2, no gRPC, no protobuf, no event loop. One client, as many requests in a read as came.
+ * floor SOCKET WHAT: the least that a call can cost. A blocking ping-pong server on a unix socket
+ * that moves as many bytes as the daemon does (sizes.h) and, for Encrypt and Decrypt, calls the
+ * same code of keys/seal; no HTTP/2, no gRPC, no protobuf, no event loop. One client, as many
+ * requests in a read as came.
  */
 #define _GNU_SOURCE
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "base/span.h"
 #include "bench/sizes.h"
 #include "keys/seal.h"
 
@@ -30,7 +33,11 @@ struct work {
 };
 
 static struct work work = {
-    .head = {.suite = ENVELOPE_SEED, .scheme = ENVELOPE_AES_GCM, .api = ENVELOPE_V2, .activation = 1, .born = 1},
+    .head = {.suite = ENVELOPE_SEED,
+             .scheme = ENVELOPE_AES_GCM,
+             .api = ENVELOPE_V2,
+             .activation = 1,
+             .born = 1},
     .wrapped = {12},
 };
 static uint8_t in[ROOM];
@@ -69,7 +76,8 @@ static void derive(void)
 static void open_one(void)
 {
     size_t len = 0;
-    must(seal_open(work.seal, &work.envelope, secret_view(work.derived), secret_room(work.plain), &len));
+    must(seal_open(work.seal, &work.envelope, secret_view(work.derived), secret_room(work.plain),
+                   &len));
 }
 
 static void prepare(void)
@@ -83,7 +91,7 @@ static void prepare(void)
     secret_set_len(work.seed, SEED_LEN);
     make();
     static uint8_t kept[ENVELOPE_MAX];
-    memcpy(kept, work.sealed, work.sealed_len);
+    span_move(kept, work.sealed, work.sealed_len);
     must(envelope_parse(span_of(kept, work.sealed_len), &work.envelope));
     derive();
 }
@@ -100,27 +108,37 @@ static void work_once(uint8_t op)
     }
 }
 
+static bool put(int fd, size_t n)
+{
+    for (size_t left = n; left > 0;) {
+        ssize_t written = write(fd, out, left);
+        if (written <= 0) {
+            return false;
+        }
+        left -= (size_t)written;
+    }
+    return true;
+}
+
 static void serve(int fd, const struct raw_size *size)
 {
+    size_t at = 0;
     size_t have = 0;
-    for (;;) {
-        ssize_t n = read(fd, in + have, sizeof(in) - have);
-        if (n <= 0) {
+    ssize_t n = 0;
+    while ((n = read(fd, in + have, sizeof(in) - have)) > 0) {
+        have += (size_t)n;
+        size_t calls = (have - at) / size->request;
+        for (size_t i = 0; i < calls; i++) {
+            work_once(in[at]);
+            at += size->request;
+        }
+        if (!put(fd, calls * size->reply)) {
             return;
         }
-        have += (size_t)n;
-        size_t calls = have / size->request;
-        for (size_t i = 0; i < calls; i++) {
-            work_once(in[i * size->request]);
-        }
-        memmove(in, in + calls * size->request, have - calls * size->request);
-        have -= calls * size->request;
-        for (size_t left = calls * size->reply; left > 0;) {
-            ssize_t written = write(fd, out, left);
-            if (written <= 0) {
-                return;
-            }
-            left -= (size_t)written;
+        if (at >= have - at) { /* the rest, shorter than a request, goes to the front */
+            span_move(in, in + at, have - at);
+            have -= at;
+            at = 0;
         }
     }
 }
@@ -134,7 +152,7 @@ int main(int argc, char **argv)
         return 2;
     }
     prepare();
-    memcpy(address.sun_path, argv[1], strlen(argv[1]));
+    span_move(address.sun_path, argv[1], strlen(argv[1]));
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(listener, 8) != 0) {

@@ -1,8 +1,9 @@
 /*
- * load SOCKET WHAT CALLS WINDOW: a lean load client. One connection, one thread, WINDOW calls under way.
- * WHAT: status, encrypt, decrypt (KMS v2 over HTTP/2, frames made once and copied with a new stream id),
- * or raw-status, raw-encrypt, raw-decrypt: the floor's ping-pong of the same sizes (floor.c).
- * Prints "calls seconds p50_us p99_us"; the two latencies mean a call's own only with WINDOW 1.
+ * load SOCKET WHAT CALLS WINDOW: a lean load client. One connection, one thread, WINDOW calls under
+ * way. WHAT: status, encrypt, decrypt (KMS v2 over HTTP/2, frames made once and copied with a new
+ * stream id), or raw-status, raw-encrypt, raw-decrypt: the floor's ping-pong of the same sizes
+ * (floor.c). Prints "calls seconds p50_us p99_us"; the two latencies mean a call's own only with
+ * WINDOW 1.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -14,25 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/span.h"
+#include "bench/request.h"
 #include "bench/sizes.h"
 
-#define FRAME       9u
-#define STREAM_AT   5u
-#define IN_MAX      (1u << 18)
-#define CIPHERS     64u /* different ciphertexts that are decrypted in turn */
-#define END_STREAM  1u
-#define END_HEADERS 4u
-#define DATA        0u
-#define HEADERS     1u
-#define SETTINGS    4u
-#define PING        6u
-#define GOAWAY      7u
-#define ACK         1u
-
-struct text {
-    uint8_t bytes[2048];
-    size_t len;
-};
+#define STREAM_AT 5u
+#define IN_MAX    (1u << 18)
+#define IN_SPARE  (1u << 15) /* more than a frame */
+#define CIPHERS   64u        /* different ciphertexts that are decrypted in turn */
+#define SETTINGS  4u
+#define PING      6u
+#define GOAWAY    7u
+#define ACK       1u
 
 struct load {
     int fd;
@@ -43,6 +37,7 @@ struct load {
     size_t done;
     size_t with_data;
     uint8_t in[IN_MAX];
+    size_t in_at;
     size_t in_len;
     uint8_t out[1u << 20];
     size_t out_len;
@@ -55,61 +50,6 @@ static _Noreturn void die(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static void add(struct text *text, const void *bytes, size_t n)
-{
-    if (text->len + n > sizeof(text->bytes)) {
-        die("request too long");
-    }
-    memcpy(text->bytes + text->len, bytes, n);
-    text->len += n;
-}
-
-static void add_head(struct text *text, size_t length, unsigned type, unsigned flags)
-{
-    const uint8_t head[FRAME] = {(uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length,
-                                 (uint8_t)type, (uint8_t)flags};
-    add(text, head, sizeof(head));
-}
-
-/* HPACK: literal without indexing, new name, no Huffman. */
-static void add_header(struct text *text, const char *name, const char *value)
-{
-    const uint8_t name_len[2] = {0, (uint8_t)strlen(name)};
-    const uint8_t value_len[1] = {(uint8_t)strlen(value)};
-    add(text, name_len, sizeof(name_len));
-    add(text, name, strlen(name));
-    add(text, value_len, sizeof(value_len));
-    add(text, value, strlen(value));
-}
-
-static void make_request(struct text *ret, const char *path, const struct text *body)
-{
-    struct text block = {.len = 0};
-    add_header(&block, ":method", "POST");
-    add_header(&block, ":scheme", "http");
-    add_header(&block, ":path", path);
-    add_header(&block, ":authority", "localhost");
-    add_header(&block, "content-type", "application/grpc");
-    add_header(&block, "user-agent", "grpc-go/1.60.1");
-    add_header(&block, "te", "trailers");
-    add_header(&block, "grpc-timeout", "2999210u");
-    ret->len = 0;
-    add_head(ret, block.len, HEADERS, END_HEADERS);
-    add(ret, block.bytes, block.len);
-    const uint8_t prefix[5] = {0, 0, 0, (uint8_t)(body->len >> 8), (uint8_t)body->len};
-    add_head(ret, body->len + sizeof(prefix), DATA, END_STREAM);
-    add(ret, prefix, sizeof(prefix));
-    add(ret, body->bytes, body->len);
-}
-
-static void add_field(struct text *body, uint8_t tag, const void *bytes, size_t n)
-{
-    const uint8_t head[3] = {(uint8_t)(tag << 3 | 2), (uint8_t)(n & 127u) | (n > 127 ? 128u : 0),
-                             (uint8_t)(n >> 7)};
-    add(body, head, n > 127 ? 3 : 2);
-    add(body, bytes, n);
 }
 
 static void flush_out(void)
@@ -129,7 +69,7 @@ static void put(const void *bytes, size_t n)
     if (load.out_len + n > sizeof(load.out)) {
         flush_out();
     }
-    memcpy(load.out + load.out_len, bytes, n);
+    span_move(load.out + load.out_len, bytes, n);
     load.out_len += n;
 }
 
@@ -139,8 +79,8 @@ static void put_call(void)
     struct text *request = &load.requests[load.sent % load.requests_n];
     uint32_t id = htonl(load.stream);
     size_t headers = ((size_t)request->bytes[1] << 8 | request->bytes[2]) + FRAME;
-    memcpy(request->bytes + STREAM_AT, &id, sizeof(id));
-    memcpy(request->bytes + headers + STREAM_AT, &id, sizeof(id));
+    span_move(request->bytes + STREAM_AT, &id, sizeof(id));
+    span_move(request->bytes + headers + STREAM_AT, &id, sizeof(id));
     put(request->bytes, request->len);
     load.stream += 2;
     load.sent++;
@@ -153,15 +93,15 @@ static void on_frame(const uint8_t *frame, size_t length)
     if (type == DATA && length > 0) {
         load.with_data++;
         load.message.len = 0;
-        add(&load.message, frame + FRAME, length);
+        text_add(&load.message, frame + FRAME, length);
     }
     if ((type == DATA || type == HEADERS) && (flags & END_STREAM) != 0) {
         load.done++;
     }
     if ((type == SETTINGS || type == PING) && (flags & ACK) == 0) {
         struct text ack = {.len = 0};
-        add_head(&ack, type == PING ? length : 0, type, ACK);
-        add(&ack, frame + FRAME, type == PING ? length : 0);
+        text_add_frame(&ack, type == PING ? length : 0, type, ACK);
+        text_add(&ack, frame + FRAME, type == PING ? length : 0);
         put(ack.bytes, ack.len);
     }
     if (type == GOAWAY) {
@@ -170,25 +110,33 @@ static void on_frame(const uint8_t *frame, size_t length)
     }
 }
 
+/* What is left of an incomplete frame goes to the front when the room behind it gets short. */
+static void make_room(void)
+{
+    if (sizeof(load.in) - load.in_len < IN_SPARE) {
+        span_move(load.in, load.in + load.in_at, load.in_len - load.in_at);
+        load.in_len -= load.in_at;
+        load.in_at = 0;
+    }
+}
+
 static void receive(void)
 {
+    make_room();
     ssize_t n = read(load.fd, load.in + load.in_len, sizeof(load.in) - load.in_len);
     if (n <= 0) {
         die("read");
     }
     load.in_len += (size_t)n;
-    size_t at = 0;
-    while (load.in_len - at >= FRAME) {
-        const uint8_t *frame = load.in + at;
+    while (load.in_len - load.in_at >= FRAME) {
+        const uint8_t *frame = load.in + load.in_at;
         size_t length = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
-        if (load.in_len - at < FRAME + length) {
+        if (load.in_len - load.in_at < FRAME + length) {
             break;
         }
         on_frame(frame, length);
-        at += FRAME + length;
+        load.in_at += FRAME + length;
     }
-    memmove(load.in, load.in + at, load.in_len - at);
-    load.in_len -= at;
 }
 
 static void call_once(void)
@@ -205,7 +153,8 @@ static void call_once(void)
     }
 }
 
-/* One Encrypt each; its answer {1: ciphertext, 2: key_id} is, field by field, what Decrypt takes as 1 and 3. */
+/* One Encrypt each; its answer {1: ciphertext, 2: key_id} is, field by field, what Decrypt takes as
+ * 1 and 3. */
 static void make_decrypts(const struct text *encrypt)
 {
     static struct text made[CIPHERS];
@@ -222,12 +171,12 @@ static void make_decrypts(const struct text *encrypt)
         }
         const uint8_t *key_id = answer + head + cipher_len;
         struct text body = {.len = 0};
-        add_field(&body, 1, answer + head, cipher_len);
-        add_field(&body, 2, BENCH_UID, strlen(BENCH_UID));
-        add_field(&body, 3, key_id + 2, key_id[1]);
-        make_request(&made[i], "/v2.KeyManagementService/Decrypt", &body);
+        text_add_field(&body, 1, answer + head, cipher_len);
+        text_add_field(&body, 2, BENCH_UID, strlen(BENCH_UID));
+        text_add_field(&body, 3, key_id + 2, key_id[1]);
+        text_make_request(&made[i], "/v2.KeyManagementService/Decrypt", &body);
     }
-    memcpy(load.requests, made, sizeof(made));
+    span_move(load.requests, made, sizeof(made));
     load.requests_n = CIPHERS;
 }
 
@@ -235,16 +184,16 @@ static void prepare(const char *what)
 {
     struct text body = {.len = 0};
     if (strcmp(what, "status") == 0) {
-        make_request(&load.requests[0], "/v2.KeyManagementService/Status", &body);
+        text_make_request(&load.requests[0], "/v2.KeyManagementService/Status", &body);
         load.requests_n = 1;
         return;
     }
     uint8_t dek[BENCH_DEK];
     memset(dek, 0x5a, sizeof(dek));
-    add_field(&body, 1, dek, sizeof(dek));
-    add_field(&body, 2, BENCH_UID, strlen(BENCH_UID));
+    text_add_field(&body, 1, dek, sizeof(dek));
+    text_add_field(&body, 2, BENCH_UID, strlen(BENCH_UID));
     struct text encrypt;
-    make_request(&encrypt, "/v2.KeyManagementService/Encrypt", &body);
+    text_make_request(&encrypt, "/v2.KeyManagementService/Encrypt", &body);
     load.requests[0] = encrypt;
     load.requests_n = 1;
     if (strcmp(what, "decrypt") == 0) {
@@ -256,10 +205,10 @@ static void greet(void)
 {
     struct text hello = {.len = 0};
     static const uint8_t window[4] = {0x7f, 0xff, 0, 0};
-    add(&hello, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-    add_head(&hello, 0, SETTINGS, 0);
-    add_head(&hello, sizeof(window), 8, 0);
-    add(&hello, window, sizeof(window));
+    text_add(&hello, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    text_add_frame(&hello, 0, SETTINGS, 0);
+    text_add_frame(&hello, sizeof(window), 8, 0);
+    text_add(&hello, window, sizeof(window));
     put(hello.bytes, hello.len);
     flush_out();
     receive();
@@ -272,7 +221,7 @@ static int connect_to(const char *path)
     if (fd < 0 || strlen(path) >= sizeof(address.sun_path)) {
         die("socket");
     }
-    memcpy(address.sun_path, path, strlen(path));
+    span_move(address.sun_path, path, strlen(path));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         die(path);
     }
@@ -385,6 +334,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "load: %zu calls ended in an error\n", load.done - load.with_data);
         return 1;
     }
-    printf("%zu %.6f %.1f %.1f\n", calls, took, times[calls / 2] * 1e6, times[calls * 99 / 100] * 1e6);
+    printf("%zu %.6f %.1f %.1f\n", calls, took, times[calls / 2] * 1e6,
+           times[calls * 99 / 100] * 1e6);
     return 0;
 }

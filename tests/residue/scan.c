@@ -1,8 +1,9 @@
 /*
- * scan PID: looks for secrets in every readable mapping of a process, as root. Patterns come on stdin as
- * 32-byte records; a hit is 16 bytes of any aligned half of one, at any address. Prints one line a hit:
- *   <start of mapping> <locked and undumpable: 1 or 0> <index of the record> <mapping's name>
- * and at the end "scanned <bytes> unreadable <bytes>". The search: a table over the first 8 bytes.
+ * scan PID: looks for secrets in every readable mapping of a process, as root. Patterns come on
+ * stdin as 32-byte records; a hit is 16 bytes of any aligned half of one, at any address. Prints
+ * one line a hit: <start of mapping> <locked and undumpable: 1 or 0> <index of the record>
+ * <mapping's name> and at the end "scanned <bytes> unreadable <bytes>". The search: a table over
+ * the first 8 bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +79,8 @@ static bool next_mapping(FILE *smaps, struct mapping *map)
         int at = 0;
         uint64_t start = 0;
         uint64_t end = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %*s %n", &start, &end, perms, &at) == 3) {
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %*s %n", &start, &end, perms, &at) ==
+            3) {
             have = true;
             map->start = start;
             map->end = end;
