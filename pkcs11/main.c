@@ -114,10 +114,14 @@ static void loop(int signal_fd)
     }
 }
 
-/* SIGTERM comes by descriptor; every other thread inherits the mask. */
+/*
+ * SIGTERM comes by descriptor; every other thread inherits the mask. A line for a log reader that died, or
+ * a module's word to a server that hung up, is an error and no reason to die.
+ */
 static err_t open_signals(int *ret_fd)
 {
     sigset_t set;
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "pkcs11/key.h"
 #include "pkcs11/lost.h"
@@ -207,6 +208,23 @@ static void test_stop_sockets_closed_ends_cleanly(void **state)
     assert_int_equal(rig_stop(rig), 0);
 }
 
+/* A service manager whose log reader died must not find a process that dies at its first line. */
+static void test_start_log_that_nobody_reads_is_ready_all_the_same(void **state)
+{
+    struct rig *rig = *state;
+    int ends[2];
+    int error_fd = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    (void)close(ends[0]);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    rig_start(rig);
+    assert_int_equal(dup2(error_fd, STDERR_FILENO), STDERR_FILENO);
+    (void)close(ends[1]);
+    (void)close(error_fd);
+    (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
+    assert_int_equal(rig_stop(rig), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_wrap_unknown_scheme_is_refused),
         cmocka_unit_test(test_frame_that_does_not_fit_its_verb_ends_the_process),
         cmocka_unit_test(test_stop_sockets_closed_ends_cleanly),
+        cmocka_unit_test(test_start_log_that_nobody_reads_is_ready_all_the_same),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
