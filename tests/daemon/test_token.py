@@ -69,7 +69,7 @@ class Lost(unittest.TestCase):
 
     def test_token_process_crashed_many_times(self):
         for _ in range(5):
-            self.daemon.crash_token(signal.SIGSEGV)
+            self.daemon.crash_token(signal.SIGABRT)
             self.known_seeds_serve()
         self.new_seed_opens(20)
         self.known_seeds_serve()
