@@ -95,6 +95,16 @@ bool span_is_text(struct span bytes)
     return true;
 }
 
+void span_to_ascii(struct span bytes, char *ret_text, size_t size)
+{
+    size_t len = bytes.len < size - 1 ? bytes.len : size - 1;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = bytes.ptr[i];
+        ret_text[i] = (char)(byte >= 0x20 && byte <= 0x7e ? byte : (uint8_t)'?');
+    }
+    ret_text[len] = '\0';
+}
+
 struct cursor cursor_of(struct span bytes)
 {
     return (struct cursor){.rest = bytes, .bad = false};

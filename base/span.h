@@ -43,6 +43,12 @@ void span_move(void *to, const void *from, size_t n);
 /* No byte below 0x20, none of 0x7f, well-formed UTF-8 (RFC 3629), no NUL. */
 bool span_is_text(struct span bytes);
 
+/*
+ * Foreign bytes for people: cut to size - 1, each byte that is no printable ASCII becomes '?', NUL-terminated.
+ * size >= 1. Never for secrets.
+ */
+void span_to_ascii(struct span bytes, char *ret_text, size_t size);
+
 struct cursor {
     struct span rest;
     bool bad;

@@ -15,11 +15,7 @@
 static void add_foreign(json_t *report, const char *name, struct span bytes)
 {
     char text[TEXT_MAX + 1];
-    size_t len = bytes.len < TEXT_MAX ? bytes.len : TEXT_MAX;
-    for (size_t i = 0; i < len; i++) {
-        text[i] = bytes.ptr[i] >= 0x20 && bytes.ptr[i] < 0x7f ? (char)bytes.ptr[i] : '?';
-    }
-    text[len] = '\0';
+    span_to_ascii(bytes, text, sizeof(text));
     output_text(report, name, text);
 }
 

@@ -51,6 +51,7 @@ static void printable(char *cell)
 
 static void cell_text(const json_t *value, char cell[CELL_MAX])
 {
+    (void)snprintf(cell, CELL_MAX, "-");
     switch (value == NULL ? JSON_NULL : json_typeof(value)) {
     case JSON_STRING:
         (void)snprintf(cell, CELL_MAX, "%s",
@@ -69,7 +70,6 @@ static void cell_text(const json_t *value, char cell[CELL_MAX])
     case JSON_REAL:
     case JSON_OBJECT:
     case JSON_ARRAY:
-        (void)snprintf(cell, CELL_MAX, "-");
         break;
     }
     printable(cell);

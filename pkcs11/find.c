@@ -13,11 +13,7 @@ void find_text(char *to, size_t to_len, struct span padded)
     while (padded.len > 0 && padded.ptr[padded.len - 1] == ' ') {
         padded.len--;
     }
-    size_t n = padded.len < to_len - 1 ? padded.len : to_len - 1;
-    for (size_t i = 0; i < n; i++) {
-        to[i] = padded.ptr[i] >= 0x20 && padded.ptr[i] <= 0x7e ? (char)padded.ptr[i] : '?';
-    }
-    to[n] = '\0';
+    span_to_ascii(padded, to, to_len);
 }
 
 static void describe(struct token *token, CK_SLOT_ID slot, const CK_TOKEN_INFO *info)

@@ -106,6 +106,18 @@ static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
     assert_false(span_is_text(span_of("a\0b", 3)));
 }
 
+static void test_to_ascii_replaces_and_cuts(void **state)
+{
+    (void)state;
+    char text[6] = "xxxxx";
+    span_to_ascii(span_of("a\n\x7f~\xc3zz", 7), text, sizeof(text));
+    assert_string_equal(text, "a??~?");
+    span_to_ascii(span_of("", 0), text, sizeof(text));
+    assert_string_equal(text, "");
+    span_to_ascii(span_of("abc", 3), text, 1);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_copy_too_small_target_is_untouched),
         cmocka_unit_test(test_const_views_the_same_bytes),
         cmocka_unit_test(test_is_text_accepts_well_formed_and_refuses_the_rest),
+        cmocka_unit_test(test_to_ascii_replaces_and_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
