@@ -250,7 +250,7 @@ err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *
     keeper->retry_ms = 0;
     keeper->look = look_at(keeper->config);
     pin_path(keeper->config, path, sizeof(path));
-    err_t err = pin_read(path, &keeper->pin);
+    err_t err = pin_read(path, keeper->config->pin_file[0] == '\0', &keeper->pin);
     if (failed(err)) {
         (void)snprintf(why, why_len, "%s: %s%s%s", path, err.what, err.code == E_SYSTEM ? ": " : "",
                        err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : "");

@@ -51,8 +51,9 @@ bool pin_retry_due(struct pin_keeper *keeper, const struct session *session, int
 
 /*
  * Reads the PIN into the arena. A regular file, not a link, owned by root or us, no access for group or
- * others; one trailing newline is cut. E_SYSTEM or E_INVALID, err.what says why.
+ * others (a credential of root's may be open to its group); one trailing newline is cut. E_SYSTEM or
+ * E_INVALID, err.what says why.
  */
-MUST_USE err_t pin_read(const char *path, struct secret **ret_pin);
+MUST_USE err_t pin_read(const char *path, bool credential, struct secret **ret_pin);
 
 #endif

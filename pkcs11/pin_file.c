@@ -6,7 +6,17 @@
 
 #define PIN_MAX 255u
 
-static err_t check_file(int fd)
+/*
+ * systemd owns its credentials itself and lets the unit's user in by an access control list; the group's
+ * bits are then the mask of that list, and who may reach the file is a matter of its folder.
+ */
+static mode_t too_open(const struct stat *st, bool credential)
+{
+    bool listed = credential && st->st_uid == 0;
+    return st->st_mode & (listed ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO);
+}
+
+static err_t check_file(int fd, bool credential)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -18,7 +28,7 @@ static err_t check_file(int fd)
     if (st.st_uid != 0 && st.st_uid != geteuid()) {
         return FAIL(E_INVALID, "the PIN file is owned neither by root nor by the daemon's user");
     }
-    if ((st.st_mode & 077) != 0) {
+    if (too_open(&st, credential) != 0) {
         return FAIL(E_INVALID, "the PIN file is open to group or others: chmod 0600 or 0400");
     }
     return OK;
@@ -44,7 +54,7 @@ static err_t read_all(int fd, struct span_mut room, size_t *ret_len)
     return FAIL(E_INVALID, "the PIN file is too long");
 }
 
-err_t pin_read(const char *path, struct secret **ret_pin)
+err_t pin_read(const char *path, bool credential, struct secret **ret_pin)
 {
     /* Not blocking: a FIFO in its place must not hold us. */
     OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -54,7 +64,7 @@ err_t pin_read(const char *path, struct secret **ret_pin)
     if (fd < 0) {
         return FAIL_ERRNO("the PIN file cannot be opened");
     }
-    TRY(check_file(fd));
+    TRY(check_file(fd, credential));
     CLEANUP(secret_free_p) struct secret *pin = NULL;
     TRY(secret_new(SECRET_PIN, PIN_MAX + 2, &pin));
     struct span_mut room = secret_room(pin);

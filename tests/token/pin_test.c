@@ -218,6 +218,28 @@ static void test_login_linked_pin_file_is_refused(void **state)
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
 }
 
+/* systemd keeps its credentials as root's, and lets the unit's user in by an access control list, whose
+ * mask shows as the group's bits. */
+static void test_login_credential_open_to_a_list_is_read_but_no_further(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config_token *config = &fixture->rig->config.token;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(chmod(config->pin_file, 0460), 0);
+    config->pin_file[0] = '\0';
+    (void)snprintf(config->pin_credential, sizeof(config->pin_credential), "pin");
+    rig_path(fixture->rig, "token", config->credentials_dir, sizeof(config->credentials_dir));
+    rig_start(fixture->rig);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    char path[256];
+    rig_path(fixture->rig, "token/pin", path, sizeof(path));
+    assert_int_equal(chmod(path, 0440), 0);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -236,6 +258,7 @@ int main(void)
         WITH_TOKEN(test_login_token_error_is_tried_again_for_a_proven_pin),
         WITH_TOKEN(test_login_open_pin_file_is_refused_and_mended_in_place),
         WITH_TOKEN(test_login_linked_pin_file_is_refused),
+        WITH_TOKEN(test_login_credential_open_to_a_list_is_read_but_no_further),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
