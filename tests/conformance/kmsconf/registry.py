@@ -1,8 +1,9 @@
 """The numbered statements: each is one check with a group, a name and a sentence of meaning."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable, Optional
 
 PASS, FAIL, NA = "pass", "fail", "n/a"
+GROUPS = ("transport", "v2", "v1", "rotation", "failure")
 
 
 class Failed(Exception):
@@ -21,6 +22,7 @@ class Result:
     meaning: str
     verdict: str = NA
     seen: str = ""
+    form: str = ""       # "short" or "full" where the statement has two forms
     seconds: float = 0.0
 
 
@@ -31,18 +33,20 @@ class Check:
     name: str
     meaning: str
     run: Callable
-    api: Optional[str] = None          # "v1", "v2": needs that API
-    needs: tuple = field(default=())   # options of the command line that must be given
+    api: Optional[str] = None    # "v1", "v2": needs that API
+    needs: tuple = ()            # options of the command line that must be given
+    long: bool = False           # --full asks more of it
 
 
 CHECKS = {}
 
 
-def check(number, group, name, meaning, api=None, needs=()):
+def check(number, group, name, meaning, **more):
+    """Registers the function below it as the check of this statement."""
     def register(function):
-        if number in CHECKS:
-            raise RuntimeError(f"check {number} is registered twice")
-        CHECKS[number] = Check(number, group, name, meaning, function, api, tuple(needs))
+        if number in CHECKS or group not in GROUPS:
+            raise RuntimeError(f"check {number} is registered twice or in no group")
+        CHECKS[number] = Check(number, group, name, meaning, function, **more)
         return function
     return register
 

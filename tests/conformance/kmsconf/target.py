@@ -1,4 +1,6 @@
 """The plugin under test: its socket, what it can do, and the commands that control its surroundings."""
+import copy
+import os
 import subprocess
 import time
 
@@ -9,6 +11,8 @@ from .wire import V1, V2, Conn
 OK, INVALID, DEADLINE, NOT_FOUND, DENIED, EXHAUSTED = 0, 3, 4, 5, 7, 8
 PRECONDITION, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 9, 12, 13, 14
 SEED = bytes(range(32))
+CANNOT = 77    # exit status of a command that cannot do its work on this machine
+COMMAND_S = 180
 
 
 class Status:
@@ -34,6 +38,12 @@ class Target:
         self.socket = options.socket
         self.full = options.full
 
+    def at(self, path):
+        """The same plugin at another socket."""
+        other = copy.copy(self)
+        other.socket = path
+        return other
+
     def conn(self, **kw):
         return Conn(self.socket, **kw)
 
@@ -43,14 +53,33 @@ class Target:
         if not line:
             raise NotApplicable(f"needs --{name.replace('_', '-')} CMD")
         done = subprocess.run(" ".join([line, *arguments]), shell=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_S)
+        if done.returncode == CANNOT:
+            raise NotApplicable(last_line(done.stdout) or f"--{name.replace('_', '-')} cannot be done here")
         if done.returncode != 0:
-            tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
-            raise Failed(f"--{name.replace('_', '-')} command failed ({done.returncode}): {' '.join(tail)}")
+            option = "--" + name.replace("_", "-")
+            raise Failed(f"{option} command failed ({done.returncode}): {last_line(done.stdout)}")
         return done.stdout.decode("utf-8", "replace")
 
     def has(self, name):
         return bool(getattr(self.options, name, None))
+
+    def number(self, name):
+        return int(self.command(name).split()[-1])
+
+    def box(self, name):
+        """The ciphertext that --foreign or --unknown prints."""
+        cipher, key_id = self.command(name).split()[-2:]
+        return Encrypted(bytes.fromhex(cipher), key_id.encode())
+
+    def log_from(self, start):
+        """What the plugin logged since the log was `start` bytes long."""
+        with open(self.options.log, "rb") as log:
+            log.seek(start)
+            return log.read().decode("utf-8", "replace")
+
+    def log_size(self):
+        return os.stat(self.options.log).st_size
 
     # ---- calls ------------------------------------------------------------------------------------
 
@@ -108,18 +137,26 @@ class Target:
             return own.call(path, message, **kw)
 
     def wait_ok(self, seconds=60.0):
-        """Until Status says ok; returns the seconds it took."""
+        """Until Status says ok (KMS v1: Version is answered); returns the seconds it took."""
         began = time.monotonic()
         seen = "no connection"
         while time.monotonic() - began < seconds:
             try:
-                seen = self.status().healthz
+                seen = self.status().healthz if self.options.v2 else self.version()
                 if seen == "ok":
                     return time.monotonic() - began
             except (OSError, Failed, wire.Closed, wire.Timeout) as problem:
                 seen = str(problem) or type(problem).__name__
             time.sleep(0.05)
-        raise Failed(f"Status did not become ok within {seconds:.0f} s: {seen}")
+        raise Failed(f"not ok within {seconds:.0f} s: {seen}")
+
+    def version(self):
+        answer = self._call(None, V1 + "Version", wire.field(1, "v1beta1"), {})
+        return "ok" if answer.status == OK else answer.summary()
+
+
+def last_line(output):
+    return " ".join(output.decode("utf-8", "replace").strip().splitlines()[-1:])
 
 
 def plaintext_of(answer):

@@ -1,25 +1,15 @@
 """Statements 34 to 55: what KMS v2 answers must look like."""
 import os
-import random
 import threading
 import time
 
 from . import wire
+from .calls import decrypt_of
 from .registry import Failed, check, require
-from .target import INVALID, NOT_FOUND, OK, PRECONDITION, SEED
+from .target import INVALID, OK, SEED
 from .wire import V2, decrypt_v2, encrypt_v2
 
 LIMIT = 1024
-
-
-def refused_or_same(answer, plaintext, what):
-    """Anything but another plaintext with OK."""
-    if answer.status == OK:
-        got = wire.last(wire.fields(answer.message or b""), 1)
-        require(got == plaintext, f"{what}: OK with another plaintext")
-        return "unchanged"
-    require(answer.status is not None, f"{what}: {answer.summary()}")
-    return f"grpc-status {answer.status}"
 
 
 def fqdn(name):
@@ -58,38 +48,52 @@ def version_stable(target):
 @check(36, "v2", "Status is quick with the backend hung",
        "p99 below 50 ms: it comes from a state kept in the background", api="v2", needs=("hang", "unhang"))
 def status_quick(target):
+    """The best of up to three rounds: what else the machine does can only add."""
+    cold = target.box("foreign") if target.has("foreign") else None
     target.wait_ok()
     target.command("hang")
     try:
-        with target.conn() as busy, target.conn() as conn:
-            for _ in range(50):
-                busy.start(V2 + "Encrypt", encrypt_v2(SEED))
-            times = []
-            for _ in range(500):
-                began = time.monotonic()
-                answer = conn.call(V2 + "Status")
-                times.append(time.monotonic() - began)
-                require(answer.status is not None, answer.summary())
+        for _ in range(3):
+            p99 = p99_of_status(target, cold)
+            if p99 < 0.05:
+                break
     finally:
         target.command("unhang")
     target.wait_ok()
-    times.sort()
-    p99 = times[int(len(times) * 0.99)]
     require(p99 < 0.05, f"p99 {p99 * 1000:.1f} ms")
-    return f"p99 {p99 * 1000:.2f} ms of 500"
+    return f"p99 {p99 * 1000:.2f} ms of 500 over 10 s" + (", beside Decrypts that wait for it" if cold else "")
+
+
+def p99_of_status(target, cold):
+    with target.conn() as busy, target.conn() as conn:
+        for _ in range(50):
+            busy.start(V2 + "Encrypt", encrypt_v2(SEED))
+            if cold:
+                busy.start(*decrypt_of(cold))
+        return sorted(status_time(conn) for _ in range(500))[494]
+
+
+def status_time(conn):
+    time.sleep(0.02)
+    began = time.monotonic()
+    answer = conn.call(V2 + "Status")
+    require(answer.status is not None, answer.summary())
+    return time.monotonic() - began
 
 
 @check(37, "v2", "polling Status costs the backend little",
-       "Status at 1 Hz causes a bounded number of backend operations", api="v2", needs=("backend_calls",))
+       "Status at 1 Hz causes a bounded number of backend operations: fewer than there are polls", api="v2",
+       needs=("backend_calls",), long=True)
 def status_cheap(target):
-    """--backend-calls CMD prints a number that grows with each backend operation."""
     seconds = 3600 if target.full else 120
-    before = int(target.command("backend_calls").split()[-1])
-    for _ in range(seconds):
-        target.status()
-        time.sleep(1)
-    used = int(target.command("backend_calls").split()[-1]) - before
-    require(used <= seconds, f"{used} operations in {seconds} s")
+    target.wait_ok()
+    before = target.number("backend_calls")
+    with target.conn() as conn:
+        for _ in range(seconds):
+            target.status(conn)
+            time.sleep(1)
+    used = target.number("backend_calls") - before
+    require(used < seconds, f"{used} operations for {seconds} polls")
     return f"{used} backend operations in {seconds} s of polling at 1 Hz"
 
 
@@ -101,6 +105,7 @@ def encrypt_fields(target):
         box = target.encrypt(conn=conn)
     require(1 <= len(box.ciphertext) <= LIMIT, f"ciphertext of {len(box.ciphertext)} bytes")
     require(box.key_id == status.key_id, f"key_id {box.key_id!r}, Status said {status.key_id!r}")
+    annotation_rules(box)
     return f"{len(box.ciphertext)} bytes"
 
 
@@ -135,11 +140,15 @@ def odd_sizes(target):
        api="v2")
 def annotations(target):
     box = target.encrypt()
-    size = sum(len(k) + len(v) for k, v in box.annotations)
+    return f"{len(box.annotations)} annotations, {annotation_rules(box)} bytes"
+
+
+def annotation_rules(box):
+    size = sum(len(key) + len(value) for key, value in box.annotations)
     for key, _ in box.annotations:
         require(fqdn(key.decode("utf-8", "strict")), f"annotation key {key!r}")
-    require(size <= 32768, f"{size} bytes")
-    return f"{len(box.annotations)} annotations, {size} bytes"
+    require(size <= 32768, f"{size} bytes of annotations")
+    return size
 
 
 @check(42, "v2", "Decrypt gives back exactly what Encrypt was given", "100 000 random seeds of 32 bytes", api="v2")
@@ -165,148 +174,52 @@ def fresh_process(target):
     boxes = [(p, target.encrypt(p)) for p in (os.urandom(32) for _ in range(20))]
     target.command("restart")
     target.wait_ok()
-    for plaintext, box in boxes:
-        require(target.decrypt(box) == plaintext, "another plaintext after a restart")
-
-
-@check(44, "v2", "the order of annotations does not matter", "Go randomises the order of a map", api="v2")
-def annotation_order(target):
-    box = target.encrypt()
-    extra = box.annotations or [(b"x.conformance.example", b"1"), (b"y.conformance.example", b"2")]
-    seen = set()
-    for shape in (extra, list(reversed(extra)), extra + extra[:1]):
-        seen.add(refused_or_same(target.decrypt_answer(box, annotations=shape), SEED, "reordered annotations"))
-    return ", ".join(sorted(seen))
-
-
-def flips(target, original):
-    """Every bit with --full, else each byte once at a random bit."""
-    if target.full:
-        return [(i, 1 << b) for i in range(len(original)) for b in range(8)]
-    rng = random.Random(len(original))
-    return [(i, 1 << rng.randrange(8)) for i in range(len(original))]
-
-
-def flipped(original, place):
-    at, bit = place
-    changed = bytearray(original)
-    changed[at] ^= bit
-    return bytes(changed)
-
-
-@check(45, "v2", "a flipped bit in the ciphertext is refused", "a wrong plaintext with OK would be cached for 24 h",
-       api="v2")
-def flipped_ciphertext(target):
-    box = target.encrypt()
-    places = flips(target, box.ciphertext)
-    with target.conn() as conn:
-        for place in places:
-            answer = target.decrypt_answer(box, conn, ciphertext=flipped(box.ciphertext, place))
-            require(answer.status not in (None, OK), f"byte {place[0]}, bit {place[1]:#x}: {answer.summary()}")
-    return f"{len(places)} flips"
-
-
-@check(46, "v2", "a flipped bit in an annotation never changes the plaintext", "refused, or the same plaintext", api="v2")
-def flipped_annotation(target):
-    box = target.encrypt()
-    if not box.annotations:
-        answer = target.decrypt_answer(box, annotations=[(b"x.conformance.example", b"\x01")])
-        return "none are used; an extra one: " + refused_or_same(answer, SEED, "an extra annotation")
-    for index, (key, value) in enumerate(box.annotations):
-        for place in flips(target, value):
-            changed = list(box.annotations)
-            changed[index] = (key, flipped(value, place))
-            refused_or_same(target.decrypt_answer(box, annotations=changed), SEED, f"annotation {key!r}")
-
-
-@check(47, "v2", "a changed key_id is refused", "the key_id of the request is bound to the ciphertext", api="v2")
-def changed_key_id(target):
-    box = target.encrypt()
-    for key_id in (flipped(box.key_id, (len(box.key_id) - 1, 1)), box.key_id + b"x", box.key_id[:-1], b"other"):
-        answer = target.decrypt_answer(box, key_id=key_id)
-        require(answer.status not in (None, OK), f"key_id {key_id!r}: {answer.summary()}")
-
-
-@check(48, "v2", "missing, extra or empty annotations never change the plaintext", "refused, or the same plaintext",
-       api="v2")
-def odd_annotations(target):
-    box = target.encrypt()
-    shapes = [[], box.annotations + [(b"z.conformance.example", b"")], [(b"", b"")],
-              [(k, b"") for k, _ in box.annotations]]
-    return ", ".join(sorted({refused_or_same(target.decrypt_answer(box, annotations=s), SEED, f"{s!r}") for s in shapes}))
-
-
-@check(49, "v2", "an unknown key_id is refused fast", "5 (or 9) within 100 ms, with no key material in the text",
-       api="v2")
-def unknown_key_id(target):
-    box = target.encrypt()
-    times = []
-    with target.conn() as conn:
-        for key_id in (b"no-such-key", b"sha256:" + b"0" * 64):
-            began = time.monotonic()
-            answer = target.decrypt_answer(box, conn, key_id=key_id)
-            times.append(time.monotonic() - began)
-            require(answer.status in (NOT_FOUND, PRECONDITION, INVALID), answer.summary())
-            require(SEED.hex() not in answer.text and "/" + "run" not in answer.text, answer.text)
-    require(max(times) < 0.1, f"{max(times) * 1000:.0f} ms")
-    return f"{answer.status} in {max(times) * 1000:.1f} ms"
-
-
-@check(50, "v2", "empty and huge fields are refused", "3 within the message cap, 8 above it", api="v2")
-def bad_fields(target):
-    box = target.encrypt()
-    with target.conn() as conn:
-        answer = target.decrypt_answer(box, conn, ciphertext=b"")
-        require(answer.status == INVALID, f"empty ciphertext: {answer.summary()}")
-        answer = target.decrypt_answer(box, conn, key_id=b"")
-        require(answer.status == INVALID, f"empty key_id: {answer.summary()}")
-        answer = target.decrypt_answer(box, conn, ciphertext=b"x" * 65536)
-        require(answer.status == INVALID, f"64 KiB of ciphertext: {answer.summary()}")
-        sid = conn.open()
-        conn.send_headers(sid, wire.grpc_headers(V2 + "Decrypt"))
-        message = decrypt_v2(b"x" * (1 << 20), box.key_id)
-        try:
-            conn.send_data(sid, wire.prefix(message)[:40000])
-            answer = conn.wait(sid)
-        except OSError as problem:
-            raise Failed(f"1 MiB of ciphertext: {problem}") from None
-        require(answer.status in (INVALID, 8), f"1 MiB of ciphertext: {answer.summary()}")
+    others = [target] + ([target.at(target.options.second_socket)] if target.has("second_socket") else [])
+    for other in others:
+        for plaintext, box in boxes:
+            require(other.decrypt(box) == plaintext, "another plaintext in a fresh process")
+    return "after a restart" + (" and by another plugin" if len(others) > 1 else "")
 
 
 @check(51, "v2", "an odd uid does no harm", "missing, 10 KiB long, or with control characters", api="v2")
 def odd_uids(target):
+    start = target.log_size() if target.has("log") else 0
     with target.conn() as conn:
         answer = conn.call(V2 + "Encrypt", encrypt_v2(SEED, uid=""))
         require(answer.status == OK, f"no uid: {answer.summary()}")
-        for uid in ("u" * 10240, "a\nlevel=error event=forged", "\x1b[2J", "\u2028x"):
-            answer = conn.call(V2 + "Encrypt", encrypt_v2(SEED, uid=uid))
-            require(answer.status is not None, f"uid {uid[:10]!r}: {answer.summary()}")
-    if target.has("log"):
-        with open(target.options.log, encoding="utf-8", errors="replace") as log:
-            lines = log.read().split("\n")
-        require(not any(line.startswith("level=error event=forged") for line in lines), "a uid forged a log line")
-        return "also checked in the log"
-    return "log not checked (--log FILE)"
+        for uid in ("u" * 10240, "a\nlevel=error event=forged", "\x1b[2J", "\u2028x", 'a" event="forged'):
+            for path, message in ((V2 + "Encrypt", encrypt_v2(SEED, uid=uid)),
+                                  (V2 + "Decrypt", decrypt_v2(b"no ciphertext", b"k", uid=uid))):
+                answer = conn.call(path, message)
+                require(answer.status is not None, f"uid {uid[:10]!r}: {answer.summary()}")
+    if not target.has("log"):
+        return "log not looked at (--log)"
+    time.sleep(0.2)
+    logged = target.log_from(start)
+    require("forged" not in logged and "\x1b" not in logged, "a uid forged a line of the log")
+    return "the log has no forged line"
 
 
 @check(52, "v2", "identical concurrent Decrypts are merged",
-       "a cold API server sends many Decrypts for one seed at once; all succeed with few unwraps", api="v2")
+       "a cold API server sends many Decrypts for one seed at once; all succeed with few unwraps: under a tenth",
+       api="v2")
 def coalesced(target):
-    box = target.encrypt()
-    before = after = None
-    if target.has("backend_calls"):
-        before = int(target.command("backend_calls").split()[-1])
-    with target.conn() as one, target.conn() as two:
-        starts = [(c, c.start(V2 + "Decrypt", decrypt_v2(box.ciphertext, box.key_id, box.annotations)))
-                  for c in (one, two) for _ in range(250)]
+    box = target.box("foreign") if target.has("foreign") else target.encrypt()
+    before = target.number("backend_calls") if target.has("backend_calls") else None
+    conns = [target.conn() for _ in range(4)]
+    try:
+        starts = [(conn, conn.start(*decrypt_of(box))) for conn in conns for _ in range(125)]
         for conn, sid in starts:
             answer = conn.wait(sid)
             require(answer.status == OK, answer.summary())
+    finally:
+        for conn in conns:
+            conn.close()
     if before is None:
         return "500 served; backend calls not counted (--backend-calls)"
-    after = int(target.command("backend_calls").split()[-1])
-    require(after - before <= 50, f"{after - before} backend calls for 500 Decrypts")
-    return f"{after - before} backend calls for 500 Decrypts"
+    used = target.number("backend_calls") - before
+    require(used < 50, f"{used} backend calls for 500 Decrypts")
+    return f"{used} backend calls for 500 Decrypts"
 
 
 @check(53, "v2", "unknown fields in requests are ignored", "a newer API server may send more", api="v2")
@@ -322,51 +235,51 @@ def unknown_fields(target):
 
 @check(54, "v2", "texts carry no secret", "key_id, healthz and grpc-message reach users and logs", api="v2")
 def texts(target):
-    box = target.encrypt()
-    seen = []
-    with target.conn() as conn:
-        status = target.status(conn)
-        seen += [status.healthz, status.key_id.decode("utf-8", "strict")]
-        for answer in (target.decrypt_answer(box, conn, ciphertext=b"x"), target.decrypt_answer(box, conn, key_id=b"y"),
-                       conn.call(V2 + "Encrypt", b"\xff"), target.decrypt_answer(box, conn, ciphertext=box.ciphertext[:-1])):
-            seen.append(answer.text)
-    words = [SEED.hex(), SEED.decode("latin-1"), "pin=", "pin-value", "pin_file", "/pin"]
-    if target.has("secret"):
-        words += [line for line in target.options.secret if line]
+    words = [SEED.hex(), SEED.decode("latin-1"), "pin=", "pin-value", "pin_file", "/pin"] + (target.options.secret or [])
+    seen = collected_texts(target)
     for text in seen:
         for word in words:
             require(word not in text, f"{word!r} in {text!r}")
     return f"{len(seen)} texts"
 
 
-@check(55, "v2", "Status and Encrypt never disagree", "8 clients mixing Status, Encrypt and Decrypt", api="v2")
+def collected_texts(target):
+    box = target.encrypt()
+    with target.conn() as conn:
+        status = target.status(conn)
+        answers = [target.decrypt_answer(box, conn, ciphertext=b"x"), target.decrypt_answer(box, conn, key_id=b"y"),
+                   conn.call(V2 + "Encrypt", b"\xff"), conn.call(V2 + "Encrypt", encrypt_v2(b"")),
+                   target.decrypt_answer(box, conn, ciphertext=box.ciphertext[:-1]), conn.call(V2 + "Nope")]
+        if target.has("unknown"):
+            answers.append(target.decrypt_answer(target.box("unknown"), conn))
+    return [status.healthz, status.key_id.decode("utf-8", "strict")] + [answer.text for answer in answers]
+
+
+@check(55, "v2", "Status and Encrypt never disagree", "8 clients mixing Status, Encrypt and Decrypt", api="v2", long=True)
 def no_mismatch(target):
-    seconds = 600 if target.full else 20
+    seconds = 600 if target.full else 60
     stop = time.monotonic() + seconds
     problems, rounds = [], [0]
-
-    def client():
-        try:
-            with target.conn() as conn:
-                while time.monotonic() < stop and not problems:
-                    status = target.status(conn)
-                    box = target.encrypt(conn=conn)
-                    later = target.status(conn)
-                    if box.key_id not in (status.key_id, later.key_id):
-                        problems.append(f"Encrypt {box.key_id!r} between {status.key_id!r} and {later.key_id!r}")
-                    if target.decrypt(box, conn) != SEED:
-                        problems.append("another plaintext")
-                    rounds[0] += 1
-                    conn.streams.clear()
-        except (Failed, OSError, wire.Closed, wire.Timeout) as problem:
-            problems.append(str(problem) or type(problem).__name__)
-
-    threads = [threading.Thread(target=client) for _ in range(8)]
+    threads = [threading.Thread(target=mix, args=(target, stop, problems, rounds)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     require(not problems, problems[0] if problems else "")
-    return f"{rounds[0]} rounds in {seconds} s" + ("" if target.full else " (short form; --full: 10 min)")
+    return f"{rounds[0]} rounds in {seconds} s"
 
 
+def mix(target, stop, problems, rounds):
+    try:
+        with target.conn() as conn:
+            while time.monotonic() < stop and not problems:
+                status = target.status(conn)
+                box = target.encrypt(conn=conn)
+                if box.key_id != status.key_id and box.key_id != target.status(conn).key_id:
+                    problems.append(f"Encrypt {box.key_id!r} after Status {status.key_id!r}")
+                if target.decrypt(box, conn) != SEED:
+                    problems.append("another plaintext")
+                rounds[0] += 1
+                conn.streams.clear()
+    except (Failed, OSError, wire.Closed, wire.Timeout) as problem:
+        problems.append(str(problem) or type(problem).__name__)

@@ -4,15 +4,21 @@ Frames are made by hand (hyperframe, hpack), so a check can send what no well-be
 path as :authority, a message split over one-byte DATA frames, a length prefix that lies. One connection,
 many streams; nothing runs in the background: pump() reads until what you wait for has happened.
 """
+import collections
 import socket
 import struct
 import time
+import urllib.parse
 
 from hpack import Decoder, Encoder
 from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame,
                               PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame)
 
+from .messages import (decrypt_v1, decrypt_v2, encrypt_v1, encrypt_v2, field, fields,  # noqa: F401
+                       last, varint)
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+WINDOW = 65535
 V2 = "/v2.KeyManagementService/"
 V1 = "/v1beta1.KeyManagementService/"
 
@@ -63,31 +69,16 @@ class Stream:
         return body if flag == 0 and length == len(body) else None
 
     def summary(self):
-        if self.reset is not None:
-            return f"RST_STREAM {self.reset}"
-        if not self.ended:
-            return "no answer"
-        http = self.header(":status")
-        if self.status is None:
-            return f"HTTP {http}"
-        return f"grpc-status {self.status}" + (f" \"{self.text}\"" if self.text else "")
+        """An answer counts also when RST_STREAM(NO_ERROR) follows it, which tells a client to send no more."""
+        if self.status is not None:
+            return f"grpc-status {self.status}" + (f" \"{self.text}\"" if self.text else "")
+        if self.header(":status") is not None and self.ended:
+            return f"HTTP {self.header(':status')}"
+        return "no answer" if self.reset is None else f"RST_STREAM {self.reset}"
 
 
 def percent_decode(text):
-    out = bytearray()
-    raw = text.encode("latin-1", "replace")
-    i = 0
-    while i < len(raw):
-        if raw[i:i + 1] == b"%" and i + 2 < len(raw) + 0 and i + 2 <= len(raw) - 1:
-            try:
-                out.append(int(raw[i + 1:i + 3], 16))
-                i += 3
-                continue
-            except ValueError:
-                pass
-        out.append(raw[i])
-        i += 1
-    return out.decode("utf-8", "replace")
+    return urllib.parse.unquote_to_bytes(text).decode("utf-8", "replace")
 
 
 def connect(path, timeout=5.0):
@@ -121,6 +112,8 @@ class Conn:
         self.first_frame = None
         self.open_windows = open_windows
         self.closed = False
+        self.sent = collections.Counter()       # DATA bytes by stream; 0 is the connection
+        self.credit = collections.Counter()     # WINDOW_UPDATEs by stream
         if preface:
             self.raw(PREFACE)
             self.frame(SettingsFrame(0, settings=settings or {}))
@@ -172,6 +165,12 @@ class Conn:
             out += frame.serialize()
         self.raw(out)
 
+    def may_send(self, sid, length):
+        """Whether the peer's windows have room for so much DATA."""
+        initial = self.peer_settings.get(SettingsFrame.INITIAL_WINDOW_SIZE, WINDOW)
+        return self.settings_seen and self.sent[sid] + length <= initial + self.credit[sid] and \
+            self.sent[0] + length <= WINDOW + self.credit[0]
+
     def send_data(self, sid, data, end=True, chunk=16384, padding=None):
         out = b""
         parts = [data[i:i + chunk] for i in range(0, len(data), chunk)] or [b""]
@@ -183,6 +182,8 @@ class Conn:
             if end and index == len(parts) - 1:
                 frame.flags.add("END_STREAM")
             out += frame.serialize()
+            self.sent[sid] += len(part)
+            self.sent[0] += len(part)
         self.raw(out)
 
     def start(self, path, message=b"", authority="localhost", grpc_timeout="2999210u", extra=(),
@@ -281,6 +282,8 @@ class Conn:
                 self._quiet(ack)
         elif isinstance(frame, GoAwayFrame):
             self.goaways.append((frame.last_stream_id, frame.error_code))
+        elif isinstance(frame, WindowUpdateFrame):
+            self.credit[frame.stream_id] += frame.window_increment
         elif frame.stream_id:
             self._stream_frame(frame)
 
@@ -324,76 +327,3 @@ def grpc_headers(path, authority="localhost", grpc_timeout="2999210u", extra=(),
     if grpc_timeout is not None:
         headers.append(("grpc-timeout", grpc_timeout))
     return headers + list(extra)
-
-
-# ---- protobuf, as much of it as six messages need ---------------------------------------------------
-
-def varint(value):
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        out.append(byte | (0x80 if value else 0))
-        if not value:
-            return bytes(out)
-
-
-def field(number, value):
-    """A length-delimited field; text is sent as UTF-8."""
-    if isinstance(value, str):
-        value = value.encode()
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def fields(data):
-    """{number: [bytes, ...]} of a message with length-delimited fields; raises ValueError on anything else."""
-    found = {}
-    at = 0
-
-    def read_varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            if at >= len(data) or shift > 63:
-                raise ValueError("bad varint")
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                return value
-
-    while at < len(data):
-        tag = read_varint()
-        if tag & 7 != 2:
-            raise ValueError(f"wire type {tag & 7}")
-        length = read_varint()
-        if at + length > len(data):
-            raise ValueError("truncated field")
-        found.setdefault(tag >> 3, []).append(bytes(data[at:at + length]))
-        at += length
-    return found
-
-
-def last(found, number):
-    values = found.get(number)
-    return values[-1] if values else b""
-
-
-def encrypt_v2(plaintext, uid="6f1d6dd2-0000-4000-8000-000000000001"):
-    return field(1, plaintext) + (field(2, uid) if uid else b"")
-
-
-def decrypt_v2(ciphertext, key_id, annotations=(), uid="6f1d6dd2-0000-4000-8000-000000000002"):
-    message = field(1, ciphertext) + (field(2, uid) if uid else b"") + field(3, key_id)
-    for name, value in annotations:
-        message += field(4, field(1, name) + field(2, value))
-    return message
-
-
-def encrypt_v1(plain, version="v1beta1"):
-    return field(1, version) + field(2, plain)
-
-
-def decrypt_v1(cipher, version="v1beta1"):
-    return field(1, version) + field(2, cipher)
