@@ -83,15 +83,15 @@ err_t role_receive(int control_fd, bool wait, struct role_message *ret_message, 
     do {
         n = recvmsg(control_fd, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
     } while (n < 0 && errno == EINTR);
-    if (n == 0 || (n < 0 && errno == ECONNRESET)) {
-        return FAIL(E_NOT_FOUND, "the other end of the control socket is closed");
-    }
-    if (n < 0) {
+    if (n < 0 && errno != ECONNRESET) {
         return errno == EAGAIN ? FAIL(E_UNAVAILABLE, "there is no message")
                                : FAIL_ERRNO("cannot receive on the control socket");
     }
     OWN_FD fd = -1;
-    bool fine = detach(&header, &fd);
+    bool fine = n >= 0 && detach(&header, &fd); /* an empty packet, too, may carry descriptors */
+    if (n <= 0) {
+        return FAIL(E_NOT_FOUND, "the other end of the control socket is closed");
+    }
     if (!fine || n != (ssize_t)sizeof(message) || message.magic != ROLE_MAGIC ||
         memchr(message.text, '\0', sizeof(message.text)) == NULL) {
         return FAIL(E_PROTOCOL, "a packet on the control socket is not ours");

@@ -137,6 +137,31 @@ static void test_role_receive_two_descriptors_are_closed_and_refused(void **stat
     assert_int_equal(lowest, after); /* none of the two was leaked */
 }
 
+static void test_role_receive_empty_packet_with_descriptor_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    int given = STDERR_FILENO;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(given))];
+    } room = {0};
+    struct msghdr header = {.msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(given));
+    memcpy(CMSG_DATA(cmsg), &given, sizeof(given));
+    int lowest = dup(STDERR_FILENO);
+    (void)close(lowest);
+    assert_int_equal(sendmsg(f->ends[0], &header, 0), 0);
+    struct role_message got;
+    int fd = -1;
+    assert_fails(role_receive(f->ends[1], true, &got, &fd), E_NOT_FOUND);
+    int after = dup(STDERR_FILENO);
+    (void)close(after);
+    assert_int_equal(lowest, after);
+}
+
 /* ---- the config ---- */
 
 static struct config sample(void)
@@ -344,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_role_receive_closed_peer_is_not_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_role_receive_foreign_packets_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_role_receive_two_descriptors_are_closed_and_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_role_receive_empty_packet_with_descriptor_leaks_nothing, set_up, tear_down),
         cmocka_unit_test(test_role_config_sealed_round_trips_and_cannot_change),
         cmocka_unit_test(test_role_config_read_unsealed_or_other_is_refused),
         cmocka_unit_test_setup_teardown(test_role_serve_state_stores_and_reads_back, set_up, tear_down),
