@@ -1,0 +1,12 @@
+// Builds the client against grpc-go 1.58.3.
+package main
+
+import (
+	"os"
+
+	"p11-kms/tests/e2e/grpcgo/client"
+)
+
+func main() {
+	os.Exit(client.Main())
+}

@@ -1,0 +1,18 @@
+module p11-kms/tests/e2e/grpcgo/v1.85
+
+go 1.26.0
+
+toolchain go1.26.8
+
+require p11-kms/tests/e2e/grpcgo/client v0.0.0
+
+require (
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/grpc v1.85.0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+replace p11-kms/tests/e2e/grpcgo/client => ../client
