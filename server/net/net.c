@@ -7,6 +7,9 @@
 #include "server/net/conn.h"
 #include "server/net/listener.h"
 
+#define REFUSED_MS         10000
+#define REFUSED_PER_PERIOD 10u
+
 #define SLOTS                                                                                      \
     (NET_CONNS_MAX + NET_DENIED_MAX) /* the refused have slots of their own, behind the others */
 
@@ -31,6 +34,8 @@ struct net {
     void *done_ctx;
     uint32_t uids[NET_UIDS_MAX];
     size_t uids_n;
+    int64_t refused_ms; /* CLOCK_MONOTONIC: a period of logged refusals began */
+    unsigned refused_n; /* refusals in it */
 };
 
 static void on_change(void *ctx, struct conn *conn)
@@ -70,13 +75,26 @@ static void count(struct net *net, const struct slot *slot, int by)
     listener_want(net->listener, !net->draining && net->served < NET_CONNS_MAX);
 }
 
+/* Whoever reaches the socket may knock all day: ten lines in ten seconds say it as well. */
+static void log_refused(struct net *net, const struct listener_peer *peer)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - net->refused_ms >= REFUSED_MS) {
+        net->refused_ms = now_ms;
+        net->refused_n = 0;
+    }
+    if (net->refused_n++ < REFUSED_PER_PERIOD) {
+        log_warn("peer-refused", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
+    }
+}
+
 static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
 {
     struct net *net = ctx;
     OWN_FD owned = fd;
     bool allowed = is_allowed(net, peer->uid);
     if (!allowed) {
-        log_warn("peer-refused", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
+        log_refused(net, peer);
     }
     struct slot *slot = free_slot(net, allowed);
     if (slot == NULL) {

@@ -1,9 +1,12 @@
 /* net over real unix sockets, with the loop turned by the test. */
+#define _GNU_SOURCE
 #include "server/net/net.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/kit/net_world.h"
 #include "tests/kit/unit.h"
@@ -132,6 +135,32 @@ static void test_accept_refused_uid_is_told_once_and_closed(void **state)
     assert_served(world, allowed, 3); /* connections that stand are left alone */
     net_client_free(client);
     net_client_free(allowed);
+}
+
+/* Anyone may reach an abstract socket, as often as he likes. */
+static void test_accept_refused_in_a_loop_fills_no_log(void **state)
+{
+    struct net_world *world = *state;
+    char log[16384] = "";
+    int error_fd = dup(STDERR_FILENO);
+    int log_fd = memfd_create("log", MFD_CLOEXEC);
+    net_set_allowed_uids(world->net, NULL, 0);
+    assert_int_equal(dup2(log_fd, STDERR_FILENO), STDERR_FILENO);
+    for (int i = 0; i < 50; i++) {
+        struct net_client *client = net_client_new(world);
+        net_world_turn(world);
+        net_client_free(client);
+        net_world_turn(world);
+    }
+    assert_int_equal(dup2(error_fd, STDERR_FILENO), STDERR_FILENO);
+    assert_true(pread(log_fd, log, sizeof(log) - 1, 0) > 0);
+    (void)close(error_fd);
+    (void)close(log_fd);
+    int lines = 0;
+    for (const char *at = log; (at = strstr(at, "peer-refused")) != NULL; at++) {
+        lines++;
+    }
+    assert_int_equal(lines, 10);
 }
 
 static void test_accept_four_refused_at_a_time(void **state)
@@ -267,6 +296,7 @@ int main(void)
         NET_TEST(test_peer_gone_cancels_what_waits),
         NET_TEST(test_accept_64_are_served_and_the_65th_waits_its_turn),
         NET_TEST(test_accept_refused_uid_is_told_once_and_closed),
+        NET_TEST(test_accept_refused_in_a_loop_fills_no_log),
         NET_TEST(test_accept_four_refused_at_a_time),
         NET_TEST(test_peer_that_speaks_no_http2_is_closed_alone),
         NET_TEST(test_peer_that_does_not_read_is_bounded_and_served_when_it_reads),
