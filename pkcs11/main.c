@@ -32,6 +32,15 @@ static _Noreturn void die(const char *why, err_t err, int status)
     _exit(status);
 }
 
+/* Waits for a client that has much to read: it pings no more until it is answered, then has us killed. */
+static void answer_ping(uint64_t call)
+{
+    struct ipc_status status;
+    struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = call};
+    status_get(&status);
+    serve_send(ROLE_FD_SERVICE, &reply, span_of(&status, sizeof(status)));
+}
+
 /* Takes the payload when it keeps it for a worker. */
 static void take_request(const struct ipc_header *header, struct secret **payload)
 {
@@ -39,7 +48,7 @@ static void take_request(const struct ipc_header *header, struct secret **payloa
         die("a frame of the client is broken", FAIL(E_PROTOCOL, "payload"), TOKEN_EXIT_PROTOCOL);
     }
     if (header->verb == IPC_PROBE) {
-        status_send(ROLE_FD_SERVICE, header->call);
+        answer_ping(header->call);
     } else if (status_phase() != IPC_PHASE_READY) {
         serve_refuse(ROLE_FD_SERVICE, header, IPC_UNAVAILABLE);
     } else if (pool_submit(header, *payload)) {

@@ -27,16 +27,6 @@ static const char *phase_name(enum ipc_phase phase)
     return "unknown";
 }
 
-void status_send(int fd, uint64_t call)
-{
-    struct ipc_status status;
-    struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = call};
-    status_get(&status);
-    /* A full socket: the client has answers enough to read, and pings again. */
-    err_t sent = ipc_send(fd, &reply, span_of(&status, sizeof(status)));
-    (void)sent;
-}
-
 void status_announce(int fd)
 {
     atomic_store(&announce_fd, fd);
@@ -44,9 +34,14 @@ void status_announce(int fd)
 
 static void announce(void)
 {
+    struct ipc_status status;
+    struct ipc_header news = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 0};
     int fd = atomic_load(&announce_fd);
     if (fd >= 0) {
-        status_send(fd, 0);
+        status_get(&status);
+        /* On a full socket it is left out: the answer to the next ping says it too. */
+        err_t sent = ipc_send(fd, &news, span_of(&status, sizeof(status)));
+        (void)sent;
     }
 }
 

@@ -19,8 +19,6 @@ void status_count_call(void);
 void status_get(struct ipc_status *ret_status);
 enum ipc_phase status_phase(void);
 
-/* Answers the ping `call`; 0: said without being asked. Any thread: a packet is sent whole or not at all. */
-void status_send(int fd, uint64_t call);
 /* From now on each change of phase or text is said on fd at once, not only at the next ping. */
 void status_announce(int fd);
 

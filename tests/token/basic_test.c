@@ -208,6 +208,35 @@ static void test_stop_sockets_closed_ends_cleanly(void **state)
     assert_int_equal(rig_stop(rig), 0);
 }
 
+/* A ping that is not answered gets the process killed, however much the client has to read before. */
+static void test_probe_socket_full_is_answered_when_it_is_read(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_reply reply;
+    unsigned sent = 0;
+    rig_start_ready(rig);
+    for (; sent < 1000; sent++) {
+        struct ipc_header ping = {.verb = IPC_PROBE, .call = ++rig->call};
+        if (failed(ipc_send(rig->service_fd, &ping, span_of(NULL, 0)))) {
+            break;
+        }
+        usleep(100);
+    }
+    usleep(300 * 1000);
+    unsigned answered = 0;
+    for (int waits = 0; answered < sent && waits < 50;) {
+        if (failed(ipc_receive(rig->service_fd, &reply.header,
+                               span_mut_of(reply.bytes, sizeof(reply.bytes)), &reply.data))) {
+            usleep(20 * 1000);
+            waits++;
+        } else if (reply.header.call != 0) {
+            answered++;
+        }
+    }
+    assert_int_equal(answered, sent);
+    assert_int_equal(rig_stop(rig), 0);
+}
+
 /* A service manager whose log reader died must not find a process that dies at its first line. */
 static void test_start_log_that_nobody_reads_is_ready_all_the_same(void **state)
 {
@@ -242,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_wrap_unknown_scheme_is_refused),
         cmocka_unit_test(test_frame_that_does_not_fit_its_verb_ends_the_process),
         cmocka_unit_test(test_stop_sockets_closed_ends_cleanly),
+        cmocka_unit_test(test_probe_socket_full_is_answered_when_it_is_read),
         cmocka_unit_test(test_start_log_that_nobody_reads_is_ready_all_the_same),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
