@@ -7,6 +7,7 @@
 #include "ctl/round_trip.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
+#include "keys/key_id.h"
 
 #define TIMEOUT_MS 3000
 #define HEALTH_MAX 2048u
@@ -20,6 +21,15 @@ static void add_span(json_t *report, const char *name, struct span bytes)
     output_text(report, name, text);
 }
 
+/* What the API server's metrics and logs call this key_id. */
+static void add_hash(json_t *report, struct span key_id)
+{
+    char hash[KEY_ID_HASH_LEN + 1];
+    if (!failed(key_id_hash(key_id, hash))) {
+        output_text(report, "key_id_hash", hash);
+    }
+}
+
 static err_t ask(struct kms_client *client, json_t *report, int *ret_exit)
 {
     CLEANUP(kms_answer_done) struct kms_answer answer = {0};
@@ -31,6 +41,7 @@ static err_t ask(struct kms_client *client, json_t *report, int *ret_exit)
         add_span(report, "version", answer.response.version);
         add_span(report, "healthz", answer.response.healthz);
         add_span(report, "key_id", answer.response.key_id);
+        add_hash(report, answer.response.key_id);
     } else {
         output_number(report, "grpc_status", answer.grpc_status);
         output_text(report, "grpc_message", answer.message);

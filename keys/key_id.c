@@ -3,11 +3,13 @@
 #include <openssl/evp.h>
 
 #define PREFIX      "p11-kms/1/"
+#define HASH_PREFIX "sha256:"
 #define HASH_LEN    32u
 #define HASHED_MAX  600u
 #define KEPT        16u
 
 _Static_assert(sizeof(PREFIX) - 1 + 2 * KEK_ID_LEN + 1 + 8 == KEY_ID_TEXT_LEN, "length of a key_id");
+_Static_assert(sizeof(HASH_PREFIX) - 1 + 2 * HASH_LEN == KEY_ID_HASH_LEN, "length of its hash in text");
 _Static_assert(KEPT == KEK_ID_LEN && KEPT == ENVELOPE_REALM, "both are the front of a hash");
 
 /* The first 16 bytes of SHA-256 over what was written. */
@@ -48,6 +50,17 @@ err_t key_id_kek(uint8_t scheme, struct span cka_id, struct span fingerprint,
     writer_bytes(&w, cka_id);
     writer_bytes(&w, fingerprint);
     return hash_front(&w, ret_kek_id);
+}
+
+err_t key_id_hash(struct span key_id, char ret_text[KEY_ID_HASH_LEN + 1])
+{
+    uint8_t hash[HASH_LEN];
+    if (EVP_Q_digest(NULL, "SHA256", NULL, key_id.ptr, key_id.len, hash, NULL) != 1) {
+        return FAIL(E_LIMIT, "libcrypto cannot hash");
+    }
+    span_move(ret_text, HASH_PREFIX, sizeof(HASH_PREFIX) - 1);
+    key_id_hex(span_of(hash, sizeof(hash)), ret_text + sizeof(HASH_PREFIX) - 1);
+    return OK;
 }
 
 void key_id_hex(struct span bytes, char *ret_text)

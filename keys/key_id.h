@@ -17,6 +17,7 @@
 #include "keys/envelope.h"
 
 #define KEY_ID_TEXT_LEN 51u /* without NUL */
+#define KEY_ID_HASH_LEN 71u /* "sha256:" and 64 digits, without NUL */
 
 MUST_USE err_t key_id_realm(const char *ring, uint8_t ret_realm[ENVELOPE_REALM]);
 /* cka_id: 1..255 bytes, else E_INVALID. */
@@ -27,6 +28,8 @@ void key_id_text(const uint8_t kek_id[KEK_ID_LEN], uint32_t activation, char ret
 bool key_id_matches(struct span text, const uint8_t kek_id[KEK_ID_LEN], uint32_t activation);
 /* Strict inverse of key_id_text; E_INVALID. */
 MUST_USE err_t key_id_parse(struct span text, uint8_t ret_kek_id[KEK_ID_LEN], uint32_t *ret_activation);
+/* How the API server names a key_id in its metrics and logs: "sha256:" and the hash in hex. */
+MUST_USE err_t key_id_hash(struct span key_id, char ret_text[KEY_ID_HASH_LEN + 1]);
 /* Lower-case hex with NUL: ret_text has 2 * bytes.len + 1. For ids, never for secrets. */
 void key_id_hex(struct span bytes, char *ret_text);
 

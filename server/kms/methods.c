@@ -40,6 +40,7 @@ static err_t take_ciphertext(const struct store *store, const struct codec_reque
         return FAIL(E_INVALID, "the ciphertext must have 1 to 1024 bytes");
     }
     TRY(envelope_parse(request->payload, &envelope));
+    call->payload = request->payload;
     const struct envelope_head *head = &envelope.head;
     if (head->suite != ENVELOPE_SEED) {
         return FAIL(E_INVALID, "the ciphertext is of a suite that is not configured");
@@ -53,7 +54,6 @@ static err_t take_ciphertext(const struct store *store, const struct codec_reque
     if (v2 && !key_id_matches(request->key_id, head->kek_id, head->activation)) {
         return FAIL(E_INVALID, "the key_id is not that of the ciphertext");
     }
-    call->payload = request->payload;
     return OK;
 }
 

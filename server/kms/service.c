@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "keys/key_id.h"
 #include "server/kms/calls.h"
 #include "server/kms/kms.h"
 #include "server/kms/methods.h"
@@ -43,6 +44,21 @@ static void log_refused(struct service *service, const struct call *call, err_t 
     }
 }
 
+/* "what (key_id sha256:...)": the name under which the API server's own logs know the key. */
+static void fill_not_found(const struct call *call, err_t err, struct service_reply *reply)
+{
+    struct envelope envelope;
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    char hash[KEY_ID_HASH_LEN + 1];
+    if (failed(envelope_parse(call->payload, &envelope))) {
+        return;
+    }
+    key_id_text(envelope.head.kek_id, envelope.head.activation, key_id);
+    if (!failed(key_id_hash(span_of_text(key_id), hash))) {
+        (void)snprintf(reply->text, sizeof(reply->text), "%.99s (key_id %s)", err.what, hash);
+    }
+}
+
 /* What a client may read: one text for every cryptographic mismatch, the mend where there is one. */
 static void fill_text(struct service *service, err_t err, struct service_reply *reply)
 {
@@ -58,6 +74,9 @@ static struct service_reply failure(struct service *service, const struct call *
 {
     struct service_reply reply = {.err = err};
     fill_text(service, err, &reply);
+    if (err.code == E_NOT_FOUND && is_decrypt(call->method)) {
+        fill_not_found(call, err, &reply);
+    }
     log_refused(service, call, err);
     return reply;
 }

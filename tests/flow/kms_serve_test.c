@@ -1,6 +1,7 @@
 /* The plain days: start, Status, Encrypt, Decrypt, v1 and v2, what is refused, what is asked of the token. */
 #include <string.h>
 
+#include "keys/key_id.h"
 #include "tests/flow/kms_world.h"
 
 static int setup(void **state)
@@ -250,6 +251,9 @@ static void test_decrypt_unknown_kek_lists_all_then_not_found(void **state)
     assert_false(world->answers[stream].has);
     world_pass(world, 1100);
     assert_answer_fails(world, stream, E_NOT_FOUND);
+    char hash[KEY_ID_HASH_LEN + 1];
+    assert_ok(key_id_hash(span_of_text(foreign.key_id), hash));
+    assert_non_null(strstr(world->answers[stream].text, hash));
 }
 
 static void test_decrypt_key_outside_the_ring_is_found(void **state)

@@ -236,6 +236,7 @@ class Others(CtlTest):
         self.node.start()
         report = self.json("status", "--round-trip")
         self.assertEqual((report["healthz"], report["key_id"]), ("ok", made["key_id"]))
+        self.assertEqual(report["key_id_hash"], "sha256:" + hashlib.sha256(made["key_id"].encode()).hexdigest())
         self.assertEqual([(row["api"], row["result"]) for row in report["round_trip"]],
                          [("v2", "ok"), ("v1", "ok")])
         until(lambda: self.json("status")["state"] == "OK", what="the state on disk")

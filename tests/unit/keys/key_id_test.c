@@ -119,6 +119,17 @@ static void test_matches_only_the_exact_text(void **state)
     assert_false(key_id_matches(span_of_text(""), golden_kek_id, 0x6923b2d4));
 }
 
+/* The digits are those of: printf %s "$KEY_ID" | sha256sum */
+static void test_hash_is_what_the_api_server_shows(void **state)
+{
+    (void)state;
+    char text[KEY_ID_HASH_LEN + 1];
+    assert_ok(key_id_hash(span_of_text(GOLDEN), text));
+    assert_string_equal(text, "sha256:906ea81c1fc9463b953ca08042f7a6fccc11f081afc5fd7dd77b07f3ff28ebb5");
+    assert_ok(key_id_hash(span_of_text(""), text));
+    assert_string_equal(text, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
 static void test_hex_of_nothing_is_empty(void **state)
 {
     (void)state;
@@ -141,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_parse_returns_what_text_wrote),
         cmocka_unit_test(test_parse_any_other_spelling_is_refused),
         cmocka_unit_test(test_matches_only_the_exact_text),
+        cmocka_unit_test(test_hash_is_what_the_api_server_shows),
         cmocka_unit_test(test_hex_of_nothing_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
