@@ -243,20 +243,34 @@ static err_t try_login(struct pin_keeper *keeper, const struct session *session,
     return OK;
 }
 
-err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *why, size_t why_len)
+static err_t read_pin(struct pin_keeper *keeper, char *why, size_t why_len)
 {
-    const char *mend = NULL;
+    const struct config_token *config = keeper->config;
     char path[CONFIG_PATH_LEN + 64];
-    keeper->retry_ms = 0;
-    keeper->look = look_at(keeper->config);
-    pin_path(keeper->config, path, sizeof(path));
-    err_t err = pin_read(path, keeper->config->pin_file[0] == '\0', &keeper->pin);
+    bool credential = config->pin_file[0] == '\0';
+    if (credential && config->credentials_dir[0] == '\0') {
+        (void)snprintf(why, why_len,
+                       "pin_credential \"%s\": $CREDENTIALS_DIRECTORY is not set; systemd sets it for "
+                       "the service, elsewhere set it to the folder that holds the file",
+                       config->pin_credential);
+        return FAIL(E_INVALID, "no folder of credentials");
+    }
+    pin_path(config, path, sizeof(path));
+    err_t err = pin_read(path, credential, &keeper->pin);
     if (failed(err)) {
         (void)snprintf(why, why_len, "%s: %s%s%s", path, err.what, err.code == E_SYSTEM ? ": " : "",
                        err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : "");
-        return err;
     }
-    err = try_login(keeper, session, &mend);
+    return err;
+}
+
+err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *why, size_t why_len)
+{
+    const char *mend = NULL;
+    keeper->retry_ms = 0;
+    keeper->look = look_at(keeper->config);
+    TRY(read_pin(keeper, why, why_len));
+    err_t err = try_login(keeper, session, &mend);
     if (!failed(err)) {
         return OK;
     }

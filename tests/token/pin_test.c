@@ -240,6 +240,18 @@ static void test_login_credential_open_to_a_list_is_read_but_no_further(void **s
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
 }
 
+static void test_login_credential_without_a_folder_says_what_to_set(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config_token *config = &fixture->rig->config.token;
+    config->pin_file[0] = '\0';
+    (void)snprintf(config->pin_credential, sizeof(config->pin_credential), "pin");
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "$CREDENTIALS_DIRECTORY is not set"));
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
+}
+
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -259,6 +271,7 @@ int main(void)
         WITH_TOKEN(test_login_open_pin_file_is_refused_and_mended_in_place),
         WITH_TOKEN(test_login_linked_pin_file_is_refused),
         WITH_TOKEN(test_login_credential_open_to_a_list_is_read_but_no_further),
+        WITH_TOKEN(test_login_credential_without_a_folder_says_what_to_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
