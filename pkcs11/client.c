@@ -26,6 +26,7 @@ struct client {
     int64_t ping_next_ms;
     int64_t blocked_until_ms;
     struct queue queue;
+    struct job_spares spares;
     struct secret *inbox;
     struct ipc_status status;
 };
@@ -45,6 +46,7 @@ err_t client_new(const struct client_events *events, unsigned window, struct cli
     client->window = window;
     client->fd = -1;
     queue_init(&client->queue);
+    TRY(job_spares_init(&client->spares));
     TRY(secret_new(SECRET_SLOT, sizeof(struct ipc_status), &client->inbox));
     *ret_client = TAKE(client);
     return OK;
@@ -57,6 +59,7 @@ void client_free(struct client *client)
     }
     own_fd_close_p(&client->fd);
     queue_done(&client->queue);
+    job_spares_done(&client->spares);
     secret_free(client->inbox);
     free(client);
 }
@@ -369,7 +372,7 @@ err_t client_call(struct client *client, const struct client_request *request, i
         return FAIL(E_LIMIT, "too many calls wait for the token");
     }
     struct job *job = NULL;
-    TRY(job_new(request, now_ms, &job));
+    TRY(job_new(request, now_ms, &client->spares, &job));
     queue_add(&client->queue, job);
     return OK;
 }

@@ -88,7 +88,10 @@ void client_tick(struct client *client, int64_t now_ms);
 /* CLOCK_MONOTONIC ms of the next thing to do; INT64_MAX: nothing. */
 int64_t client_next_ms(const struct client *client);
 
-/* Queues a call; E_LIMIT when 256 wait or the arena is used up. The reply comes later, exactly once. */
+/*
+ * Queues a call; E_LIMIT when 256 wait or the arena is used up, in which two calls of CLIENT_CANARY have
+ * room of their own. The reply comes later, exactly once.
+ */
 MUST_USE err_t client_call(struct client *client, const struct client_request *request, int64_t now_ms);
 /* The caller is gone: drops the call when it still waits, else lets its reply fall. No callback. */
 void client_cancel(struct client *client, uint64_t cookie);

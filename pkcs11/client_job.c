@@ -82,7 +82,37 @@ static err_t encode(const struct client_request *request, struct secret *payload
     }
 }
 
-err_t job_new(const struct client_request *request, int64_t now_ms, struct job **ret_job)
+err_t job_spares_init(struct job_spares *spares)
+{
+    *spares = (struct job_spares){0};
+    for (size_t i = 0; i < JOB_SPARES; i++) {
+        TRY(secret_new(SECRET_SLOT, sizeof(struct ipc_crypt), &spares->slots[i]));
+    }
+    return OK;
+}
+
+void job_spares_done(struct job_spares *spares)
+{
+    for (size_t i = 0; i < JOB_SPARES; i++) {
+        secret_free(TAKE(spares->slots[i]));
+    }
+}
+
+static err_t take_payload(struct job *job, struct job_spares *spares)
+{
+    err_t err = secret_new(SECRET_SLOT, sizeof(struct ipc_crypt), &job->payload);
+    for (size_t i = 0; failed(err) && job->class == CLIENT_CANARY && i < JOB_SPARES; i++) {
+        if (spares->slots[i] != NULL) {
+            job->spare = &spares->slots[i];
+            job->payload = TAKE(spares->slots[i]);
+            return OK;
+        }
+    }
+    return err;
+}
+
+err_t job_new(const struct client_request *request, int64_t now_ms, struct job_spares *spares,
+              struct job **ret_job)
 {
     int64_t latest_ms = now_ms + longest_ms(request->verb);
     CLEANUP(job_free_p) struct job *job = calloc(1, sizeof(*job));
@@ -93,7 +123,7 @@ err_t job_new(const struct client_request *request, int64_t now_ms, struct job *
     job->class = request->class;
     job->cookie = request->cookie;
     job->deadline_ms = request->deadline_ms < latest_ms ? request->deadline_ms : latest_ms;
-    TRY(secret_new(SECRET_SLOT, sizeof(struct ipc_crypt), &job->payload));
+    TRY(take_payload(job, spares));
     TRY(encode(request, job->payload));
     *ret_job = TAKE(job);
     return OK;
@@ -103,6 +133,10 @@ void job_free(struct job *job)
 {
     if (job == NULL) {
         return;
+    }
+    if (job->spare != NULL) {
+        secret_set_len(job->payload, 0);
+        *job->spare = TAKE(job->payload);
     }
     secret_free(job->payload);
     free(job->keys);

@@ -15,6 +15,17 @@
 #include "base/secret.h"
 #include "pkcs11/client.h"
 
+#define JOB_SPARES 2u
+
+/* Payloads that only calls of CLIENT_CANARY get, when clients hold all the others. */
+struct job_spares {
+    struct secret *slots[JOB_SPARES]; /* NULL: in use */
+};
+
+MUST_USE err_t job_spares_init(struct job_spares *spares);
+/* After the last job. */
+void job_spares_done(struct job_spares *spares);
+
 struct job {
     TAILQ_ENTRY(job) link;
     enum ipc_verb verb;
@@ -25,6 +36,7 @@ struct job {
     bool resent;     /* its first process died under it */
     bool abandoned;  /* nobody waits for the reply, but a session of the token is busy with it */
     struct secret *payload;
+    struct secret **spare; /* where the payload goes back to; NULL: it is the arena's */
     struct ipc_key *keys; /* LIST: what has been listed so far; GENERATE: the new key */
     size_t keys_n;
     size_t keys_cap;
@@ -35,7 +47,8 @@ TAILQ_HEAD(job_list, job);
 
 /* Encodes the request into the arena. E_LIMIT when that is used up, E_INVALID for sizes out of
  * range. */
-MUST_USE err_t job_new(const struct client_request *request, int64_t now_ms, struct job **ret_job);
+MUST_USE err_t job_new(const struct client_request *request, int64_t now_ms,
+                       struct job_spares *spares, struct job **ret_job);
 void job_free(struct job *job);
 DEFINE_CLEANUP(struct job *, job_free)
 

@@ -93,6 +93,30 @@ static void test_call_arena_used_up_is_refused_and_nothing_queued(void **state)
     }
 }
 
+/* Whatever clients hold in the arena, the KEK can be proven and the ring be listed. */
+static void test_call_arena_used_up_lets_two_canaries_through(void **state)
+{
+    (void)state;
+    struct secret *all[300] = {0};
+    size_t n = 0;
+    connect_token();
+    while (n < 300 && !failed(secret_new(SECRET_SLOT, 1, &all[n]))) {
+        n++;
+    }
+    for (uint64_t round = 0; round < 3; round++) {
+        call(IPC_RANDOM, CLIENT_CANARY, 10 * round + 1);
+        call(IPC_LIST, CLIENT_CANARY, 10 * round + 2);
+        struct client_request r = request(IPC_RANDOM, CLIENT_CANARY, 10 * round + 3);
+        assert_fails(client_call(t.client, &r, t.now_ms), E_LIMIT);
+        settle();
+        assert_answer(10 * round + 1, E_NONE);
+        assert_answer(10 * round + 2, E_NONE);
+    }
+    for (size_t i = 0; i < n; i++) {
+        secret_free(all[i]);
+    }
+}
+
 static void test_call_sizes_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -317,6 +341,7 @@ int main(void)
         WITH_TOKEN(test_call_never_more_in_flight_than_the_window),
         WITH_TOKEN(test_call_queue_full_at_256_refuses_the_next),
         WITH_TOKEN(test_call_arena_used_up_is_refused_and_nothing_queued),
+        WITH_TOKEN(test_call_arena_used_up_lets_two_canaries_through),
         WITH_TOKEN(test_call_sizes_out_of_range_are_refused),
         WITH_TOKEN(test_expiry_without_a_token_is_unavailable_at_the_deadline),
         WITH_TOKEN(test_expiry_far_deadline_is_capped),
