@@ -109,8 +109,8 @@ static void test_listener_open_stale_is_replaced_and_live_is_not(void **state)
     struct listener first = {.fd = -1, .folder_fd = -1};
     assert_ok(listener_open(&f->config, &first, &f->problem));
     refused(f, EXIT_BUSY, f->config.socket);
-    (void)close(first.fd);
-    first.fd = -1;
+    /* Still open, so that its inode cannot be the next one's. */
+    assert_int_equal(shutdown(first.fd, SHUT_RDWR), 0);
     assert_ok(listener_open(&f->config, &f->listener, &f->problem));
     listener_close(&first); /* another's socket lies there now: it stays */
     assert_int_equal(access(f->config.socket, F_OK), 0);
