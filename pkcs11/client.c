@@ -13,6 +13,7 @@
 #define HUNG_MS    10000
 #define STALE_MS   15000 /* longer than any call of a session may last: its answer went missing */
 #define BLOCKED_MS 10    /* the socket is full: when to try again */
+#define FRAMES_MAX 1024  /* read at a go, more than a socket holds: the rest finds us again */
 
 struct client {
     struct client_events events;
@@ -328,7 +329,7 @@ static int64_t ping_due_ms(const struct client *client)
 
 static void receive_all(struct client *client, int64_t now_ms)
 {
-    while (client->fd >= 0 && read_frame(client, now_ms)) {
+    for (int i = 0; i < FRAMES_MAX && client->fd >= 0 && read_frame(client, now_ms); i++) {
     }
 }
 

@@ -81,7 +81,10 @@ DEFINE_CLEANUP(struct client *, client_free)
 void client_attach(struct client *client, int fd, int64_t now_ms);
 /* -1 while there is none. */
 int client_fd(const struct client *client);
-/* Reads all that is there. A peer that closed or broke the protocol is detached. */
+/*
+ * Reads what is there, 1024 frames at most: the owner's watch must be level triggered. A peer that closed
+ * or broke the protocol is detached.
+ */
 void client_readable(struct client *client, int64_t now_ms);
 /* Pings, expires, sends. Call it at client_next_ms and after client_call. */
 void client_tick(struct client *client, int64_t now_ms);

@@ -206,6 +206,24 @@ static void test_forged_replies_detach(void **state)
     }
 }
 
+static void test_readable_process_that_never_stops_is_left_for_later(void **state)
+{
+    (void)state;
+    int fds[2];
+    struct ipc_header hello = {.verb = IPC_HELLO};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    client_attach(t.client, fds[1], t.now_ms);
+    assert_ok(ipc_send(fds[0], &hello, span_of_text(P11KMS_BUILD_ID)));
+    t.flood_fd = fds[0];
+    send_status(t.flood_fd);
+    client_readable(t.client, t.now_ms);
+    assert_in_range(t.statuses, 1000, 2000);
+    client_readable(t.client, t.now_ms);
+    assert_in_range(t.statuses, 2000, 4000);
+    t.flood_fd = 0;
+    (void)close(fds[0]);
+}
+
 static void test_attach_replaces_and_closes_the_older_socket(void **state)
 {
     (void)state;
@@ -241,6 +259,7 @@ int main(void)
         WITH_TOKEN(test_hello_of_another_build_detaches),
         WITH_TOKEN(test_bad_frame_detaches_and_calls_live_on),
         WITH_TOKEN(test_forged_replies_detach),
+        WITH_TOKEN(test_readable_process_that_never_stops_is_left_for_later),
         WITH_TOKEN(test_attach_replaces_and_closes_the_older_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

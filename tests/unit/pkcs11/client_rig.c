@@ -20,11 +20,22 @@ static void on_reply(void *ctx, const struct client_reply *reply)
     span_move(heard->data, reply->data.ptr, reply->data.len);
 }
 
+void send_status(int fd)
+{
+    struct ipc_header header = {.verb = IPC_PROBE, .flags = IPC_REPLY};
+    struct ipc_status status = {.phase = IPC_PHASE_STARTING};
+    status.text[0] = t.statuses % 2 == 0 ? 'a' : 'b';
+    assert_ok(ipc_send(fd, &header, span_of(&status, sizeof(status))));
+}
+
 static void on_status(void *ctx, const struct ipc_status *status)
 {
     (void)ctx;
     (void)status;
     t.statuses++;
+    if (t.flood_fd != 0 && t.statuses < 20000) {
+        send_status(t.flood_fd);
+    }
 }
 
 static void on_hung(void *ctx)

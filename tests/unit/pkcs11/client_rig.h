@@ -27,6 +27,7 @@ struct rig {
     unsigned hung;
     unsigned statuses;
     int64_t now_ms;
+    int flood_fd; /* not 0: each status that arrives there sets off the next */
 };
 
 extern struct rig t;
@@ -34,6 +35,9 @@ extern struct rig t;
 /* The teardown fails when anything is left in the arena. */
 int rig_setup(void **state);
 int rig_teardown(void **state);
+
+/* A status of a text that differs from the last one. */
+void send_status(int fd);
 
 /* Lets both sides do what there is to do at this time. */
 void settle(void);
