@@ -85,7 +85,7 @@ MUST_USE err_t role_start(const char *program, struct config *ret_config);
 bool role_told_version(int argc, char **argv, const char *program);
 /*
  * The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out; also a umask
- * of 0077.
+ * of 0077, and /dev/null for each of the three standard descriptors that is closed.
  */
 MUST_USE err_t role_harden(void);
 /* Gives up every capability for good. The supervisor does so once its socket has its owner. */

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,8 +18,24 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
+/* Whoever started us may have closed them, and what we open would become our log. */
+static err_t fill_standard(void)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR);
+        if (fd < 0) {
+            return FAIL_ERRNO("cannot open /dev/null");
+        }
+        if (fd > STDERR_FILENO) {
+            (void)close(fd);
+            return OK;
+        }
+    }
+}
+
 err_t role_harden(void)
 {
+    TRY(fill_standard());
     /* What we make is ours alone, whoever started us. */
     (void)umask(S_IRWXG | S_IRWXO);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {

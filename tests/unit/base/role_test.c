@@ -303,11 +303,22 @@ static bool is_refused_by_hand(void)
     return role_start("p11-kms-front", &config).code == E_STATE;
 }
 
+/* What is opened next, a lock or a token's file, must not be taken for the place of the log. */
+static bool fills_standard(void)
+{
+    (void)close(STDIN_FILENO);
+    (void)close(STDOUT_FILENO);
+    (void)close(STDERR_FILENO);
+    return !failed(role_harden()) && fcntl(STDIN_FILENO, F_GETFD) >= 0 &&
+           fcntl(STDOUT_FILENO, F_GETFD) >= 0 && write(STDERR_FILENO, "x", 1) == 1;
+}
+
 static void test_role_harden_takes_effect(void **state)
 {
     (void)state;
     in_child(is_hardened);
     in_child(has_no_capability);
+    in_child(fills_standard);
 }
 
 static void test_role_start_by_hand_is_refused(void **state)
