@@ -85,7 +85,8 @@ static bool map_hidden(uint8_t *base, size_t size)
         return false;
     }
     void *got = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
-    return got != MAP_FAILED;
+    /* It is shared memory, which a forked child would go on seeing: it gets none of it. */
+    return got != MAP_FAILED && madvise(base, size, MADV_DONTFORK) == 0;
 #else
     (void)base;
     (void)size;

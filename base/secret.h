@@ -3,10 +3,10 @@
  * DEKs, PINs, and every buffer they pass through.
  *
  * The arena is mapped once at start, locked, excluded from dumps, wiped in a forked child, with guard
- * pages at both ends of each part; seeds lie in memfd_secret memory where the kernel has it. If any
- * step fails the program does not start, and nothing turns that off. Each part has its own budget: a
- * part that is used up refuses the request (E_LIMIT) and touches nobody else. ASan builds poison
- * whatever is not handed out.
+ * pages at both ends of each part; seeds lie in memfd_secret memory where the kernel has it (a forked
+ * child has no such memory at all). If any step fails the program does not start, and nothing turns that
+ * off. Each part has its own budget: a part that is used up refuses the request (E_LIMIT) and touches
+ * nobody else. ASan builds poison whatever is not handed out.
  *
  * The budget of the front, 4 MiB in all so that the default RLIMIT_MEMLOCK of 8 MiB holds:
  *

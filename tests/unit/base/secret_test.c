@@ -289,6 +289,21 @@ static void set_len_past_the_end(struct secret *secret)
     secret_set_len(secret, secret_cap(secret) + 1);
 }
 
+static void leave_if_it_shows(struct secret *secret)
+{
+    _exit(secret_view(secret).ptr[0] == 'v' ? 0 : 1);
+}
+
+static void test_fork_child_sees_no_seed(void **state)
+{
+    (void)state;
+    CLEANUP(secret_free_p) struct secret *s = NULL;
+    assert_ok(secret_new(SECRET_SEED, 8, &s));
+    assert_ok(secret_append(s, span_of("visible!", 8)));
+    assert_true(dies(leave_if_it_shows, s));
+    assert_memory_equal(secret_view(s).ptr, "visible!", 8);
+}
+
 static void test_broken_promises_abort(void **state)
 {
     (void)state;
@@ -340,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_alloc_heap_part_used_up_returns_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_locks_what_it_says, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fork_child_sees_wiped_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fork_child_sees_no_seed, setup, teardown),
         cmocka_unit_test(test_serve_crypto_after_libcrypto_allocated_is_refused),
         cmocka_unit_test(test_init_that_cannot_lock_fails_and_leaves_nothing),
         cmocka_unit_test(test_init_each_system_call_that_fails_is_reported),
