@@ -45,7 +45,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     if (!is_request(frame)) {
         return 0;
     }
-    struct h2_stream *stream = h2_stream_take(&session->shared->pool);
+    bool one_too_many = session->policy == H2_DENY && session->streams != NULL;
+    struct h2_stream *stream = one_too_many ? NULL : h2_stream_take(&session->shared->pool);
     if (stream == NULL) {
         return 0; /* refused once its headers are whole, since they must be decoded anyway */
     }
@@ -170,7 +171,9 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
         return 0;
     }
-    grpc_call_data(&stream->call, span_of(data, len));
+    if (session->policy != H2_DENY) {
+        grpc_call_data(&stream->call, span_of(data, len));
+    }
     h2_session_submit(session, stream);
     return 0;
 }

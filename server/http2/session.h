@@ -40,7 +40,9 @@ struct h2_session;
 
 enum h2_policy {
     H2_SERVE,
-    H2_DENY, /* the first call gets PERMISSION_DENIED, then, or after 5 s, the session ends */
+    /* The first call gets PERMISSION_DENIED, then, or after 5 s, the session ends. One call of the pool
+     * at a time, and no body is kept. */
+    H2_DENY,
 };
 
 /* Tickets of its calls carry conn and generation of `ticket`. SETTINGS can be pulled at once. */

@@ -274,6 +274,26 @@ static void test_deny_first_call_is_refused_and_the_session_ends(void **state)
     assert_true(h2_session_done(rig->session));
 }
 
+/* What the served have is not for those who are not. */
+static void test_deny_takes_one_call_of_the_pool_and_no_memory(void **state)
+{
+    (void)state;
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_DENY);
+    struct wire_request request = wire_request_to(PATH_ENCRYPT);
+    size_t before = secret_in_use(SECRET_SLOT);
+    for (int32_t stream = 1; stream < 400; stream += 2) {
+        wire_headers(&rig->to_send, stream, WIRE_END_HEADERS, &request);
+        wire_message(&rig->to_send, stream, 0, BYTES("x"));
+    }
+    rig_run(rig);
+    assert_int_equal(h2_shared_calls(rig->shared), 1);
+    assert_int_equal(secret_in_use(SECRET_SLOT), before);
+    wire_frame(&rig->to_send, WIRE_DATA, WIRE_END_STREAM, 1, BYTES(""));
+    rig_run(rig);
+    assert_status(rig, 1, "7");
+    assert_int_equal(rig->service.calls, 0);
+}
+
 static void test_deny_session_without_a_call_ends_after_five_seconds(void **state)
 {
     (void)state;
@@ -297,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_calls_above_512_of_all_sessions_are_refused),
         cmocka_unit_test(test_streams_above_256_do_not_reach_the_service),
         cmocka_unit_test(test_deny_first_call_is_refused_and_the_session_ends),
+        cmocka_unit_test(test_deny_takes_one_call_of_the_pool_and_no_memory),
         cmocka_unit_test(test_deny_session_without_a_call_ends_after_five_seconds),
     };
     return cmocka_run_group_tests_name("http2/limits", tests, setup, teardown);
