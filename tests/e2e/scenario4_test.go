@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"p11-kms/tests/e2e/kube"
+	"p11-kms/tests/e2e/plugin"
+	"p11-kms/tests/e2e/proc"
+	"p11-kms/tests/e2e/report"
+)
+
+const (
+	nodes   = 3
+	perNode = 40
+)
+
+// control is a control plane: three nodes of an API server and a daemon each, one etcd, one token.
+type control struct {
+	clusters []*cluster
+	traffic  []*traffic
+}
+
+// Three nodes through a rotation: no key_id flaps, nothing is written that nobody asked for.
+func TestScenario4_ThreeNodes(t *testing.T) {
+	t.Parallel()
+	r := result(t, "4", "three API servers, three daemons, one token, a rotation", newest)
+	plane := startControlPlane(t)
+	before, err := plane.clusters[0].daemon.Status()
+	must(t, err)
+	must(t, plane.create())
+	must(t, plane.readEverywhere())
+
+	stopWatching := plane.watchKeyIDs()
+	count, err := plane.clusters[0].etcd.Writes(secretsKey)
+	must(t, err)
+	plane.startTraffic()
+	to, err := plane.clusters[0].daemon.Rotate()
+	must(t, err)
+	must(t, plane.waitFor(to))
+	plane.stopTraffic(t, r, count)
+	checkKeyIDs(t, r, stopWatching(), before.KeyID, to)
+	must(t, plane.readEverywhere())
+	plane.rewriteEverywhere(t, r)
+	plane.countCalls(t, r)
+}
+
+func startControlPlane(t *testing.T) *control {
+	t.Helper()
+	p, dir := here(t), folder(t)
+	shared := startEtcd(t, dir)
+	token, err := plugin.NewToken(p.source, dir)
+	must(t, err)
+	plane := &control{}
+	for i := range nodes {
+		name := fmt.Sprintf("node%d", i+1)
+		daemon, err := plugin.NewDaemon(p.programs, dir, name, token, plugin.Settings{ActivationDelay: "25s"})
+		must(t, err)
+		must(t, daemon.Init(i > 0))
+		t.Cleanup(func() { stop(t, daemon) })
+		must(t, daemon.Start())
+		encryption := dir + "/" + name + ".encryption.yaml"
+		must(t, writeExample(p.source, "identity-to-kms/4-only.yaml", encryption, daemon.Socket))
+		api := newAPIServer(t, name+"-apiserver", kube.Config{
+			Version: newest, Dir: dir, Etcd: shared, Encryption: encryption,
+		})
+		must(t, api.Start())
+		plane.clusters = append(plane.clusters, &cluster{dir: dir, etcd: shared, api: api, daemon: daemon})
+	}
+	return plane
+}
+
+// create makes Secrets through each node: their seeds differ.
+func (p *control) create() error {
+	var err error
+	for i, c := range p.clusters {
+		err = errors.Join(err, c.api.CreateSecrets(i*perNode, perNode))
+	}
+	return err
+}
+
+func (p *control) readEverywhere() error {
+	for _, c := range p.clusters {
+		if err := c.api.ReadSecrets(nodes * perNode); err != nil {
+			return fmt.Errorf("%s: %w", c.api.Name, err)
+		}
+	}
+	return nil
+}
+
+// startTraffic reads all Secrets through all nodes; each node writes half of its own.
+func (p *control) startTraffic() {
+	for i, c := range p.clusters {
+		p.traffic = append(p.traffic, startTrafficOf(c.api, nodes*perNode, i*perNode, perNode/2))
+	}
+}
+
+func (p *control) stopTraffic(t *testing.T, r *report.Result, count func() int) {
+	t.Helper()
+	calls, asked := 0, 0
+	for _, w := range p.traffic {
+		n, err := w.stop()
+		if err != nil {
+			t.Error(err)
+		}
+		calls += n
+		asked += w.writes
+	}
+	written := count()
+	r.Fact("%d reads and writes through three API servers, none failed; %d writes asked for, %d in etcd", calls, asked, written)
+	if written != asked {
+		t.Errorf("%d writes asked for, %d in etcd", asked, written)
+	}
+}
+
+// waitFor waits until every API server has heard of the new key_id, as its metrics say.
+func (p *control) waitFor(keyID string) error {
+	for _, c := range p.clusters {
+		err := proc.Until(3*time.Minute, c.api.Name+" knows the new key_id", func() error {
+			if _, err := c.api.Readyz(); err != nil {
+				return err
+			}
+			metrics, err := c.api.Metrics()
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(metrics, `key_id_hash="`+keyIDHash(keyID)+`"`) {
+				return errors.New("not in its metrics")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchKeyIDs asks every daemon again and again; the returned function gives the changes that each showed.
+func (p *control) watchKeyIDs() func() [][]string {
+	ctx, cancel := context.WithCancel(context.Background())
+	seen := make([][]string, nodes)
+	var group sync.WaitGroup
+	for i, c := range p.clusters {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for ctx.Err() == nil {
+				if s, err := c.daemon.Status(); err == nil && s.KeyID != "" {
+					seen[i] = slices.Compact(append(seen[i], s.KeyID))
+				}
+				time.Sleep(200 * time.Millisecond)
+			}
+		}()
+	}
+	return func() [][]string { cancel(); group.Wait(); return seen }
+}
+
+func checkKeyIDs(t *testing.T, r *report.Result, seen [][]string, from, to string) {
+	t.Helper()
+	for i, ids := range seen {
+		if !slices.Equal(ids, []string{from, to}) {
+			t.Errorf("node %d showed the key_ids %v", i+1, ids)
+		}
+	}
+	r.Fact("each daemon showed exactly two key_ids, in this order: %s, %s", from, to)
+}
+
+// rewriteEverywhere replaces every object unchanged through each node in turn: the first writes what is stale,
+// the others have nothing to write.
+func (p *control) rewriteEverywhere(t *testing.T, r *report.Result) {
+	t.Helper()
+	var writes []int
+	for _, c := range p.clusters {
+		count, err := c.etcd.Writes(secretsKey)
+		must(t, err)
+		must(t, c.api.RewriteSecrets(nodes*perNode))
+		writes = append(writes, count())
+	}
+	r.Fact("%d objects replaced unchanged through each node in turn: %v writes in etcd", nodes*perNode, writes)
+	if writes[0] == 0 || writes[0] > nodes*perNode || writes[1] != 0 || writes[2] != 0 {
+		t.Errorf("a rewrite through each node in turn wrote %v times", writes)
+	}
+	ids, err := p.clusters[0].keyIDs()
+	must(t, err)
+	if len(ids) != 1 {
+		t.Errorf("key_ids in etcd: %v", ids)
+	}
+	r.Fact("in etcd: %v", ids)
+}
+
+func (p *control) countCalls(t *testing.T, r *report.Result) {
+	t.Helper()
+	sum := plugin.Calls{}
+	for _, c := range p.clusters {
+		calls, err := c.daemon.Calls()
+		must(t, err)
+		sum = sum.Plus(calls)
+	}
+	r.Calls = &sum
+}
