@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 static _Atomic(const char *) log_program;
 static atomic_int log_format = LOG_FORMAT_TEXT;
 static atomic_int log_level = LOG_LEVEL_INFO;
+static atomic_uint log_lost; /* lines since the last one that was written */
 
 static const char *const level_names[] = {
     [LOG_LEVEL_DEBUG] = "debug",
@@ -230,6 +232,13 @@ static void end_line(struct line *line)
     (void)put(line, span_of_text(line->json ? "}\n" : "\n"));
 }
 
+/* Whoever serves must not wait for whoever reads the log: what finds no room is lost, and counted. */
+static bool has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) != 0;
+}
+
 /* One write, so that lines of several processes never mix. A log that cannot be written is lost. */
 static void send_line(const struct line *line)
 {
@@ -245,6 +254,12 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         return;
     }
     int saved_errno = errno;
+    if (!has_room()) {
+        atomic_fetch_add(&log_lost, 1);
+        errno = saved_errno;
+        return;
+    }
+    unsigned lost = atomic_exchange(&log_lost, 0);
     struct line line;
     line.out = writer_of(span_mut_of(line.text, LINE_MAX_BYTES - TAIL_BYTES));
     line.json = atomic_load(&log_format) == LOG_FORMAT_JSON;
@@ -255,6 +270,9 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     put_word(&line, "event", event);
     if (program != NULL) {
         put_word(&line, "program", program);
+    }
+    if (lost > 0) {
+        put_number(&line, "lost", lost);
     }
     for (size_t i = 0; i < n; i++) {
         put_field(&line, &fields[i]);

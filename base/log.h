@@ -35,7 +35,10 @@ void log_init(const char *program, enum log_format format, enum log_level level)
 /* For a reload. */
 void log_set(enum log_format format, enum log_level level);
 
-/* event is a literal such as "token-login-failed". At most 2 KiB a line, cut with "…". Thread safe. */
+/*
+ * event is a literal such as "token-login-failed". At most 2 KiB a line, cut with "…". Thread safe. Never
+ * waits for a reader: lines that find no room are lost, and the next one says how many ("lost").
+ */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 
 /* log_info("event", LOG_TEXT(...), LOG_NUM(...)); the event is a literal. The last field only ends the list. */

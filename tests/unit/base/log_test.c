@@ -261,6 +261,34 @@ static void test_write_from_threads_never_mixes_lines(void **state)
     assert_int_equal(n, 400);
 }
 
+static void test_write_full_pipe_is_not_waited_for_and_counted(void **state)
+{
+    (void)state;
+    static char filler[4096];
+    int ends[2];
+    int error_fd = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (__real_write(ends[1], filler, sizeof(filler)) > 0) {
+    }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    real_writes = true;
+    (void)alarm(20);
+    log_info("one");
+    log_info("two");
+    (void)alarm(0);
+    real_writes = false;
+    assert_int_equal(dup2(error_fd, STDERR_FILENO), STDERR_FILENO);
+    log_info("three");
+    log_info("four");
+    assert_string_equal(lines, "time=" TIME " level=info event=three program=p11-kms-test lost=2\n"
+                               "time=" TIME " level=info event=four program=p11-kms-test\n");
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    (void)close(error_fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup(test_write_interrupted_is_sent_again_and_errno_kept, reset),
         cmocka_unit_test_setup(test_write_calendar_is_right_at_its_corners, reset),
         cmocka_unit_test_setup(test_write_from_threads_never_mixes_lines, reset),
+        cmocka_unit_test_setup(test_write_full_pipe_is_not_waited_for_and_counted, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
