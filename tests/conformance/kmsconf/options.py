@@ -58,6 +58,7 @@ def parser():
     target.add_argument("--noticed-within", type=float, metavar="S", help="the refresh interval of statement 79")
     run = made.add_argument_group("the run")
     run.add_argument("--full", action="store_true", help="long forms: about two hours")
+    run.add_argument("--poll-minutes", type=int, default=60, metavar="N", help="length of statement 37 with --full")
     run.add_argument("--only", metavar="N[,N…]", help="these statements only; ranges as 1-33")
     run.add_argument("--list", action="store_true", help="print all statements and end")
     run.add_argument("--merge", nargs="+", metavar="FILE", help="report on these JSON files instead of asking a socket")

@@ -5,6 +5,7 @@ path as :authority, a message split over one-byte DATA frames, a length prefix t
 many streams; nothing runs in the background: pump() reads until what you wait for has happened.
 """
 import collections
+import select
 import socket
 import struct
 import time
@@ -82,11 +83,23 @@ def percent_decode(text):
 
 
 def connect(path, timeout=5.0):
-    """A connected socket. "@name" is an abstract address (no trailing NUL, as Go dials it)."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
-    sock.connect("\0" + path[1:] if path.startswith("@") else path)
-    return sock
+    """A connected socket. "@name" is an abstract address (no trailing NUL, as Go dials it). A full queue of
+    connections is waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect("\0" + path[1:] if path.startswith("@") else path)
+            return sock
+        except BlockingIOError:
+            sock.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        except OSError:
+            sock.close()
+            raise
 
 
 def prefix(message, flag=0, length=None):
@@ -189,6 +202,7 @@ class Conn:
     def start(self, path, message=b"", authority="localhost", grpc_timeout="2999210u", extra=(),
               content_type="application/grpc", body=None, headers=None, end=True, chunk=16384):
         """Sends one unary call as grpc-go does; returns the stream id."""
+        self.poll()
         sid = self.open()
         self.send_headers(sid, headers or grpc_headers(path, authority, grpc_timeout, extra, content_type))
         self.send_data(sid, prefix(message) if body is None else body, end=end, chunk=chunk)
@@ -239,6 +253,18 @@ class Conn:
                 if until():
                     return
                 raise Closed()
+            self.buffer += chunk
+            self._frames()
+
+    def poll(self):
+        """Takes what has come, so that many calls can be started before one is waited for."""
+        while select.select([self.sock], [], [], 0)[0]:
+            try:
+                chunk = self.sock.recv(262144, socket.MSG_DONTWAIT)
+            except OSError:
+                return
+            if not chunk:
+                return
             self.buffer += chunk
             self._frames()
 
