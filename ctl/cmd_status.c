@@ -1,5 +1,6 @@
 /* status: asks the socket as an API server does, and reads the state that the daemon remembers. */
 #include <string.h>
+#include <time.h>
 
 #include "ctl/kms_client.h"
 #include "ctl/options.h"
@@ -11,6 +12,9 @@
 
 #define TIMEOUT_MS 3000
 #define HEALTH_MAX 2048u
+
+#define SETTLE_LOOKS    20
+#define SETTLE_PAUSE_NS 50000000
 
 static void add_span(json_t *report, const char *name, struct span bytes)
 {
@@ -58,16 +62,38 @@ static void add_time(json_t *report, const char *name, int64_t s)
     output_text(report, name, text);
 }
 
-/* After the socket: as root this becomes the owner of state_dir, whom allowed_uids may not name. */
-static err_t read_health(const struct config *config, json_t *report)
+static err_t read_record(const struct state_dir *dir, struct state_health *ret_health)
 {
-    CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     uint8_t bytes[HEALTH_MAX];
     size_t len = 0;
+    TRY(state_read(dir, STATE_HEALTH, span_mut_of(bytes, sizeof(bytes)), &len));
+    return state_health_parse(span_of(bytes, len), ret_health);
+}
+
+static bool is_behind(const struct state_health *health)
+{
+    return strcmp(health->state, "START") == 0 || strcmp(health->state, "HARD") == 0;
+}
+
+/* The record reaches the disk a moment after the socket says ok: it is given that moment. */
+static err_t read_settled(const struct state_dir *dir, bool ok, struct state_health *ret_health)
+{
+    const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NS};
+    TRY(read_record(dir, ret_health));
+    for (int i = 0; ok && is_behind(ret_health) && i < SETTLE_LOOKS; i++) {
+        (void)nanosleep(&pause, NULL);
+        TRY(read_record(dir, ret_health));
+    }
+    return OK;
+}
+
+/* After the socket: as root this becomes the owner of state_dir, whom allowed_uids may not name. */
+static err_t read_health(const struct config *config, bool ok, json_t *report)
+{
+    CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     struct state_health health;
     TRY(workplace_open_state(config, false, &workplace));
-    TRY(state_read(&workplace.state, STATE_HEALTH, span_mut_of(bytes, sizeof(bytes)), &len));
-    TRY(state_health_parse(span_of(bytes, len), &health));
+    TRY(read_settled(&workplace.state, ok, &health));
     output_text(report, "state", health.state);
     add_time(report, "state_since", health.since_s);
     add_time(report, "outage_since", health.outage_s);
@@ -107,7 +133,7 @@ int ctl_status(struct ctl *ctl)
         output_text(report, "error", err.what);
         code = CTL_FAILED;
     }
-    err = read_health(&ctl->config, report);
+    err = read_health(&ctl->config, code == CTL_OK, report);
     if (failed(err)) {
         output_text(report, "state", "unknown");
         output_text(report, "state_error", err.what);

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
 import unittest
 
@@ -241,6 +242,25 @@ class Others(CtlTest):
                          [("v2", "ok"), ("v1", "ok")])
         until(lambda: self.json("status")["state"] == "OK", what="the state on disk")
         self.assertIn("round_trip:", self.ctl("status", "--round-trip").stdout)
+
+    def test_status_waits_a_moment_for_a_record_that_is_behind(self):
+        self.ctl("init")
+        self.node.start()
+        record = os.path.join(self.node.state, "health")
+        until(lambda: self.json("status")["state"] == "OK", what="the state on disk")
+        with open(record, encoding="ascii") as f:
+            good = f.read()
+
+        def write(text):
+            with open(record + ".test", "w", encoding="ascii") as f:
+                f.write(text)
+            os.rename(record + ".test", record)
+
+        write(good.replace("state=OK", "state=START"))
+        later = threading.Timer(0.3, write, [good])
+        later.start()
+        self.assertEqual(self.json("status")["state"], "OK")
+        later.join()
 
     def test_wrong_usage_and_wrong_config_have_their_codes(self):
         self.ctl("frobnicate", code=64)
