@@ -43,7 +43,6 @@ func TestScenario3_Rotate(t *testing.T) {
 	}
 	for i, version := range versions {
 		t.Run(version, func(t *testing.T) {
-			t.Parallel()
 			r := result(t, "3", "rotation under writes, then a rewrite", version)
 			clusters[i].rotate(t, r, before.KeyID, to)
 			after, err := daemon.Calls()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +102,7 @@ func (c *cluster) migrate(t *testing.T, r *report.Result, m migration) {
 	}
 	if m.folder == "wildcard" {
 		must(t, c.checkExempt())
+		r.Fact("every object of the API rewritten; plain are only keys with one of %q", stayPlain)
 		r.Fact("a ConfigMap, exempt, stays plain; a ServiceAccount, under the wildcard, begins with %q", m.to)
 	}
 	if m.reload {
@@ -109,7 +112,7 @@ func (c *cluster) migrate(t *testing.T, r *report.Result, m migration) {
 
 func (m migration) widgets() bool { return m.folder == "custom-resource" }
 
-// steps are the files of the folder. The wildcard keeps identity: see deploy/examples/README.md.
+// steps are the files of the folder. The wildcard keeps identity: see checkLeftover.
 func (m migration) steps() []string {
 	all := []string{"1-before", "2-read", "3-write", "4-only"}
 	if m.folder == "wildcard" {
@@ -167,6 +170,9 @@ func (c *cluster) read(m migration, n int) error {
 }
 
 func (c *cluster) rewriteAll(m migration, n int) error {
+	if m.folder == "wildcard" {
+		return errors.Join(c.api.RewriteEverything(), c.checkLeftover())
+	}
 	if err := c.api.RewriteSecrets(n); err != nil || !m.widgets() {
 		return err
 	}
@@ -190,6 +196,29 @@ func (c *cluster) allBegin(below, begin string) error {
 		if !bytes.HasPrefix(value, []byte(begin)) {
 			return fmt.Errorf("%s begins with %.40q, not with %q", key, value, begin)
 		}
+	}
+	return nil
+}
+
+// stayPlain are the values that a wildcard migration leaves: what is exempt, and what is no object of the API and
+// so cannot be rewritten by a client.
+var stayPlain = []string{"/configmaps/", "/events/", "/ranges/servicenodeports", "/peerserverleases/"}
+
+// checkLeftover looks for plain values after every object of the API was rewritten.
+func (c *cluster) checkLeftover() error {
+	values, err := c.etcd.Values(c.api.Prefix + "/")
+	if err != nil {
+		return err
+	}
+	var left []string
+	for key, value := range values {
+		expected := slices.ContainsFunc(stayPlain, func(part string) bool { return strings.Contains(key, part) })
+		if !expected && !bytes.HasPrefix(value, []byte(oursV2)) {
+			left = append(left, key)
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("still plain: %v", left)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func TestUpgrade_OverOneEtcd(t *testing.T) {
 	t.Parallel()
 	const n = 100
 	path := []string{"1.28.15", "1.33.13", newest}
-	r := result(t, "upgrade", "upgrade over one etcd, same daemon", strings.Join(path, " → "))
+	r := result(t, "upgrade", "upgrade "+strings.Join(path, " → ")+" over one etcd, same daemon", newest)
 	daemon := startDaemon(t, plugin.Settings{})
 	c := newCluster(t, path[0], daemon)
 	for i, version := range path {

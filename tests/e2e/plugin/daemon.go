@@ -85,7 +85,8 @@ func (d *Daemon) Configure(s Settings) error {
 			fill(s.Health, "{on_token_loss: coast, coast: 60m, soft_max: 24h}"), d.path("state"))
 		return os.WriteFile(path, []byte(text), 0o600)
 	}
-	return errors.Join(write(d.path("yaml"), spyModule, spy), write(d.path("ctl.yaml"), d.Token.module, conf))
+	module, err := spyModule()
+	return errors.Join(err, write(d.path("yaml"), module, spy), write(d.path("ctl.yaml"), d.Token.module, conf))
 }
 
 // Reload has the running daemon read its configuration again.

@@ -3,6 +3,7 @@ package plugin
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,7 +69,15 @@ func (c Calls) Plus(other Calls) Calls {
 
 func (c Calls) String() string { return fmt.Sprintf("%d wraps, %d unwraps", c.Wraps, c.Unwraps) }
 
-const spyModule = "/usr/lib/x86_64-linux-gnu/pkcs11-spy.so"
+// spyModule is that of the package opensc-pkcs11.
+func spyModule() (string, error) {
+	for _, pattern := range []string{"/usr/lib/*/pkcs11-spy.so", "/usr/lib/*/pkcs11/pkcs11-spy.so"} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", errors.New("pkcs11-spy.so not found: install opensc-pkcs11")
+}
 
 // countCalls reads the record that OpenSC's pkcs11-spy writes between the token process and the module.
 func countCalls(record string) (Calls, error) {

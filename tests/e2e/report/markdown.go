@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -14,53 +15,85 @@ const (
 
 // Markdown is the table of scenario, version, result and token calls, and the quoted lines below it.
 func Markdown(results []*Result) string {
+	versions := columns(results)
 	var b strings.Builder
-	b.WriteString("| scenario | kube-apiserver | result | token calls (wrap / unwrap) | seconds |\n|---|---|---|---|---|\n")
-	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f |\n", r.name(), r.Version, r.outcome(), r.calls(), r.Seconds)
+	fmt.Fprintf(&b, "| scenario | kube-apiserver %s |\n|---|%s\n", strings.Join(versions, " | "), strings.Repeat("---|", len(versions)))
+	for _, row := range rows(results) {
+		fmt.Fprintf(&b, "| %s |", row[0].name())
+		for _, version := range versions {
+			fmt.Fprintf(&b, " %s |", cell(row, version))
+		}
+		b.WriteString("\n")
 	}
-	b.WriteString("\nToken calls include the proof of the serving KEK every 20 s and the proofs at a start.\n")
-	for _, r := range results {
-		if len(r.Log) > 0 && r.newest(results) {
-			fmt.Fprintf(&b, "\n%s, in the log of kube-apiserver %s:\n\n```\n%s\n```\n", r.name(), r.Version, strings.Join(clip(r.Log), "\n"))
+	b.WriteString("\nBeside each result: wraps / unwraps that the token was asked for, with those that prove the serving KEK\n" +
+		"every 20 s and at each start.\n\n<details><summary>What the API server's log says</summary>\n")
+	for _, row := range rows(results) {
+		for _, r := range row {
+			if len(r.Log) > 0 {
+				fmt.Fprintf(&b, "\n%s (%s):\n\n```\n%s\n```\n", r.name(), r.Version, strings.Join(clip(r.Log), "\n"))
+				break
+			}
 		}
 	}
+	b.WriteString("\n</details>\n")
 	return b.String()
+}
+
+// rows are the results of one scenario and case each, in the order of the results.
+func rows(results []*Result) [][]*Result {
+	var all [][]*Result
+	where := map[string]int{}
+	for _, r := range results {
+		i, known := where[r.name()]
+		if !known {
+			i = len(all)
+			where[r.name()] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], r)
+	}
+	return all
+}
+
+func columns(results []*Result) []string {
+	var versions []string
+	for _, r := range results {
+		if !slices.Contains(versions, r.Version) {
+			versions = append(versions, r.Version)
+		}
+	}
+	return versions
+}
+
+func cell(row []*Result, version string) string {
+	for _, r := range row {
+		if r.Version == version {
+			return r.outcome()
+		}
+	}
+	return ""
 }
 
 func (r *Result) name() string {
 	name := r.Title
-	if r.Scenario != "upgrade" {
-		name = r.Scenario + ". " + name
-	}
 	if r.Case != "" {
 		name += ": " + r.Case
+	}
+	if r.Scenario != "upgrade" {
+		name = r.Scenario + ". " + name
 	}
 	return name
 }
 
 func (r *Result) outcome() string {
-	if r.Passed {
-		return "pass"
+	outcome := "pass"
+	if !r.Passed {
+		outcome = "**FAIL**"
 	}
-	return "**FAIL**"
-}
-
-func (r *Result) calls() string {
-	if r.Calls == nil {
-		return "-"
+	if r.Calls != nil {
+		outcome += fmt.Sprintf(", %d / %d", r.Calls.Wraps, r.Calls.Unwraps)
 	}
-	return fmt.Sprintf("%d / %d", r.Calls.Wraps, r.Calls.Unwraps)
-}
-
-// newest says whether no later version quotes the same scenario.
-func (r *Result) newest(results []*Result) bool {
-	for _, other := range results {
-		if other.Scenario == r.Scenario && other.Case == r.Case && len(other.Log) > 0 {
-			return other == r
-		}
-	}
-	return false
+	return outcome
 }
 
 // clip shortens lines for reading; the JSON files have them whole.
