@@ -173,6 +173,7 @@ int main(int argc, char **argv)
     if (failed(err)) {
         die("cannot start", err, 1);
     }
+    start_end_logins(DRAIN_MS);
     if (pool_stop(DRAIN_MS)) {
         start_undo();
     }

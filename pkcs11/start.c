@@ -26,8 +26,9 @@ static struct {
     struct token token;
     struct session session; /* holds the login */
     struct pin_keeper pin;
+    pthread_mutex_t login; /* held from a login's begin to its answer in the record */
     atomic_bool up;
-} start;
+} start = {.login = PTHREAD_MUTEX_INITIALIZER};
 
 static void say_rv(char *why, size_t why_len, const char *what, err_t err)
 {
@@ -75,7 +76,9 @@ static enum ipc_phase log_in(char *why, size_t why_len)
     if ((start.token.flags & CKF_LOGIN_REQUIRED) == 0) {
         return IPC_PHASE_READY;
     }
+    (void)pthread_mutex_lock(&start.login);
     err_t err = pin_login(&start.pin, &start.session, why, why_len);
+    (void)pthread_mutex_unlock(&start.login);
     if (err.code == E_UNAVAILABLE) {
         say_rv(why, why_len, "the token does not log in", err);
         return IPC_PHASE_NO_TOKEN;
@@ -171,6 +174,15 @@ err_t start_run(const struct config *config)
     }
     (void)pthread_detach(thread);
     return OK;
+}
+
+void start_end_logins(int wait_ms)
+{
+    int64_t until_ms = clock_mono_ms() + wait_ms;
+    /* Kept for good: the starter begins no other. */
+    while (pthread_mutex_trylock(&start.login) != 0 && clock_mono_ms() < until_ms) {
+        (void)poll(NULL, 0, 5);
+    }
 }
 
 void start_undo(void)

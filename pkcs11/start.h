@@ -10,6 +10,11 @@
 
 /* config must outlive the process's threads. Once. */
 MUST_USE err_t start_run(const struct config *config);
+/*
+ * The process is about to end: no login is begun any more, and one that runs gets this long to have its
+ * answer written down. A wrong PIN of which nobody knows would be tried again.
+ */
+void start_end_logins(int wait_ms);
 /* After the workers stopped: C_Finalize, when the token was up. */
 void start_undo(void);
 

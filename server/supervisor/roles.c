@@ -114,12 +114,25 @@ void roles_kill(const struct keeping *role, const char *why)
     }
 }
 
-void roles_end(struct keeping *role, int64_t kill_at_ms)
+static void kill_by(struct keeping *role, int64_t kill_at_ms)
 {
-    close_now(&role->control_fd);
     if (kill_at_ms < role->kill_at_ms) {
         role->kill_at_ms = kill_at_ms;
     }
+}
+
+void roles_end(struct keeping *role, int64_t kill_at_ms)
+{
+    close_now(&role->control_fd);
+    kill_by(role, kill_at_ms);
+}
+
+void roles_stop(struct keeping *role, int64_t kill_at_ms)
+{
+    if (role->pid > 0) {
+        (void)kill(role->pid, SIGTERM);
+    }
+    kill_by(role, kill_at_ms);
 }
 
 static void log_end(const struct keeping *role, int status, int64_t lived_ms)

@@ -15,6 +15,8 @@ int64_t roles_next_ms(const struct supervisor *supervisor);
 void roles_reap(struct supervisor *supervisor, int64_t now_ms);
 /* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
 void roles_end(struct keeping *role, int64_t kill_at_ms);
+/* Asks it to end, while what it still has to keep is stored; kills it if it has not done so by then. */
+void roles_stop(struct keeping *role, int64_t kill_at_ms);
 void roles_kill(const struct keeping *role, const char *why);
 
 #endif

@@ -14,7 +14,7 @@
 #include "server/supervisor/supervisor.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
-#define STOP_MS  1000 /* the token process lets go of the module */
+#define STOP_MS  3000 /* the token process has a login's answer written down and lets go of the module */
 
 /* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
 
@@ -37,7 +37,7 @@ static void advance(struct supervisor *supervisor, int64_t now_ms)
     struct keeping *token = &supervisor->roles[ROLE_TOKEN];
     if (supervisor->phase == PHASE_DRAINING && front->pid == 0) {
         supervisor->phase = PHASE_STOPPING;
-        roles_end(token, now_ms + STOP_MS);
+        roles_stop(token, now_ms + STOP_MS);
     }
     if (supervisor->phase == PHASE_STOPPING && token->pid == 0) {
         supervisor->phase = PHASE_ENDED;

@@ -1,4 +1,5 @@
 /* The PIN guard, on a SoftHSM token behind the shim, which counts the logins. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -252,6 +253,37 @@ static void test_login_credential_without_a_folder_says_what_to_set(void **state
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
 }
 
+/* An ordinary stop may come at any time of a login, and must not cost another try at the next start. */
+static void test_login_told_to_stop_inside_writes_down_the_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    char record[1024];
+    rig_write(fixture->rig, "token/pin", "wrong-pin\n");
+    rig_shim(fixture->rig, "C_Login delay 500\n");
+    rig_start(fixture->rig);
+    for (int i = 0; i < 200 && rig_shim_count(fixture->rig, "C_Login") == 0; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(20 * 1000);
+    }
+    assert_int_equal(kill(fixture->rig->pid, SIGTERM), 0);
+    assert_int_equal(rig_wait_end(fixture->rig, 5000), 0);
+    rig_read(fixture->rig, "state/pin", record, sizeof(record));
+    assert_non_null(strstr(record, " failed "));
+}
+
+static void test_login_that_hangs_does_not_hold_up_a_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    rig_shim(fixture->rig, "C_Login hang\n");
+    rig_start(fixture->rig);
+    for (int i = 0; i < 200 && rig_shim_count(fixture->rig, "C_Login") == 0; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(20 * 1000);
+    }
+    assert_int_equal(kill(fixture->rig->pid, SIGTERM), 0);
+    assert_int_equal(rig_wait_end(fixture->rig, 4000), 0);
+}
+
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -270,6 +302,8 @@ int main(void)
         WITH_TOKEN(test_login_token_error_is_tried_again_for_a_proven_pin),
         WITH_TOKEN(test_login_open_pin_file_is_refused_and_mended_in_place),
         WITH_TOKEN(test_login_linked_pin_file_is_refused),
+        WITH_TOKEN(test_login_told_to_stop_inside_writes_down_the_answer),
+        WITH_TOKEN(test_login_that_hangs_does_not_hold_up_a_stop),
         WITH_TOKEN(test_login_credential_open_to_a_list_is_read_but_no_further),
         WITH_TOKEN(test_login_credential_without_a_folder_says_what_to_set),
     };
