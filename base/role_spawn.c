@@ -107,8 +107,8 @@ static void become(const struct role_program *program, const int fds[ROLE_FD_COU
     char name[sizeof(program->name)];
     span_move(name, program->name, sizeof(name));
     char *const argv[] = {name, NULL};
-    int binary = move_up(program->fd);
     default_signals();
+    int binary = move_up(program->fd); /* last: its errno is reported */
     if (binary < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
         return;
     }

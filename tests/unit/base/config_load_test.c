@@ -135,6 +135,22 @@ static void test_parse_path_that_does_not_fit_is_refused(void **state)
     assert_ok(config_parse(name + 1, WITH_CREDENTIAL, strlen(WITH_CREDENTIAL), &config, &problem));
 }
 
+static void test_waives_only_the_keys_that_are_listed(void **state)
+{
+    (void)state;
+    struct config config;
+    struct config_problem problem;
+    static const uint8_t listed[16] = {0xab, [15] = 1};
+    static const uint8_t near[16] = {0xab, [15] = 2};
+    put_file(TEXT "    pin_file: /pin\n    waive: [ffffffffffffffffffffffffffffffff, "
+                  "ab000000000000000000000000000001]\n", 0);
+    assert_ok(config_load(path, &config, &problem));
+    assert_true(config_waives(&config, listed));
+    assert_false(config_waives(&config, near));
+    config.token.waive_n = 1; /* what lies past the end of the list does not count */
+    assert_false(config_waives(&config, listed));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_load_unreadable_file_is_a_system_error_with_its_reason),
         cmocka_unit_test(test_load_file_at_the_size_limit_is_accepted_and_past_it_refused),
         cmocka_unit_test(test_parse_path_that_does_not_fit_is_refused),
+        cmocka_unit_test(test_waives_only_the_keys_that_are_listed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
