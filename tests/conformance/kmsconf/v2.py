@@ -1,15 +1,17 @@
 """Statements 34 to 55: what KMS v2 answers must look like."""
 import os
+import socket
 import threading
 import time
 
 from . import wire
 from .calls import decrypt_of
-from .registry import Failed, check, require
+from .registry import Failed, NotApplicable, check, require
 from .target import INVALID, OK, SEED
 from .wire import V2, decrypt_v2, encrypt_v2
 
 LIMIT = 1024
+QUICK_S = 0.05
 
 
 def fqdn(name):
@@ -48,19 +50,22 @@ def version_stable(target):
 @check(36, "v2", "Status is quick with the backend hung",
        "p99 below 50 ms: it comes from a state kept in the background", api="v2", needs=("hang", "unhang"))
 def status_quick(target):
-    """The best of up to three rounds: what else the machine does can only add."""
+    """The best of up to three rounds: what else the machine does can only add. Beside each call an echo of one byte
+    between two processes is timed; where that is as slow, the machine and not the plugin is measured."""
     cold = target.box("foreign") if target.has("foreign") else None
     target.wait_ok()
     target.command("hang")
     try:
         for _ in range(3):
-            p99 = p99_of_status(target, cold)
-            if p99 < 0.05:
+            p99, noise = p99_of_status(target, cold)
+            if p99 < QUICK_S:
                 break
     finally:
         target.command("unhang")
     target.wait_ok()
-    require(p99 < 0.05, f"p99 {p99 * 1000:.1f} ms")
+    if p99 >= QUICK_S and noise >= QUICK_S / 2:
+        raise NotApplicable(f"this machine is too busy: p99 {p99 * 1000:.0f} ms, of a bare echo {noise * 1000:.0f} ms")
+    require(p99 < QUICK_S, f"p99 {p99 * 1000:.1f} ms, of a bare echo {noise * 1000:.1f} ms")
     return f"p99 {p99 * 1000:.2f} ms of 500 over 10 s" + (", beside Decrypts that wait for it" if cold else "")
 
 
@@ -70,15 +75,44 @@ def p99_of_status(target, cold):
             busy.start(V2 + "Encrypt", encrypt_v2(SEED))
             if cold:
                 busy.start(*decrypt_of(cold))
-        return sorted(status_time(conn) for _ in range(500))[494]
+        with Echo() as echo:
+            times = [(took(lambda: ask_status(conn)), took(echo.once)) for _ in range(500)]
+    return tuple(sorted(column)[494] for column in zip(*times))
 
 
-def status_time(conn):
-    time.sleep(0.02)
+def took(call):
+    time.sleep(0.01)
     began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def ask_status(conn):
     answer = conn.call(V2 + "Status")
     require(answer.status is not None, answer.summary())
-    return time.monotonic() - began
+
+
+class Echo:
+    """A process that sends back each byte: what a round trip costs on this machine at this time."""
+
+    def __enter__(self):
+        self.here, there = socket.socketpair()
+        self.child = os.fork()
+        if self.child == 0:
+            self.here.close()
+            while there.recv(1):
+                there.send(b"x")
+            os._exit(0)
+        there.close()
+        return self
+
+    def __exit__(self, *unused):
+        self.here.close()
+        os.waitpid(self.child, 0)
+
+    def once(self):
+        self.here.send(b"x")
+        self.here.recv(1)
 
 
 @check(37, "v2", "polling Status costs the backend little",
