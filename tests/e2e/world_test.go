@@ -22,16 +22,16 @@ var versions = []string{newest, "1.33.13", "1.28.15"}
 
 // place is where the programs and results of this run are; scripts/e2e says so.
 type place struct {
-	source, programs, servers, out string
+	source, programs, servers, out, work string
 }
 
 func here(t *testing.T) place {
 	t.Helper()
 	source, err := filepath.Abs("../..")
 	must(t, err)
-	p := place{source, os.Getenv("P11KMS_BIN"), os.Getenv("P11KMS_E2E_SERVERS"), os.Getenv("P11KMS_E2E_OUT")}
-	if p.programs == "" || p.servers == "" || p.out == "" {
-		t.Fatal("P11KMS_BIN, P11KMS_E2E_SERVERS and P11KMS_E2E_OUT are not set: run scripts/e2e")
+	p := place{source, os.Getenv("P11KMS_BIN"), os.Getenv("P11KMS_E2E_SERVERS"), os.Getenv("P11KMS_E2E_OUT"), os.Getenv("P11KMS_E2E_WORK")}
+	if p.programs == "" || p.servers == "" || p.out == "" || p.work == "" {
+		t.Fatal("P11KMS_BIN and P11KMS_E2E_* are not set: run scripts/e2e")
 	}
 	return p
 }
@@ -47,7 +47,7 @@ func must(t *testing.T, err error) {
 // and configurations are kept with the results.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "p11e2e-")
+	dir, err := os.MkdirTemp(here(t).work, "")
 	must(t, err)
 	must(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() {
