@@ -2,7 +2,7 @@
  * net: the clients of the front. Accepts on the listening socket that it is given, checks who a
  * peer is, and moves bytes between sockets and sessions. The door of this room for front/main.
  *
- *   64 connections, then accepting pauses · a refused peer gets PERMISSION_DENIED to its first
+ *   128 connections, then accepting pauses · a refused peer gets PERMISSION_DENIED to its first
  *   call, at most 4 such at a time · a peer that reads nothing for 10 s is closed
  *
  * What a peer sends and what it gets pass through SECRET_NET blocks only: one to receive, one to
@@ -19,7 +19,7 @@
 #include "base/ticket.h"
 #include "server/net/loop.h"
 
-#define NET_CONNS_MAX  64u
+#define NET_CONNS_MAX  128u
 #define NET_DENIED_MAX 4u
 #define NET_UIDS_MAX   32u
 #define NET_BLOCKED_MS 10000

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from rig import BIN, SHIM, SOURCE, Rig, ask, wait_ok  # noqa: F401
+from rig import BIN, wait_ok
 from kmsconf.registry import Failed
 
 COUNTED = {"C_Encrypt", "C_Decrypt", "C_GenerateKey", "C_GenerateRandom"}
