@@ -176,17 +176,7 @@ static err_t take_hello(struct client *client, struct span payload)
 static err_t take_status(struct client *client, struct span payload)
 {
     struct ipc_status status;
-    if (payload.len != sizeof(status)) {
-        return FAIL(E_PROTOCOL, "broken status of the token process");
-    }
-    span_move(&status, payload.ptr, sizeof(status));
-    if (status.phase > IPC_PHASE_READY || status.text[sizeof(status.text) - 1] != '\0' ||
-        status.token[sizeof(status.token) - 1] != '\0' ||
-        status.serial[sizeof(status.serial) - 1] != '\0' ||
-        status.model[sizeof(status.model) - 1] != '\0' ||
-        status.manufacturer[sizeof(status.manufacturer) - 1] != '\0') {
-        return FAIL(E_PROTOCOL, "broken status of the token process");
-    }
+    TRY(ipc_status_read(payload, &status));
     set_status(client, &status);
     return OK;
 }

@@ -75,6 +75,33 @@ err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room,
     return OK;
 }
 
+static bool ends(const char *text, size_t size)
+{
+    return text[size - 1] == '\0';
+}
+
+err_t ipc_status_read(struct span payload, struct ipc_status *ret_status)
+{
+    struct ipc_status in;
+    if (payload.len != sizeof(in)) {
+        return FAIL(E_PROTOCOL, "broken status of the token process");
+    }
+    span_move(&in, payload.ptr, sizeof(in));
+    if (in.phase > IPC_PHASE_READY || !ends(in.text, sizeof(in.text)) ||
+        !ends(in.token, sizeof(in.token)) || !ends(in.serial, sizeof(in.serial)) ||
+        !ends(in.model, sizeof(in.model)) || !ends(in.manufacturer, sizeof(in.manufacturer))) {
+        return FAIL(E_PROTOCOL, "broken status of the token process");
+    }
+    struct ipc_status out = in;
+    span_to_ascii(span_of_text(in.text), out.text, sizeof(out.text));
+    span_to_ascii(span_of_text(in.token), out.token, sizeof(out.token));
+    span_to_ascii(span_of_text(in.serial), out.serial, sizeof(out.serial));
+    span_to_ascii(span_of_text(in.model), out.model, sizeof(out.model));
+    span_to_ascii(span_of_text(in.manufacturer), out.manufacturer, sizeof(out.manufacturer));
+    *ret_status = out;
+    return OK;
+}
+
 const char *ipc_attribute_name(uint32_t bit)
 {
     static const char *const names[] = {

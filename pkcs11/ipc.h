@@ -171,6 +171,12 @@ MUST_USE err_t ipc_send(int fd, struct ipc_header *header, struct span payload);
  */
 MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room, struct span *ret_payload);
 
+/*
+ * A status as it came. E_PROTOCOL: another size, an unknown phase, a text without end. What remains is safe to show
+ * and to put into a protobuf string: bytes that are no printable ASCII become '?'.
+ */
+MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_status);
+
 /* The word for a bit of enum ipc_attribute: "CKA_EXTRACTABLE", ... */
 const char *ipc_attribute_name(uint32_t bit);
 

@@ -170,6 +170,30 @@ static void test_key_faults_waiver_covers_policy_not_cryptography(void **state)
     assert_int_equal(ipc_key_faults(&key, false), IPC_ATTR_LOCAL);
 }
 
+static void test_status_read_texts_are_made_printable(void **state)
+{
+    (void)state;
+    struct ipc_status in = {.phase = IPC_PHASE_PIN, .text = "caf\xc3\xa9 \xff\n", .token = "t\x01"};
+    struct ipc_status out = {0};
+    assert_ok(ipc_status_read(span_of(&in, sizeof(in)), &out));
+    assert_string_equal(out.text, "caf?? ??");
+    assert_string_equal(out.token, "t?");
+    assert_int_equal(out.phase, IPC_PHASE_PIN);
+}
+
+static void test_status_read_broken_ones_are_refused(void **state)
+{
+    (void)state;
+    struct ipc_status out = {.phase = 77};
+    struct ipc_status unknown = {.phase = IPC_PHASE_READY + 1};
+    struct ipc_status endless = {0};
+    memset(endless.serial, 'x', sizeof(endless.serial));
+    assert_fails(ipc_status_read(span_of(&unknown, sizeof(unknown)), &out), E_PROTOCOL);
+    assert_fails(ipc_status_read(span_of(&endless, sizeof(endless)), &out), E_PROTOCOL);
+    assert_fails(ipc_status_read(span_of(&endless, sizeof(endless) - 1), &out), E_PROTOCOL);
+    assert_int_equal(out.phase, 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +208,8 @@ int main(void)
         cmocka_unit_test(test_attribute_name_every_bit_has_one),
         cmocka_unit_test(test_attribute_names_are_listed_and_cut),
         cmocka_unit_test(test_key_faults_waiver_covers_policy_not_cryptography),
+        cmocka_unit_test(test_status_read_texts_are_made_printable),
+        cmocka_unit_test(test_status_read_broken_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
