@@ -98,7 +98,7 @@ func (r *Result) outcome() string {
 
 // clip shortens lines for reading; the JSON files have them whole.
 func clip(lines []string) []string {
-	const most = 260
+	const most = 420
 	var short []string
 	for _, line := range lines {
 		if len(line) > most {
