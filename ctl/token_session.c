@@ -141,19 +141,17 @@ static err_t wait_ready(struct token_session *session, int64_t timeout_ms)
     return OK;
 }
 
-static err_t spawn(const struct config *config, const struct state_dir *state, const int ends[2],
-                   pid_t *ret_pid)
+static err_t spawn(const struct config *config, const struct role_program *program,
+                   const struct state_dir *state, const int ends[2], pid_t *ret_pid)
 {
     OWN_FD config_fd = -1;
     OWN_FD lock_fd = -1;
-    CLEANUP(role_program_close) struct role_program program = {.fd = -1};
     const char *env[CONFIG_ENV_MAX + 1] = {0};
     for (uint32_t i = 0; i < config->token.env_n; i++) {
         env[i] = config->token.env[i];
     }
     struct config quiet = *config; /* its everyday events would only blur this command's answer */
     quiet.log_level = config->log_level == LOG_LEVEL_INFO ? LOG_LEVEL_WARN : config->log_level;
-    TRY(role_program_open("p11-kms-token", &program));
     TRY(role_config_fd(&quiet, &config_fd));
     TRY(state_open_pin_lock(state, &lock_fd));
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
@@ -161,10 +159,11 @@ static err_t spawn(const struct config *config, const struct state_dir *state, c
     fds[ROLE_FD_CONTROL] = ends[0];
     fds[ROLE_FD_SERVICE] = ends[1];
     fds[ROLE_FD_PIN_LOCK] = lock_fd;
-    return role_spawn(&program, fds, env, ret_pid);
+    return role_spawn(program, fds, env, ret_pid);
 }
 
-static err_t start(struct token_session *session, const struct config *config)
+static err_t start(struct token_session *session, const struct config *config,
+                   const struct role_program *program)
 {
     int control[2];
     int service[2];
@@ -178,10 +177,12 @@ static err_t start(struct token_session *session, const struct config *config)
     }
     OWN_FD service_end = service[1];
     client_attach(session->client, service[0], clock_mono_ms());
-    return spawn(config, session->state, (const int[]){control_end, service_end}, &session->pid);
+    return spawn(config, program, session->state, (const int[]){control_end, service_end},
+                 &session->pid);
 }
 
-err_t token_session_open(const struct config *config, const struct state_dir *state, char *ret_mend,
+err_t token_session_open(const struct config *config, const struct role_program *program,
+                         const struct state_dir *state, char *ret_mend,
                          struct token_session **ret_session)
 {
     CLEANUP(token_session_close_p) struct token_session *session = calloc(1, sizeof(*session));
@@ -193,7 +194,7 @@ err_t token_session_open(const struct config *config, const struct state_dir *st
     const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
     TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
     TRY(client_new(&events, 1, &session->client));
-    TRY(start(session, config));
+    TRY(start(session, config, program));
     err_t err = wait_ready(session, (int64_t)config->token.start_timeout_s * 1000);
     if (failed(err) && client_fd(session->client) >= 0) { /* a dead process has no advice left */
         struct span mend = span_of_text(client_status(session->client)->text);

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/own.h"
+#include "base/role.h"
 #include "base/secret.h"
 #include "base/state.h"
 #include "pkcs11/client.h"
@@ -18,11 +19,12 @@
 struct token_session;
 
 /*
- * Starts the process and waits up to start_timeout until it is logged in. On failure *ret_mend says
+ * Starts `program` (p11-kms-token, opened before this process gave up rights) and waits up to start_timeout until it is logged in. On failure *ret_mend says
  * what the operator should do ("" when nothing is known); at least sizeof(ipc_status.text) bytes.
  */
-MUST_USE err_t token_session_open(const struct config *config, const struct state_dir *state,
-                                  char *ret_mend, struct token_session **ret_session);
+MUST_USE err_t token_session_open(const struct config *config, const struct role_program *program,
+                                  const struct state_dir *state, char *ret_mend,
+                                  struct token_session **ret_session);
 /* Ends the process and waits for it. */
 void token_session_close(struct token_session *session);
 DEFINE_CLEANUP(struct token_session *, token_session_close)

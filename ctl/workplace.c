@@ -51,9 +51,12 @@ err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
     if (clock_real_s() < clock_build_s()) {
         return FAIL(E_STATE, "the clock is before the build of this program: set it first");
     }
+    /* First of all: the owner of the state folder may not reach a program below root's own folder. */
+    CLEANUP(role_program_close) struct role_program program = {.fd = -1};
+    TRY(role_program_open("p11-kms-token", &program));
     TRY(workplace_open_state(&ctl->config, true, ret_workplace));
-    err_t err =
-        token_session_open(&ctl->config, &ret_workplace->state, mend, &ret_workplace->session);
+    err_t err = token_session_open(&ctl->config, &program, &ret_workplace->state, mend,
+                                   &ret_workplace->session);
     if (failed(err)) {
         workplace_close(ret_workplace);
         if (mend[0] != '\0') {

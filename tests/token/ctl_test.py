@@ -3,13 +3,16 @@ import datetime
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit"))
-from daemon import Daemon, until  # noqa: E402
+from daemon import BIN, Daemon, until  # noqa: E402
 
 NOBODY = 65534
 
@@ -89,7 +92,13 @@ class Init(CtlTest):
         for folder, _, files in os.walk(self.node.folder):
             for path in [folder] + [os.path.join(folder, name) for name in files]:
                 os.chown(path, NOBODY, NOBODY)
-        self.ctl("init")
+        # Where roots keep their checkouts: a folder that the owner cannot enter.
+        with tempfile.TemporaryDirectory(prefix="p11-kms-private.") as private:
+            programs = shutil.copytree(BIN, os.path.join(private, "bin"))
+            done = subprocess.run([os.path.join(programs, "p11-kmsctl"), "init", "--config", self.node.config],
+                                  capture_output=True, text=True, check=False,
+                                  env={**os.environ, **self.node.environment})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         tokens = os.path.join(self.node.token.folder, "tokens")
         owners = {os.stat(os.path.join(folder, name)).st_uid
                   for top in (tokens, self.node.state) for folder, _, files in os.walk(top)
