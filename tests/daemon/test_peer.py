@@ -7,10 +7,16 @@ import kit_path  # noqa: F401
 from daemon import running, until
 import signal
 
+# The kit is read before the uid changes: another user may not enter the folder of this checkout.
 ASK = """
-import sys
+import os, sys
 sys.path.insert(0, sys.argv[2])
 from frames import Connection
+uid = int(sys.argv[3])
+if uid != os.getuid():
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
 with Connection(sys.argv[1]) as conn:
     print(conn.ask().code)
 """
@@ -25,13 +31,8 @@ class Peer(unittest.TestCase):
         os.chmod(self.daemon.folder, 0o755)
 
     def ask(self, uid):
-        def become():
-            if uid != self.own:
-                os.setgroups([])
-                os.setgid(uid)
-                os.setuid(uid)
-        done = subprocess.run(["/usr/bin/python3", "-B", "-c", ASK, self.daemon.socket, KIT], text=True,
-                              capture_output=True, preexec_fn=become, timeout=20)
+        done = subprocess.run(["/usr/bin/python3", "-B", "-c", ASK, self.daemon.socket, KIT, str(uid)], text=True,
+                              capture_output=True, timeout=20)
         self.assertEqual(0, done.returncode, done.stderr)
         return int(done.stdout)
 
