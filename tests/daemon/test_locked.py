@@ -2,6 +2,7 @@
 sanitizers turn mlock into nothing."""
 import os
 import resource
+import shutil
 import unittest
 
 import kit_path  # noqa: F401
@@ -20,6 +21,7 @@ class Locked(unittest.TestCase):
         self.addCleanup(daemon.close)
         daemon.init()
         daemon.write_config(allowed_uids=[0, 65534])
+        daemon.bin = shutil.copytree(daemon.bin, os.path.join(daemon.folder, "bin"))  # where that user may go
 
         def tight():
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))

@@ -195,6 +195,7 @@ class Daemon:
         self.socket = os.path.join(self.run, "kms.sock")
         self.log_path = os.path.join(self.folder, name + ".log")
         self.options = options
+        self.bin = BIN
         self.process = None
         self.environment = {}
         self.clients = []
@@ -239,7 +240,7 @@ log: {{format: text, level: {o.get("level", "info")}}}
     # -- programs --
 
     def ctl(self, *arguments, check=True, env=None):
-        done = subprocess.run([os.path.join(BIN, "p11-kmsctl"), *arguments, "--config", self.config],
+        done = subprocess.run([os.path.join(self.bin, "p11-kmsctl"), *arguments, "--config", self.config],
                               capture_output=True, text=True, timeout=PATIENCE_S,
                               env={**os.environ, **self.environment, **(env or {})})
         if check and done.returncode != 0:
@@ -252,7 +253,7 @@ log: {{format: text, level: {o.get("level", "info")}}}
     def spawn(self, preexec=None):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BIN, "p11-kmsd"), "--config", self.config], stdin=subprocess.DEVNULL,
+                [os.path.join(self.bin, "p11-kmsd"), "--config", self.config], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, preexec_fn=preexec, env={**os.environ, **self.environment})
         return self
 

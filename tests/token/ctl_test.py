@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -12,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit"))
-from daemon import BIN, Daemon, until  # noqa: E402
+from daemon import Daemon, until  # noqa: E402
 
 NOBODY = 65534
 
@@ -94,11 +93,8 @@ class Init(CtlTest):
                 os.chown(path, NOBODY, NOBODY)
         # Where roots keep their checkouts: a folder that the owner cannot enter.
         with tempfile.TemporaryDirectory(prefix="p11-kms-private.") as private:
-            programs = shutil.copytree(BIN, os.path.join(private, "bin"))
-            done = subprocess.run([os.path.join(programs, "p11-kmsctl"), "init", "--config", self.node.config],
-                                  capture_output=True, text=True, check=False,
-                                  env={**os.environ, **self.node.environment})
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.node.bin = shutil.copytree(self.node.bin, os.path.join(private, "bin"))
+            self.ctl("init")
         tokens = os.path.join(self.node.token.folder, "tokens")
         owners = {os.stat(os.path.join(folder, name)).st_uid
                   for top in (tokens, self.node.state) for folder, _, files in os.walk(top)
