@@ -186,6 +186,7 @@ def main():
     made.add_argument("command", nargs="+")
     chosen = made.parse_args()
     name, *arguments = chosen.command
+    os.makedirs(chosen.dir, mode=0o700, exist_ok=True)
     if name == "run":
         return Server(chosen.dir, chosen.fault).run()
     if name == "try":

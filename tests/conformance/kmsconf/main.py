@@ -7,7 +7,8 @@ from . import (failure, failure_hostile, options, report, rotation, transport,  
 from .registry import CHECKS, FAIL, NA, PASS, Failed, NotApplicable, Result
 from .target import Target
 
-LAST = 78  # destroys the key
+LAST = 78    # destroys the key
+POLLED = 37  # its full form can be cut (--poll-minutes)
 
 
 def wanted(chosen):
@@ -40,10 +41,18 @@ def verdict(check, target):
         return FAIL, f"{type(why).__name__}: {why}"
 
 
+def form(check, target):
+    if not check.long:
+        return ""
+    if not target.full:
+        return "short"
+    return "part" if check.number == POLLED and target.options.poll_minutes < 60 else "full"
+
+
 def run(check, target):
     began = time.monotonic()
     result = Result(check.number, check.group, check.name, check.meaning)
-    result.form = "" if not check.long else "full" if target.full else "short"
+    result.form = form(check, target)
     result.verdict, result.seen = verdict(check, target)
     result.seconds = round(time.monotonic() - began, 3)
     return result

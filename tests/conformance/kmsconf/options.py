@@ -53,7 +53,8 @@ def parser():
     target.add_argument("--other-user", metavar="UID", help="a uid that must be refused (needs root)")
     target.add_argument("--grpc-go", action="append", metavar="FILE", help="grpc-go client of tests/e2e; repeatable")
     target.add_argument("--log", metavar="FILE", help="the plugin's log")
-    target.add_argument("--secret", action="append", metavar="TEXT", help="no answer may hold it; repeatable")
+    target.add_argument("--secret", action="append", metavar="FILE",
+                        help="a file such as that of the PIN: no answer may hold one of its lines, nor its path")
     target.add_argument("--policy", choices=("error", "text"), help="what Status answers after --destroy")
     target.add_argument("--noticed-within", type=float, metavar="S", help="the refresh interval of statement 79")
     run = made.add_argument_group("the run")

@@ -22,7 +22,7 @@ class Result:
     meaning: str
     verdict: str = NA
     seen: str = ""
-    form: str = ""       # "short" or "full" where the statement has two forms
+    form: str = ""       # "short", "part" or "full" where the statement has two forms
     seconds: float = 0.0
 
 

@@ -7,6 +7,7 @@ from .registry import FAIL, GROUPS, NA, PASS, Result
 COLOURS = {PASS: "\033[32m", FAIL: "\033[31m", NA: "\033[33m"}
 MARKS = {PASS: "pass", FAIL: "FAIL", NA: "n/a "}
 PLAIN = "\033[0m"
+FORMS = ("", "short", "part", "full")
 
 
 def painted(text, verdict, colour):
@@ -78,8 +79,12 @@ def merge(paths):
 
 def better(one, two):
     rank = {NA: 0, PASS: 1, FAIL: 2}
-    if (rank[one.verdict], one.form == "full") != (rank[two.verdict], two.form == "full"):
-        return max(one, two, key=lambda r: (rank[r.verdict], r.form == "full"))
+
+    def order(result):
+        return rank[result.verdict], FORMS.index(result.form)
+
+    if order(one) != order(two):
+        return max(one, two, key=order)
     if one.seen != two.seen:
         one.seen = "; ".join(filter(None, (one.seen, two.seen)))
     one.seconds += two.seconds

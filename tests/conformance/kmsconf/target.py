@@ -72,6 +72,14 @@ class Target:
         cipher, key_id = self.command(name).split()[-2:]
         return Encrypted(bytes.fromhex(cipher), key_id.encode())
 
+    def secrets(self):
+        """What no answer may hold: the lines of the --secret files, and where they lie."""
+        found = []
+        for path in self.options.secret or []:
+            with open(path, encoding="utf-8") as source:
+                found += [path] + [line for line in source.read().split("\n") if line]
+        return found
+
     def log_from(self, start):
         """What the plugin logged since the log was `start` bytes long."""
         with open(self.options.log, "rb") as log:

@@ -270,7 +270,7 @@ def unknown_fields(target):
 
 @check(54, "v2", "texts carry no secret", "key_id, healthz and grpc-message reach users and logs", api="v2")
 def texts(target):
-    words = [SEED.hex(), SEED.decode("latin-1"), "pin=", "pin-value", "pin_file", "/pin"] + (target.options.secret or [])
+    words = [SEED.hex(), SEED.decode("latin-1"), "pin=", "pin-value", "pin_file", "/pin"] + target.secrets()
     seen = collected_texts(target)
     for text in seen:
         for word in words:

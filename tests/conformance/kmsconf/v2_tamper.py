@@ -111,7 +111,7 @@ def refusal(target):
     require(answer.status in (NOT_FOUND, PRECONDITION), answer.summary())
     names = (key_id.decode("utf-8", "replace"), hashlib.sha256(key_id).hexdigest()[:8])
     require(any(name in answer.text for name in names), f"names neither key_id nor its hash: {answer.text!r}")
-    for word in (SEED.hex(), box.ciphertext.hex(), *(target.options.secret or [])):
+    for word in (SEED.hex(), box.ciphertext.hex(), *target.secrets()):
         require(word not in answer.text, f"{word!r} in {answer.text!r}")
     return took, answer
 
