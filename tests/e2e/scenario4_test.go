@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,10 +118,11 @@ func (p *control) stopTraffic(t *testing.T, r *report.Result, count func() int) 
 	}
 }
 
-// waitFor waits until every API server has heard of the new key_id, as its metrics say.
+// waitFor waits until every API server has written under the new key_id, as its metrics say. That it knows the
+// key_id is not enough: it may have read an object that another one wrote.
 func (p *control) waitFor(keyID string) error {
 	for _, c := range p.clusters {
-		err := proc.Until(3*time.Minute, c.api.Name+" knows the new key_id", func() error {
+		err := proc.Until(3*time.Minute, c.api.Name+" writes under the new key_id", func() error {
 			if _, err := c.api.Readyz(); err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func (p *control) waitFor(keyID string) error {
 			if err != nil {
 				return err
 			}
-			if !strings.Contains(metrics, `key_id_hash="`+keyIDHash(keyID)+`"`) {
+			if !kube.HasWritten(metrics, keyIDHash(keyID)) {
 				return errors.New("not in its metrics")
 			}
 			return nil

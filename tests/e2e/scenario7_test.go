@@ -9,8 +9,8 @@ import (
 )
 
 // KMS v1 on a current version: every object has a DEK of its own, and a cold list opens all of them in turn.
+// It takes times, so nothing else runs beside it.
 func TestScenario7_ColdListOfV1(t *testing.T) {
-	t.Parallel()
 	const n = 2000
 	r := result(t, "7", "KMS v1, cold LIST of 2000 Secrets", newest)
 	daemon := startDaemon(t, plugin.Settings{})

@@ -39,7 +39,7 @@ func startTrafficOf(api *kube.APIServer, n, first, count int) *traffic {
 func (w *traffic) loop(ctx context.Context, writes bool, call func(context.Context, int) error) {
 	defer w.ended.Done()
 	for i := 0; ctx.Err() == nil; i++ {
-		limited, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		limited, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		start := time.Now()
 		err := call(limited, i)
 		cancel()

@@ -23,3 +23,15 @@ func (s *APIServer) KMSCalls() (string, error) {
 	sort.Strings(calls)
 	return strings.Join(calls, ", "), nil
 }
+
+// HasWritten says whether an API server with these metrics has sealed an object under the key_id of this hash.
+func HasWritten(metrics, keyIDHash string) bool {
+	for _, line := range strings.Split(metrics, "\n") {
+		if strings.HasPrefix(line, "apiserver_envelope_encryption_key_id_hash_total{") &&
+			strings.Contains(line, `key_id_hash="`+keyIDHash+`"`) &&
+			strings.Contains(line, `transformation_type="to_storage"`) {
+			return true
+		}
+	}
+	return false
+}

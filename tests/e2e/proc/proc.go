@@ -78,7 +78,7 @@ func (p *Process) Alive() error {
 	}
 }
 
-// Stop asks the process to end and waits; after 20 s it is killed, which is an error.
+// Stop asks the process to end and waits; after a minute it is killed, which is an error.
 func (p *Process) Stop() error {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.name, err)
@@ -86,7 +86,7 @@ func (p *Process) Stop() error {
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.Kill()
 		return fmt.Errorf("%s did not end on SIGTERM:\n%s", p.name, tail(p.Log(), 3000))
 	}
