@@ -8,10 +8,7 @@ err_t h2_stream_pool_init(struct h2_stream_pool *pool)
     if (all == NULL) {
         return FAIL_ERRNO("cannot allocate the pool of calls");
     }
-    for (size_t i = 0; i + 1 < H2_CALLS_MAX; i++) {
-        all[i].next = &all[i + 1];
-    }
-    *pool = (struct h2_stream_pool){.all = all, .free = all};
+    *pool = (struct h2_stream_pool){.all = all};
     return OK;
 }
 
@@ -24,10 +21,13 @@ void h2_stream_pool_done(struct h2_stream_pool *pool)
 struct h2_stream *h2_stream_take(struct h2_stream_pool *pool)
 {
     struct h2_stream *stream = pool->free;
-    if (stream == NULL) {
+    if (stream != NULL) {
+        pool->free = stream->next;
+    } else if (pool->fresh < H2_CALLS_MAX) {
+        stream = &pool->all[pool->fresh++];
+    } else {
         return NULL;
     }
-    pool->free = stream->next;
     pool->in_use++;
     stream->next = NULL;
     stream->prev = NULL;

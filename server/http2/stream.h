@@ -32,6 +32,7 @@ struct h2_stream {
 struct h2_stream_pool {
     struct h2_stream *all;
     struct h2_stream *free;
+    size_t fresh; /* streams from here on were never used: their pages cost nothing yet */
     size_t in_use;
 };
 

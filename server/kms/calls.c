@@ -11,15 +11,12 @@ err_t calls_init(struct calls *calls)
     if (calls->pool == NULL) {
         return FAIL_ERRNO("out of memory for waiting calls");
     }
-    for (size_t i = 0; i < CALLS_MAX; i++) {
-        TAILQ_INSERT_TAIL(&calls->unused, &calls->pool[i], link);
-    }
     return OK;
 }
 
 void calls_done(struct calls *calls)
 {
-    for (size_t i = 0; calls->pool != NULL && i < CALLS_MAX; i++) {
+    for (size_t i = 0; i < calls->fresh; i++) {
         secret_free(calls->pool[i].plaintext);
         secret_free(calls->pool[i].reply.body);
     }
@@ -75,6 +72,10 @@ err_t calls_park(struct calls *calls, struct call *call)
     if (calls_owns(calls, call)) {
         return OK;
     }
+    if (TAILQ_EMPTY(&calls->unused) && calls->fresh < CALLS_MAX) {
+        struct call *never_used = &calls->pool[calls->fresh++];
+        TAILQ_INSERT_HEAD(&calls->unused, never_used, link);
+    }
     struct call *kept = TAILQ_FIRST(&calls->unused);
     if (kept == NULL) {
         return FAIL(E_LIMIT, "too many calls wait for the token");
@@ -120,7 +121,7 @@ void calls_end(struct calls *calls, struct call *call)
     }
     call->wait = CALL_FOR_NOTHING;
     call->answered = false;
-    TAILQ_INSERT_TAIL(&calls->unused, call, link);
+    TAILQ_INSERT_HEAD(&calls->unused, call, link);
     calls->n--;
 }
 

@@ -48,6 +48,7 @@ struct calls {
     struct call_list waiting;
     struct call_list answered; /* the reply is made, and not yet said */
     struct call_list unused;
+    size_t fresh; /* calls from here on were never used: their pages cost nothing yet */
     size_t n;
     size_t secrets_n;
 };

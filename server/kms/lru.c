@@ -20,6 +20,7 @@ SLIST_HEAD(bucket_list, node);
 struct lru {
     size_t cap;
     size_t count;
+    size_t fresh; /* nodes from here on were never used: their pages cost nothing yet */
     size_t mask; /* buckets - 1 */
     struct node *nodes;
     struct bucket_list *buckets;
@@ -52,9 +53,6 @@ err_t lru_new(size_t cap, struct lru **ret_lru)
     }
     TAILQ_INIT(&lru->young_first);
     TAILQ_INIT(&lru->unused);
-    for (size_t i = 0; i < cap; i++) {
-        TAILQ_INSERT_TAIL(&lru->unused, &lru->nodes[i], age);
-    }
     *ret_lru = TAKE(lru);
     return OK;
 }
@@ -121,6 +119,10 @@ static struct node *victim(struct lru *lru)
 
 size_t lru_add(struct lru *lru, const uint8_t key[LRU_KEY_LEN])
 {
+    if (TAILQ_EMPTY(&lru->unused) && lru->fresh < lru->cap) {
+        struct node *never_used = &lru->nodes[lru->fresh++];
+        TAILQ_INSERT_HEAD(&lru->unused, never_used, age);
+    }
     if (TAILQ_EMPTY(&lru->unused)) {
         struct node *oldest = victim(lru);
         if (oldest == NULL) {
