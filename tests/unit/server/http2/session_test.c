@@ -3,24 +3,7 @@
 
 #include <string.h>
 
-#include "tests/kit/rig.h"
-#include "tests/kit/unit.h"
-
-static int setup(void **state)
-{
-    (void)state;
-    return failed(secret_init(&secret_budget_front)) ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    bool clean = secret_free_space_is_zero();
-    secret_done();
-    return clean ? 0 : -1;
-}
-
-#define BYTES(literal_) span_of((literal_), sizeof(literal_) - 1)
+#include "tests/kit/rig_unit.h"
 
 /* The framed message of an answer. */
 static void assert_body(const struct wire_answer *answer, const char *want)
@@ -55,15 +38,6 @@ static void assert_error_answer(const struct rig *rig, int32_t stream, const cha
     assert_int_equal(answer->data_frames, 0);
     assert_true(answer->ended);
     assert_memory_equal(answer->message, "p11-kms: ", 9);
-}
-
-static void assert_still_serves(struct rig *rig, int32_t stream)
-{
-    rig->service.mode = FAKE_ECHO;
-    wire_call(&rig->to_send, stream, PATH_ENCRYPT, BYTES("alive"));
-    rig_run(rig);
-    assert_ok_answer(rig, stream, "alive");
-    assert_int_equal(rig->peer->goaways, 0);
 }
 
 static void test_new_says_settings_before_the_peer_says_anything(void **state)
