@@ -14,7 +14,7 @@
 #include "server/supervisor/supervisor.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
-#define STOP_MS  3000 /* the token process has a login's answer written down and lets go of the module */
+#define STOP_MS  8000 /* the token process has a login's answer written down and lets go of the module */
 
 /* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
 

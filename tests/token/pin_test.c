@@ -266,7 +266,7 @@ static void test_login_told_to_stop_inside_writes_down_the_answer(void **state)
         usleep(20 * 1000);
     }
     assert_int_equal(kill(fixture->rig->pid, SIGTERM), 0);
-    assert_int_equal(rig_wait_end(fixture->rig, 5000), 0);
+    assert_int_equal(rig_wait_end(fixture->rig, 20000), 0);
     rig_read(fixture->rig, "state/pin", record, sizeof(record));
     assert_non_null(strstr(record, " failed "));
 }
@@ -281,7 +281,7 @@ static void test_login_that_hangs_does_not_hold_up_a_stop(void **state)
         usleep(20 * 1000);
     }
     assert_int_equal(kill(fixture->rig->pid, SIGTERM), 0);
-    assert_int_equal(rig_wait_end(fixture->rig, 4000), 0);
+    assert_int_equal(rig_wait_end(fixture->rig, 9000), 0);
 }
 
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
