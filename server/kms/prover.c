@@ -30,24 +30,21 @@ void prover_done(struct prover *prover)
     }
 }
 
-static struct proof *find(struct prover *prover, const struct ring_key *key)
+/* PROVER_KEYS: this key is not under proof. */
+static size_t place_of(const struct prover *prover, const struct ring_key *key)
 {
-    for (size_t i = 0; i < PROVER_KEYS; i++) {
-        if (prover->proofs[i].used && ring_same(&prover->proofs[i].key, key)) {
-            return &prover->proofs[i];
-        }
+    size_t i = 0;
+    while (i < PROVER_KEYS &&
+           !(prover->proofs[i].used && ring_same(&prover->proofs[i].key, key))) {
+        i++;
     }
-    return NULL;
+    return i;
 }
 
 const struct proof *prover_find(const struct prover *prover, const struct ring_key *key)
 {
-    for (size_t i = 0; i < PROVER_KEYS; i++) {
-        if (prover->proofs[i].used && ring_same(&prover->proofs[i].key, key)) {
-            return &prover->proofs[i];
-        }
-    }
-    return NULL;
+    size_t at = place_of(prover, key);
+    return at < PROVER_KEYS ? &prover->proofs[at] : NULL;
 }
 
 static bool is_serving(const struct prover *prover, const struct proof *proof)
@@ -82,7 +79,7 @@ static struct proof *place(struct prover *prover)
 
 void prover_want(struct prover *prover, const struct ring_key *key, int64_t boot_ms)
 {
-    if (find(prover, key) == NULL) {
+    if (prover_find(prover, key) == NULL) {
         *place(prover) = (struct proof){
             .used = true, .key = *key, .canary_ms = boot_ms, .make_ms = boot_ms};
     }
