@@ -109,7 +109,7 @@ static void loop(int signal_fd)
 {
     bool greeted = false;
     struct pollfd fds[] = {{.fd = ROLE_FD_SERVICE, .events = POLLIN},
-                           {.fd = ROLE_FD_CONTROL}, /* only its end; the starter reads it */
+                           {.fd = ROLE_FD_CONTROL}, /* only its end; keeper.c reads it */
                            {.fd = signal_fd, .events = POLLIN}};
     for (;;) {
         if (poll(fds, 3, -1) < 0 && errno != EINTR) {

@@ -23,7 +23,7 @@ struct pin_look {
 
 struct pin_keeper {
     const struct config_token *config;
-    int control_fd; /* of the role: the record is kept by our keeper */
+    int control_fd; /* from keeper_start: the record is kept by our keeper */
     int lock_fd;
     struct pin_look look;   /* of the file at the last try */
     CK_FLAGS flags;         /* of the token at the last try */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "pkcs11/find.h"
+#include "pkcs11/keeper.h"
 #include "pkcs11/pin.h"
 #include "pkcs11/pool.h"
 #include "pkcs11/rv.h"
@@ -159,8 +160,8 @@ err_t start_run(const struct config *config)
 {
     start.config = config;
     start.pin = (struct pin_keeper){.config = &config->token,
-                                    .control_fd = ROLE_FD_CONTROL,
                                     .lock_fd = ROLE_FD_PIN_LOCK};
+    TRY(keeper_start(&start.pin.control_fd));
     status_set(IPC_PHASE_STARTING, "");
     err_t err = uri_parse(config->token.uri, &start.uri);
     if (failed(err)) {

@@ -1,4 +1,5 @@
 """How it starts and ends: config errors, sockets, a second instance, signals, versions."""
+import json
 import os
 import signal
 import socket
@@ -185,6 +186,29 @@ class Start(unittest.TestCase):
         time.sleep(0.5)
         self.assertEqual(b"v2beta1", self.daemon.client().status().version)
         self.assertEqual(pids, self.daemon.pids())
+
+    def test_reload_changes_the_log_of_every_process(self):
+        self.daemon.start()
+        self.daemon.write_config(format="json")
+        self.daemon.process.send_signal(signal.SIGHUP)
+
+        def reloaded():
+            lines = [json.loads(line) for line in self.daemon.log().splitlines() if line.startswith("{")]
+            return {line["program"] for line in lines if line["event"] == "reloaded"}
+        until(lambda: reloaded() == {"p11-kmsd", "p11-kms-front", "p11-kms-token"}, 10, "all reloaded")
+
+    def test_hundreds_of_reloads_reach_a_token_process_that_waits_for_a_pin(self):
+        with open(self.daemon.token.pin_file, "w", encoding="ascii") as f:
+            f.write("wrong-pin")
+        self.daemon.spawn()
+        until(lambda: "refused" in self.daemon.log(), 20, "the PIN is refused")
+        for turn in range(1, 301):
+            self.daemon.process.send_signal(signal.SIGHUP)
+            until(lambda n=turn: self.reloads("p11-kms-token") >= n, 10, f"reload {turn}")
+        self.assertNotIn("role-not-told", self.daemon.log())
+
+    def reloads(self, program):
+        return self.daemon.log().count(f"event=reloaded program={program}\n")
 
 
 class Environment(unittest.TestCase):

@@ -231,7 +231,7 @@ tokens:
     env: {{{", ".join(f'{k}: "{v}"' for k, v in env.items())}}}
 health: {o.get("health", "{on_token_loss: coast, coast: 60m, soft_max: 24h}")}
 state_dir: {self.state}
-log: {{format: text, level: {o.get("level", "info")}}}
+log: {{format: {o.get("format", "text")}, level: {o.get("level", "info")}}}
 {o.get("extra", "")}
 """
         with open(self.config, "w", encoding="utf-8") as f:

@@ -22,6 +22,7 @@ struct fake {
     int tokens;
     bool hangs;
     long stored; /* errno of the last put, -1: not yet */
+    long state;  /* bytes of the state file, 0 without one, -1: not yet told */
 };
 
 static void tell(enum role_kind kind, const char *text)
@@ -49,6 +50,8 @@ static void take_message(struct fake *fake)
         (void)!failed(role_config_read(owned, &fake->config));
     } else if (message.kind == ROLE_STATE_STORED) {
         fake->stored = (long)message.value;
+    } else if (message.kind == ROLE_STATE_DATA) {
+        fake->state = (long)message.value;
     } else if (message.kind == ROLE_DRAIN && !fake->hangs) {
         exit(EXIT_SUCCESS);
     }
@@ -73,23 +76,32 @@ static void obey(struct fake *fake, char order)
     }
 }
 
+/* Not the blocking form: what comes before the answer, such as a reload, must take effect. */
+static void ask_state(struct fake *fake)
+{
+    const struct role_message ask = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = STATE_SEEDS};
+    fake->state = -1;
+    (void)!failed(role_send(ROLE_FD_CONTROL, &ask, -1));
+    while (fake->state < 0) {
+        take_message(fake);
+    }
+}
+
 static void serve(struct fake *fake)
 {
     OWN_FD peer = accept4(ROLE_FD_SERVICE, NULL, NULL, SOCK_CLOEXEC);
     char order = 0;
-    size_t len = 0;
     size_t variables = 0;
-    uint8_t room[64];
     if (peer < 0 || read(peer, &order, 1) < 0) {
         return;
     }
     obey(fake, order);
-    (void)!failed(role_get_state_wait(ROLE_FD_CONTROL, STATE_SEEDS, span_mut_of(room, sizeof(room)), &len));
+    ask_state(fake);
     while (environ[variables] != NULL) {
         variables++;
     }
-    (void)dprintf(peer, "pid=%d token=%d config=%u state=%zu env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
-                  fake->config.log_level, len, variables, fake->stored);
+    (void)dprintf(peer, "pid=%d token=%d config=%u state=%ld env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
+                  fake->config.log_level, fake->state, variables, fake->stored);
 }
 
 int main(void)

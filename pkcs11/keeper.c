@@ -1,0 +1,76 @@
+#define _GNU_SOURCE
+#include "pkcs11/keeper.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/role.h"
+
+static int inner_fd = -1; /* our end of the asker's socket */
+
+static void reload(int fd)
+{
+    struct config config;
+    err_t err = role_config_read(fd, &config);
+    if (failed(err)) {
+        log_error("reload-refused", LOG_ERR(err));
+        return;
+    }
+    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    log_info("reloaded");
+}
+
+/* One packet on; a reload ends here. */
+static err_t move(int from_fd, int to_fd)
+{
+    struct role_message message;
+    OWN_FD fd = -1;
+    TRY(role_receive(from_fd, false, &message, &fd));
+    if (message.kind == ROLE_RELOAD) {
+        reload(fd);
+        return OK;
+    }
+    return role_send(to_fd, &message, fd);
+}
+
+/* False: this side is gone or broken. */
+static bool serve(const struct pollfd *side, int other_fd)
+{
+    if (side->revents == 0) {
+        return true;
+    }
+    err_t err = move(side->fd, other_fd);
+    return !failed(err) || err.code == E_UNAVAILABLE;
+}
+
+static void *run(void *unused)
+{
+    (void)unused;
+    struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN}, {.fd = inner_fd, .events = POLLIN}};
+    do {
+        (void)poll(fds, 2, -1);
+    } while (serve(&fds[0], inner_fd) && serve(&fds[1], ROLE_FD_CONTROL));
+    /* Who waits for an answer learns that none comes; the main thread sees the keeper's end by itself. */
+    (void)shutdown(inner_fd, SHUT_RDWR);
+    return NULL;
+}
+
+err_t keeper_start(int *ret_fd)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return FAIL_ERRNO("cannot make a socket for the PIN record");
+    }
+    inner_fd = ends[0];
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run, NULL);
+    if (error != 0) {
+        return FAIL_DETAIL(E_SYSTEM, error, "cannot start a thread");
+    }
+    (void)pthread_detach(thread);
+    *ret_fd = ends[1];
+    return OK;
+}
