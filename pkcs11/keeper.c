@@ -11,7 +11,7 @@
 
 static int inner_fd = -1; /* our end of the asker's socket */
 
-static void reload(int fd)
+static void take_config(int fd)
 {
     struct config config;
     err_t err = role_config_read(fd, &config);
@@ -30,7 +30,7 @@ static err_t move(int from_fd, int to_fd)
     OWN_FD fd = -1;
     TRY(role_receive(from_fd, false, &message, &fd));
     if (message.kind == ROLE_RELOAD) {
-        reload(fd);
+        take_config(fd);
         return OK;
     }
     return role_send(to_fd, &message, fd);
