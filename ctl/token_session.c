@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,12 +17,13 @@
 #define CALL_LIMIT_MS 10000
 #define ABSENT_MS                                                                                  \
     10000 /* a module or token that is not there may still come, but not for minutes */
-#define END_MS 5000
+#define END_MS 8000 /* a login's answer is written down, and the module is let go of */
 
 struct token_session {
     struct client *client;
     const struct state_dir *state;
     int control_fd;
+    int signal_fd; /* while a login may be under way; else -1 */
     pid_t pid;
     uint64_t cookie; /* of the call that is waited for */
     bool answered;
@@ -89,15 +91,19 @@ static int wait_ms(const struct token_session *session, int64_t until_ms)
     return wake_ms <= now_ms ? 0 : (int)(wake_ms - now_ms);
 }
 
-/* One turn of the loop. E_UNAVAILABLE when the process has ended. */
+/* One turn of the loop. E_UNAVAILABLE when the process has ended; E_STATE when we are to end. */
 static err_t turn(struct token_session *session, int64_t until_ms)
 {
     client_tick(session->client, clock_mono_ms());
     struct pollfd fds[] = {{.fd = client_fd(session->client), .events = POLLIN},
-                           {.fd = session->control_fd, .events = POLLIN}};
-    int ready = poll(fds, 2, wait_ms(session, until_ms));
+                           {.fd = session->control_fd, .events = POLLIN},
+                           {.fd = session->signal_fd, .events = POLLIN}};
+    int ready = poll(fds, 3, wait_ms(session, until_ms));
     if (ready < 0 && errno != EINTR) {
         return FAIL_ERRNO("cannot wait for the token process");
+    }
+    if (ready > 0 && fds[2].revents != 0) {
+        return FAIL(E_STATE, "interrupted");
     }
     bool alive = true;
     if (ready > 0 && fds[1].revents != 0) {
@@ -181,15 +187,16 @@ static err_t start(struct token_session *session, const struct config *config,
                  &session->pid);
 }
 
-err_t token_session_open(const struct config *config, const struct role_program *program,
-                         const struct state_dir *state, char *ret_mend,
-                         struct token_session **ret_session)
+static err_t open_session(const struct config *config, const struct role_program *program,
+                          const struct state_dir *state, int signal_fd, char *ret_mend,
+                          struct token_session **ret_session)
 {
     CLEANUP(token_session_close_p) struct token_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
         return FAIL_ERRNO("out of memory for a token session");
     }
     session->control_fd = -1;
+    session->signal_fd = signal_fd;
     session->state = state;
     const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
     TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
@@ -201,21 +208,55 @@ err_t token_session_open(const struct config *config, const struct role_program 
         span_move(ret_mend, mend.ptr, mend.len + 1);
     }
     TRY(err);
+    session->signal_fd = -1;
     *ret_session = TAKE(session);
     return OK;
 }
 
-/* It ends by itself when its control socket closes; one that does not is killed. */
-static void reap(pid_t pid)
+/*
+ * Our death would kill the token process, and within a login that leaves a PIN in doubt. So signals wait,
+ * and end us as soon as the login is over or given up.
+ */
+err_t token_session_open(const struct config *config, const struct role_program *program,
+                         const struct state_dir *state, char *ret_mend,
+                         struct token_session **ret_session)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    sigset_t held;
+    sigset_t before;
+    (void)sigemptyset(&held);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)sigaddset(&held, numbers[i]);
+    }
+    OWN_FD signal_fd = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signal_fd < 0 || sigprocmask(SIG_BLOCK, &held, &before) != 0) {
+        return FAIL_ERRNO("cannot hold signals back");
+    }
+    err_t err = open_session(config, program, state, signal_fd, ret_mend, ret_session);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+static void close_control(struct token_session *session)
+{
+    own_fd_close_p(&session->control_fd);
+    session->control_fd = -1;
+}
+
+/* Served until it has ended: a login that was under way has its answer written down. */
+static void reap(struct token_session *session)
 {
     int64_t until_ms = clock_mono_ms() + END_MS;
-    while (waitpid(pid, NULL, WNOHANG) == 0) {
+    while (waitpid(session->pid, NULL, WNOHANG) == 0) {
         if (clock_mono_ms() >= until_ms) {
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, NULL, 0);
+            (void)kill(session->pid, SIGKILL);
+            (void)waitpid(session->pid, NULL, 0);
             return;
         }
-        (void)poll(NULL, 0, 10);
+        struct pollfd control = {.fd = session->control_fd, .events = POLLIN};
+        if (poll(&control, 1, 10) > 0 && !serve_control(session)) {
+            close_control(session);
+        }
     }
 }
 
@@ -224,11 +265,11 @@ void token_session_close(struct token_session *session)
     if (session == NULL) {
         return;
     }
-    client_free(session->client);
-    own_fd_close_p(&session->control_fd);
+    client_free(session->client); /* without a client it ends by itself */
     if (session->pid > 0) {
-        reap(session->pid);
+        reap(session);
     }
+    close_control(session);
     secret_free(session->data);
     free(session->keys);
     free(session);

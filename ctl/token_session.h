@@ -25,7 +25,7 @@ struct token_session;
 MUST_USE err_t token_session_open(const struct config *config, const struct role_program *program,
                                   const struct state_dir *state, char *ret_mend,
                                   struct token_session **ret_session);
-/* Ends the process and waits for it. */
+/* Ends the process and waits for it; a login that is under way has 5 s to be answered and written down. */
 void token_session_close(struct token_session *session);
 DEFINE_CLEANUP(struct token_session *, token_session_close)
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -11,9 +13,10 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit"))
-from daemon import Daemon, until  # noqa: E402
+from daemon import BUILD, Daemon, until  # noqa: E402
 
 NOBODY = 65534
+SHIM = os.path.join(BUILD, "tests", "token", "libp11kms_shim.so")
 
 
 class CtlTest(unittest.TestCase):
@@ -213,6 +216,42 @@ class Pin(CtlTest):
         self.ctl("pin-retry")
         self.ctl("init")
         self.assertEqual(self.states(), ["active"])
+
+    def start_in_login(self, orders):
+        """p11-kmsctl keys in a process group of its own, once its token process is within C_Login."""
+        control, calls = (os.path.join(self.node.folder, name) for name in ("orders", "calls"))
+        with open(control, "w", encoding="ascii") as f:
+            f.write(orders + "\n")
+        self.node.write_config(module=SHIM, env={"P11KMS_SHIM_MODULE": self.node.token.module,
+                                                 "P11KMS_SHIM_CONTROL": control, "P11KMS_SHIM_LOG": calls})
+        process = subprocess.Popen(
+            [os.path.join(self.node.bin, "p11-kmsctl"), "keys", "--config", self.node.config],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+        def inside():
+            if os.path.exists(calls):
+                with open(calls, encoding="ascii") as f:
+                    return "C_Login" in f.read()
+            return False
+        until(inside, what="a login")
+        return process
+
+    def record(self):
+        with open(os.path.join(self.node.state, "pin"), encoding="ascii") as f:
+            return f.read()
+
+    def test_interrupt_within_a_login_waits_for_its_answer(self):
+        self.write_pin("0000wrong")
+        process = self.start_in_login("C_Login delay 1000")
+        self.assertIn(" intent1 ", self.record())
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(20), -signal.SIGINT)
+        self.assertIn(" failed ", self.record())
+
+    def test_interrupt_within_a_login_that_hangs_ends_all_the_same(self):
+        process = self.start_in_login("C_Login hang")
+        process.terminate()
+        self.assertEqual(process.wait(20), -signal.SIGTERM)
 
     def test_pin_never_shows(self):
         self.write_pin("0000secretpin")
