@@ -106,7 +106,7 @@ static err_t read_health(const struct config *config, bool ok, json_t *report)
 static err_t talk(const struct ctl *ctl, bool trips, json_t *report, int *ret_exit)
 {
     CLEANUP(kms_client_close_p) struct kms_client *client = NULL;
-    TRY(kms_client_open(ctl->config.listen.socket, &client));
+    TRY(kms_client_open(ctl->config.listen.socket, TIMEOUT_MS, &client));
     TRY(ask(client, report, ret_exit));
     if (trips) {
         json_t *rows = json_array();

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
@@ -181,7 +182,16 @@ static err_t new_session(struct kms_client *client)
     return OK;
 }
 
-static err_t connect_to(const char *socket_name, int *ret_fd)
+/* A server whose queue is full makes connect wait; the limit is the socket's, for what blocks on it. */
+static err_t limit_connect(int fd, int timeout_ms)
+{
+    const struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0
+               ? OK
+               : FAIL_ERRNO("cannot limit the time of a socket");
+}
+
+static err_t connect_to(const char *socket_name, int timeout_ms, int *ret_fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct span name = span_of_text(socket_name);
@@ -199,14 +209,16 @@ static err_t connect_to(const char *socket_name, int *ret_fd)
     if (fd < 0) {
         return FAIL_ERRNO("cannot make a socket");
     }
+    TRY(limit_connect(fd, timeout_ms));
     if (connect(fd, (const struct sockaddr *)&address, len) != 0) {
-        return FAIL_DETAIL(E_UNAVAILABLE, errno, "nobody answers on the socket");
+        return errno == EAGAIN ? FAIL(E_DEADLINE, "the server's queue is full: it accepts nobody")
+                               : FAIL_DETAIL(E_UNAVAILABLE, errno, "nobody answers on the socket");
     }
     *ret_fd = own_fd_take(&fd);
     return OK;
 }
 
-err_t kms_client_open(const char *socket_name, struct kms_client **ret_client)
+err_t kms_client_open(const char *socket_name, int timeout_ms, struct kms_client **ret_client)
 {
     CLEANUP(kms_client_close_p) struct kms_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
@@ -216,7 +228,7 @@ err_t kms_client_open(const char *socket_name, struct kms_client **ret_client)
     TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->inbox));
     TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->request));
     TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->response));
-    TRY(connect_to(socket_name, &client->fd));
+    TRY(connect_to(socket_name, timeout_ms, &client->fd));
     TRY(new_session(client));
     *ret_client = TAKE(client);
     return OK;

@@ -130,7 +130,7 @@ static err_t status_call(int timeout_ms, struct kms_answer *ret_answer)
 {
     CLEANUP(kms_client_close_p) struct kms_client *client = NULL;
     const struct codec_request request = {0};
-    TRY(kms_client_open(server.path, &client));
+    TRY(kms_client_open(server.path, 5000, &client));
     return kms_client_call(client, CODEC_V2_STATUS, &request, timeout_ms, ret_answer);
 }
 
@@ -242,11 +242,32 @@ static void test_open_nobody_listens(void **state)
     struct kms_client *client = NULL;
     char path[CODEC_TEXT_MAX];
     assert_ok(secret_init(&budget));
-    assert_fails(kms_client_open("/nowhere/kms.sock", &client), E_UNAVAILABLE);
+    assert_fails(kms_client_open("/nowhere/kms.sock", 5000, &client), E_UNAVAILABLE);
     memset(path, 'a', sizeof(path));
     path[sizeof(path) - 1] = '\0';
-    assert_fails(kms_client_open(path, &client), E_INVALID);
-    assert_fails(kms_client_open("", &client), E_INVALID);
+    assert_fails(kms_client_open(path, 5000, &client), E_INVALID);
+    assert_fails(kms_client_open("", 5000, &client), E_INVALID);
+    secret_done();
+}
+
+/* As before a stopped daemon: connections lie in the kernel's queue and nobody takes them. */
+static void test_open_full_queue_ends_at_the_timeout(void **state)
+{
+    (void)state;
+    static const char name[] = "@p11-kms-client-full";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, name + 1, sizeof(name) - 2);
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1);
+    OWN_FD listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    OWN_FD first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(connect(first, (const struct sockaddr *)&address, len), 0);
+    struct kms_client *client = NULL;
+    assert_ok(secret_init(&budget));
+    (void)alarm(60); /* waiting for ever fails the test */
+    assert_fails(kms_client_open(name, 100, &client), E_DEADLINE);
+    (void)alarm(0);
     secret_done();
 }
 
@@ -266,6 +287,7 @@ int main(void)
         SERVED(test_call_empty_body_with_status_0_is_refused),
         SERVED(test_call_body_beyond_the_arena_block_is_refused),
         cmocka_unit_test(test_open_nobody_listens),
+        cmocka_unit_test(test_open_full_queue_ends_at_the_timeout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
