@@ -39,12 +39,15 @@ void output_row(json_t *array, json_t *row)
     must(json_array_append_new(array, row));
 }
 
-/* Control characters would let a token's label draw on the terminal. */
+/* Control characters would let a foreign text draw on the terminal: ASCII's, and those of two bytes (C1). */
 static void printable(char *cell)
 {
-    for (char *p = cell; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+    for (unsigned char *p = (unsigned char *)cell; *p != '\0'; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
             *p = '?';
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            p[0] = '?';
+            p[1] = '?';
         }
     }
 }

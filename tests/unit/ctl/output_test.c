@@ -78,6 +78,10 @@ static void test_print_control_characters_never_reach_the_terminal(void **state)
     assert_string_equal(text, "label  a?[2Jb\n");
     CLEANUP(own_free_p) char *json = printed(CTL_JSON, object);
     assert_null(strchr(json, 0x1b));
+    OWN_JSON *c1 = json_object();
+    output_text(c1, "label", "\xc2\x9b" "2J\xc3\xa4\xc2\xa0");
+    CLEANUP(own_free_p) char *c1_text = printed(CTL_TABLE, c1);
+    assert_string_equal(c1_text, "label  ??2J\xc3\xa4\xc2\xa0\n");
 }
 
 static void test_print_json_keeps_the_order(void **state)
