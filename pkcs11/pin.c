@@ -147,6 +147,12 @@ static const char *mend_of(enum pin_decision decision)
     case PIN_TRY: break;
     case PIN_STOP_FAILED:
         return "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
+    case PIN_STOP_CUT:
+        return "two logins with this PIN were cut short, and what the token said is not known: check the "
+               "PIN, then correct it or run p11-kmsctl pin-retry";
+    case PIN_STOP_ERRORS:
+        return "five logins with this PIN ended in an error of the token: mend the token, then run "
+               "p11-kmsctl pin-retry";
     case PIN_STOP_LOCKED: return "the token's user PIN is locked: unlock it with its vendor's tool";
     case PIN_STOP_LOW:
         return "the token counts wrong PINs and this PIN never succeeded here: check it, then run "

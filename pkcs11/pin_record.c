@@ -45,10 +45,13 @@ static bool has_wild(const struct pin_record *record, const char *serial)
     return false;
 }
 
+/* A value that was wrong, or may well have been: its second try was cut short too. */
 static bool has_failed(const struct pin_record *record, const char *serial)
 {
     for (size_t i = 0; i < record->n; i++) {
-        if (record->entries[i].state == PIN_FAILED && is_for(&record->entries[i], serial)) {
+        const struct pin_entry *entry = &record->entries[i];
+        bool failed = entry->state == PIN_FAILED || entry->state == PIN_INTENT2;
+        if (failed && is_for(entry, serial)) {
             return true;
         }
     }
@@ -133,13 +136,13 @@ static bool may_try_low(const struct pin_record *record, const char *serial,
     return !flags->final_try && has_failed(record, serial);
 }
 
-static enum pin_decision stop_known(struct pin_entry *entry, int64_t now_s)
+static enum pin_decision stop_known(const struct pin_entry *entry, int64_t now_s)
 {
     if (entry->state == PIN_INTENT2) {
-        entry->state = PIN_FAILED;
+        return PIN_STOP_CUT;
     }
     if (entry->state == PIN_NONE && entry->restores >= PIN_RESTORES_MAX) {
-        return PIN_STOP_FAILED;
+        return PIN_STOP_ERRORS;
     }
     if (entry->state == PIN_NONE && entry->restores > 0 && now_s >= entry->restored_s &&
         now_s - entry->restored_s < PIN_RESTORE_WAIT_S) {

@@ -5,7 +5,7 @@
  *
  *   none → intent1 → good | failed
  *   an intent1 left behind → intent2 (only with clean token flags) → good | failed
- *   an intent2 left behind = failed
+ *   an intent2 left behind stays, and stops the value as failed does
  *
  * States are kept per token serial and PIN value; the value as PBKDF2-HMAC-SHA256 with the record's salt.
  * Computing that costs a third of a second, so an intent on a record with nothing unresolved or failed is
@@ -65,7 +65,9 @@ struct pin_flags {
 
 enum pin_decision {
     PIN_TRY,           /* log in; the record holds the intent and must be stored first */
-    PIN_STOP_FAILED,   /* this value was wrong before; the record may have changed */
+    PIN_STOP_FAILED,   /* this value was wrong before */
+    PIN_STOP_CUT,      /* two logins with this value were cut short: nobody knows what the token said */
+    PIN_STOP_ERRORS,   /* too many logins with this value ended in an error of the token */
     PIN_STOP_LOCKED,   /* the token says so */
     PIN_STOP_LOW,      /* few tries are left, and this value never succeeded here */
     PIN_STOP_FULL,     /* too many failed values are remembered */

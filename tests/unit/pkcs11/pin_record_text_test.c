@@ -53,7 +53,7 @@ static void test_parse_damaged_record_leaves_one_try(void **state)
     assert_int_equal(record.n, 1);
     assert_string_equal(record.entries[0].serial, "*");
     assert_int_equal(pin_record_begin(&record, SERIAL, hash, &clean, NOW, false), PIN_TRY);
-    assert_int_equal(pin_record_begin(&record, SERIAL, hash, &clean, NOW, false), PIN_STOP_FAILED);
+    assert_int_equal(pin_record_begin(&record, SERIAL, hash, &clean, NOW, false), PIN_STOP_CUT);
 }
 
 static void test_parse_inverts_write(void **state)
