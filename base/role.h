@@ -59,7 +59,10 @@ MUST_USE err_t role_receive(int control_fd, bool wait, struct role_message *ret_
 
 /* Copies bytes into a new memfd and sends ROLE_STATE_PUT; does not wait for the answer. */
 MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span bytes);
-/* Blocking forms for the token process: ask and wait for the answer (other messages are dropped). */
+/*
+ * Blocking forms for the token process: ask and wait for the answer (other messages are dropped).
+ * E_SYSTEM(EPIPE) when the keeper is gone.
+ */
 MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
 /* E_NOT_FOUND: no such file yet; an empty one is OK with length 0. */
 MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);

@@ -158,14 +158,18 @@ err_t role_put_state(int control_fd, enum state_file file, struct span bytes)
     return role_send(control_fd, &message, fd);
 }
 
-/* Waits for the answer of this kind about this file. */
+/* Waits for the answer of this kind about this file. A keeper that goes is no answer: EPIPE. */
 static err_t wait_answer(int control_fd, enum role_kind kind, enum state_file file,
                          struct role_message *ret_message, int *ret_fd)
 {
     for (;;) {
         struct role_message message;
         OWN_FD fd = -1;
-        TRY(role_receive(control_fd, true, &message, &fd));
+        err_t err = role_receive(control_fd, true, &message, &fd);
+        if (err.code == E_NOT_FOUND) {
+            return FAIL_DETAIL(E_SYSTEM, EPIPE, "the keeper of the state files is gone");
+        }
+        TRY(err);
         if (message.kind == kind && message.file == file) {
             *ret_message = message;
             *ret_fd = own_fd_take(&fd);

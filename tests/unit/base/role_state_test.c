@@ -133,14 +133,15 @@ static void test_role_wait_ends_when_the_keeper_goes(void **state)
     size_t len = 0;
     answer(f, ROLE_DRAIN, STATE_PIN, 0, -1);
     assert_int_equal(shutdown(f->keeper, SHUT_WR), 0);
-    assert_fails(role_put_state_wait(f->role, STATE_PIN, span_of_text("x")), E_NOT_FOUND);
-    assert_fails(role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, sizeof(room)), &len), E_NOT_FOUND);
-    (void)close(f->keeper);
-    f->keeper = -1;
-    err_t err = role_put_state_wait(f->role, STATE_PIN, span_of_text("x"));
-    assert_int_equal(err.detail, EPIPE);
-    err = role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, sizeof(room)), &len);
-    assert_int_equal(err.detail, EPIPE);
+    for (int i = 0; i < 2; i++) {
+        err_t err = role_put_state_wait(f->role, STATE_PIN, span_of_text("x"));
+        assert_true(err.code == E_SYSTEM && err.detail == EPIPE);
+        /* Never "no such file": a PIN guard would take that for a first start. */
+        err = role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, sizeof(room)), &len);
+        assert_true(err.code == E_SYSTEM && err.detail == EPIPE);
+        (void)close(f->keeper);
+        f->keeper = -1;
+    }
 }
 
 static void test_role_get_state_wait_reads_up_to_the_whole_room(void **state)
