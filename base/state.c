@@ -2,13 +2,16 @@
 #include "base/state.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 
+#define LOCK_WAIT_MS   2000
 #define NAME_MAX_BYTES 64u
 #define REALM_CHARS    32u
 #define COPY_BYTES     16384u
@@ -179,6 +182,23 @@ static err_t replace(const struct state_dir *dir, const char *name, int from_fd,
     return fsync(dir->fd) == 0 ? OK : FAIL_ERRNO("cannot sync the state directory");
 }
 
+/* Whoever holds it may have been stopped, and the keeper of all processes must not wait for that. */
+static err_t lock_folder(int fd)
+{
+    int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return FAIL_ERRNO("cannot lock the state directory");
+        }
+        if (clock_mono_ms() >= until_ms) {
+            return FAIL_DETAIL(E_SYSTEM, EWOULDBLOCK,
+                               "another process keeps the state directory locked (a stopped p11-kmsctl?)");
+        }
+        (void)poll(NULL, 0, 2);
+    }
+    return OK;
+}
+
 err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size)
 {
     if (!known(file)) {
@@ -190,9 +210,7 @@ err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd
     char name[NAME_MAX_BYTES];
     file_name(dir, file, name);
     /* The daemon and p11-kmsctl may store at once: the folder's own lock makes them take turns. */
-    if (flock(dir->fd, LOCK_EX) != 0) {
-        return FAIL_ERRNO("cannot lock the state directory");
-    }
+    TRY(lock_folder(dir->fd));
     err_t err = replace(dir, name, from_fd, size);
     (void)flock(dir->fd, LOCK_UN);
     return err;

@@ -46,7 +46,10 @@ MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 /* Read-only descriptor, CLOEXEC; *ret_fd = -1 when the file does not exist. */
 MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd);
 
-/* Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK. */
+/*
+ * Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK. Waits 2 s
+ * for another process that stores, then E_SYSTEM(EWOULDBLOCK).
+ */
 MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size);
 
 /*

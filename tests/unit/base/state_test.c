@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -177,6 +178,21 @@ static void test_state_store_largest_file_and_leftover_are_fine(void **state)
     assert_ok(state_store(&f->dir, STATE_HEALTH, fd, 0));
 }
 
+/* As behind a p11-kmsctl that was stopped while it stored. */
+static void test_state_store_locked_folder_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    OWN_FD fresh = memory("new", 3);
+    OWN_FD holder = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(holder, LOCK_EX), 0);
+    (void)alarm(60); /* waiting for ever fails the test */
+    err_t err = state_store(&f->dir, STATE_PIN, fresh, 3);
+    (void)alarm(0);
+    assert_true(err.code == E_SYSTEM && err.detail == EWOULDBLOCK);
+    assert_int_equal(flock(holder, LOCK_UN), 0);
+    assert_ok(state_store(&f->dir, STATE_PIN, fresh, 3));
+}
+
 static void test_state_read_link_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +265,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_state_store_replaces_whole_files_privately, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_store_failure_keeps_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_store_largest_file_and_leftover_are_fine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_locked_folder_is_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_read_link_is_refused, set_up, tear_down),
         cmocka_unit_test(test_state_current_round_trips_and_nothing_else_parses),
         cmocka_unit_test(test_state_current_number_past_its_range_is_refused),
