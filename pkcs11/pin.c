@@ -2,6 +2,7 @@
 #include "pkcs11/pin.h"
 
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,7 +14,8 @@
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
-#define RETRY_MS 2000
+#define RETRY_MS     2000
+#define LOCK_LOOK_MS 20
 
 static void pin_path(const struct config_token *config, char *to, size_t to_len)
 {
@@ -59,12 +61,21 @@ static struct pin_flags read_flags(struct pin_keeper *keeper, const struct sessi
     return flags_of(flags, !failed(err));
 }
 
-static err_t lock(struct pin_keeper *keeper)
+/* Half of the time that a start has: another login may take long too, and its process may be stopped. */
+static err_t lock(struct pin_keeper *keeper, const char **ret_mend)
 {
-    while (flock(keeper->lock_fd, LOCK_EX) != 0) {
-        if (errno != EINTR) {
+    int64_t until_ms = clock_mono_ms() + (int64_t)keeper->config->start_timeout_s * 500;
+    while (flock(keeper->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
             return FAIL_ERRNO("the lock of the PIN record cannot be taken");
         }
+        if (clock_mono_ms() >= until_ms) {
+            keeper->retry_ms = clock_mono_ms() + RETRY_MS;
+            *ret_mend = "another login holds pin.lock in the state directory (a stopped p11-kmsctl?): it is "
+                        "waited for";
+            return FAIL(E_STATE, "the lock of the PIN record is held");
+        }
+        (void)poll(NULL, 0, LOCK_LOOK_MS);
     }
     keeper->locked = true;
     return OK;
@@ -189,10 +200,22 @@ static err_t decide(struct pin_keeper *keeper, const struct session *session, bo
     return OK;
 }
 
+/* The mend stands from the start: a refusal that cannot be written down is not tried again by itself. */
+static void say_refused(const struct session *session, CK_RV rv, const char **ret_mend)
+{
+    log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
+              LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
+    *ret_mend = "the token refused the PIN: correct it (it is not tried again unchanged), or run "
+                "p11-kmsctl pin-retry";
+}
+
 static err_t refused(struct pin_keeper *keeper, const struct session *session, CK_RV rv,
                      const char **ret_mend)
 {
     bool wrong = rv_class(rv) == RV_PIN;
+    if (wrong) {
+        say_refused(session, rv, ret_mend);
+    }
     TRY(hash_pin(keeper));
     struct pin_flags flags = read_flags(keeper, session);
     pin_record_end(&keeper->record, session->token->serial, keeper->hash,
@@ -203,10 +226,6 @@ static err_t refused(struct pin_keeper *keeper, const struct session *session, C
                   LOG_TEXT("serial", session->token->serial));
         return FAIL_DETAIL(E_UNAVAILABLE, rv, "C_Login");
     }
-    log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
-              LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
-    *ret_mend = "the token refused the PIN: correct it (it is not tried again unchanged), or run "
-                "p11-kmsctl pin-retry";
     return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
 }
 
@@ -233,7 +252,7 @@ static void note_success(struct pin_keeper *keeper, const struct session *sessio
 static err_t try_login(struct pin_keeper *keeper, const struct session *session,
                        const char **ret_mend)
 {
-    TRY(lock(keeper));
+    TRY(lock(keeper, ret_mend));
     bool ordered = false;
     TRY(load_record(keeper, &ordered));
     TRY(decide(keeper, session, ordered, ret_mend));
@@ -282,6 +301,9 @@ err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *
     }
     let_go(keeper);
     (void)snprintf(why, why_len, "%s", mend != NULL ? mend : err.what);
+    if (mend != NULL && err.code != E_STATE) {
+        log_warn("token-pin-record-not-kept", LOG_ERR(err));
+    }
     if (mend == NULL && err.code != E_UNAVAILABLE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }

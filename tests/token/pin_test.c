@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -289,6 +290,46 @@ static void test_login_that_hangs_does_not_hold_up_a_stop(void **state)
     assert_int_equal(rig_wait_end(fixture->rig, 9000), 0);
 }
 
+/* The refusal cannot be stored, and the token does not count: only this process knows better than the disk. */
+static void test_login_refusal_that_cannot_be_kept_is_not_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+    char blocker[256];
+    rig_path(fixture->rig, "state/.new", blocker, sizeof(blocker));
+    rig_shim(fixture->rig, "C_Login rv 0xa0\n");
+    rig_start(fixture->rig);
+    for (int i = 0; i < 1000 && rig_shim_count(fixture->rig, "C_Login") == 0; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(2 * 1000);
+    }
+    /* The hash of the value takes a while longer. */
+    assert_int_equal(mkdir(blocker, 0700), 0);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_int_equal(rmdir(blocker), 0);
+    for (int i = 0; i < 40; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(100 * 1000);
+    }
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+    assert_non_null(strstr(rig_status(fixture->rig).text, "refused"));
+}
+
+static void test_login_lock_that_is_not_given_back_is_said_and_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    int lock_fd = -1;
+    assert_ok(state_open_pin_lock(&fixture->rig->state, &lock_fd));
+    assert_int_equal(flock(lock_fd, LOCK_EX), 0);
+    fixture->rig->config.token.start_timeout_s = 6;
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "pin.lock"));
+    assert_int_equal(status.logins, 0);
+    (void)close(lock_fd);
+    (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 10000);
+    assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
+}
+
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -311,6 +352,8 @@ int main(void)
         WITH_TOKEN(test_login_that_hangs_does_not_hold_up_a_stop),
         WITH_TOKEN(test_login_credential_open_to_a_list_is_read_but_no_further),
         WITH_TOKEN(test_login_credential_without_a_folder_says_what_to_set),
+        WITH_TOKEN(test_login_refusal_that_cannot_be_kept_is_not_tried_again),
+        WITH_TOKEN(test_login_lock_that_is_not_given_back_is_said_and_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
