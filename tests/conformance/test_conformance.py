@@ -7,8 +7,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree as ET
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+from kmsconf import target  # noqa: E402
+
 PROGRAM = os.path.join(HERE, "p11-kms-conformance")
 SERVER = os.path.join(HERE, "broken_server.py")
 
@@ -21,7 +26,7 @@ COMMANDS = {"restart": "restart", "stop": "stop", "start": "start", "kill": "kil
 # group: {fault: the statement whose check must fail}
 FAULTS = {
     "transport": {
-        "late-settings": 1, "refuses-raw-authority": 3, "counts-pings": 4, "serves-json": 7, "end-on-data": 11,
+        "late-settings": 1, "broken-frames": 5, "refuses-raw-authority": 3, "counts-pings": 4, "serves-json": 7, "end-on-data": 11,
         "error-in-two": 12, "raw-message": 13, "ignores-flag": 15, "unknown-ok": 16, "case-blind": 17, "lenient": 18,
         "ignores-length": 19, "waits-for-all": 20, "small-cap": 21, "few-streams": 25, "abrupt-stop": 27,
         "closes-all": 29, "steals-socket": 30, "open-socket": 31,
@@ -52,17 +57,17 @@ class Suite(unittest.TestCase):
         folder = tempfile.mkdtemp(prefix="kms-broken-")
         self.addCleanup(shutil.rmtree, folder, True)
         control = [sys.executable, "-B", SERVER, "--dir", folder] + (["--fault", fault] if fault else [])
-        subprocess.run(control + ["start"], check=True, timeout=20)
+        subprocess.run(control + ["start"], check=True, timeout=60)
         try:
             return self.run_program(folder, numbers, " ".join(control))
         finally:
-            subprocess.run(control + ["kill"], check=False, timeout=20)
+            subprocess.run(control + ["kill"], check=False, timeout=60)
 
     def run_program(self, folder, numbers, control):
         out = os.path.join(folder, "report.json")
         line = [sys.executable, "-B", PROGRAM, "--v1", "--v2", "--socket", os.path.join(folder, "sock"), "--json", out,
                 "--log", os.path.join(folder, "log"), "--policy", "text", "--noticed-within", "3",
-                "--only", ",".join(str(number) for number in sorted(numbers))]
+                "--secret", os.path.join(folder, "keys.json"), "--only", ",".join(map(str, sorted(numbers)))]
         for name, command in COMMANDS.items():
             line += ["--" + name, control + " " + command]
         done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
@@ -142,9 +147,33 @@ class Reports(unittest.TestCase):
         with open(os.path.join(self.folder, "out.md"), encoding="utf-8") as markdown:
             self.assertIn("| 34 | a \\| name | pass | a\\|b |", markdown.read())
 
+    def test_what_a_plugin_says_breaks_no_report(self):
+        said = "a\x1b[2J\0\nb\u202e"
+        done, merged = self.merged([self.result(34, "fail", said)])
+        self.assertEqual(said, merged[34]["seen"])
+        case = ET.parse(os.path.join(self.folder, "out.xml")).getroot().find("testcase/failure")
+        self.assertEqual("a\\x1b[2J\\x00\\nb\\u202e", case.get("message"))
+        self.assertIn(case.get("message"), done.stdout)
+
     def test_list_names_all_ninety(self):
         done = subprocess.run([sys.executable, "-B", PROGRAM, "--list"], stdout=subprocess.PIPE, text=True, timeout=30)
         self.assertEqual(list(range(1, 91)), [int(line.split()[0]) for line in done.stdout.splitlines()])
+
+
+    def test_wrong_numbers_are_wrong_usage(self):
+        for only in ("91", "0", "x", "3-2"):
+            done = subprocess.run([sys.executable, "-B", PROGRAM, "--socket", "/none", "--only", only],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+            self.assertEqual(2, done.returncode, f"{only}: {done.stdout}")
+
+    def test_a_plugin_left_in_the_background_is_not_waited_for(self):
+        late = os.path.join(self.folder, "late")
+        gate = os.path.join(self.folder, "gate")
+        os.mkfifo(gate)
+        status, output = target.shell(f"(read line <{gate}; : >{late}) & echo begun")
+        self.assertEqual((0, "begun\n", False), (status, output, os.path.exists(late)))
+        with open(gate, "w", encoding="ascii") as opened:
+            opened.write("go\n")
 
 
 if __name__ == "__main__":

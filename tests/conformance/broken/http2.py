@@ -33,7 +33,7 @@ class Peer:
         self.sock, self.server, self.plugin, self.fault = sock, server, server.plugin, server.fault
         self.encoder, self.decoder = Encoder(), Decoder()
         self.buffer, self.requests = bytearray(), {}
-        self.last_sid = self.pings = 0
+        self.last_sid = self.pings = self.answered = 0
         self.draining_since = None
         self.gone = threading.Event()
 
@@ -55,6 +55,8 @@ class Peer:
             self.gone.set()
 
     def settings(self):
+        if self.fault == "broken-frames":
+            self.sock.sendall(bytes((0, 0, 5, 4, 0, 0, 0, 0, 0)) + bytes(5))
         limit = 100 if self.fault == "few-streams" else 256
         self.send(SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: limit}))
 
@@ -86,12 +88,18 @@ class Peer:
     def drain(self):
         if not self.server.draining.is_set() or self.fault == "silent-stop":
             return
+        if self.fault == "drops-busy" and self.answered > 3:
+            return self.close_on_call()
         if self.draining_since is None:
             self.draining_since = time.monotonic()
             self.send(GoAwayFrame(0, last_stream_id=2 ** 31 - 1))
         elif time.monotonic() - self.draining_since > DRAIN_S:
             self.frames()
             self.send(GoAwayFrame(0, last_stream_id=self.last_sid))
+            raise Closed
+
+    def close_on_call(self):
+        if self.buffer:
             raise Closed
 
     def send(self, *frames):
@@ -160,6 +168,7 @@ class Peer:
         self.requests.pop(sid, None)
         if request.done:
             return
+        self.answered += 1
         try:
             message = self.call(request)
         except Refused as why:

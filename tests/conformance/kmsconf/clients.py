@@ -9,7 +9,7 @@ MISSING = "helper missing (--grpc-go)"
 
 
 def helpers(target):
-    """The grpc-go helpers that were given; a given one that is not there is an error of the caller."""
+    """The grpc-go helpers that were given; each must be there."""
     found = target.options.grpc_go or []
     for path in found:
         if not os.access(path, os.X_OK):
@@ -38,7 +38,11 @@ def start(helper, socket, command, **options):
 
 def finish(process, patience=200):
     """The helper's report; what it could not do is in its "error"."""
-    out, err = process.communicate(timeout=patience)
+    try:
+        out, err = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise Failed(f"{os.path.basename(process.args[0])} did not end within {patience} s") from None
     try:
         return json.loads(out)
     except ValueError:

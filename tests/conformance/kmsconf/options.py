@@ -1,6 +1,7 @@
 """The command line."""
 import argparse
 
+STATEMENTS = 90
 COMMANDS = {
     "restart": "stops the plugin gracefully and starts it again",
     "stop": "stops the plugin gracefully",
@@ -53,14 +54,14 @@ def parser():
     target.add_argument("--other-user", metavar="UID", help="a uid that must be refused (needs root)")
     target.add_argument("--grpc-go", action="append", metavar="FILE", help="grpc-go client of tests/e2e; repeatable")
     target.add_argument("--log", metavar="FILE", help="the plugin's log")
-    target.add_argument("--secret", action="append", metavar="FILE",
-                        help="a file such as that of the PIN: no answer may hold one of its lines, nor its path")
+    target.add_argument("--secret", action="append", metavar="PATH",
+                        help="a file such as that of the PIN, of which no answer may hold a line, nor the path; or a folder")
     target.add_argument("--policy", choices=("error", "text"), help="what Status answers after --destroy")
     target.add_argument("--noticed-within", type=float, metavar="S", help="the refresh interval of statement 79")
     run = made.add_argument_group("the run")
     run.add_argument("--full", action="store_true", help="long forms: about two hours")
     run.add_argument("--poll-minutes", type=int, default=60, metavar="N", help="length of statement 37 with --full")
-    run.add_argument("--only", metavar="N[,N…]", help="these statements only; ranges as 1-33")
+    run.add_argument("--only", metavar="N[,N…]", type=numbers, help="these statements only; ranges as 1-33")
     run.add_argument("--list", action="store_true", help="print all statements and end")
     run.add_argument("--merge", nargs="+", metavar="FILE", help="report on these JSON files instead of asking a socket")
     run.add_argument("--title", default="KMS plugin", help="what the reports call the plugin")
@@ -85,9 +86,11 @@ def parse(argv):
 
 
 def numbers(text):
-    """The numbers of "1-3,7"."""
+    """The statements of "1-3,7"; ValueError when there is none of such a number."""
     found = set()
     for part in text.split(","):
         low, _, high = part.partition("-")
         found |= set(range(int(low), int(high or low) + 1))
+    if not found or min(found) < 1 or max(found) > STATEMENTS:
+        raise ValueError(f"statements are 1 to {STATEMENTS}")
     return found

@@ -14,9 +14,14 @@ def painted(text, verdict, colour):
     return COLOURS[verdict] + text + PLAIN if colour else text
 
 
+def printable(text):
+    """What a plugin says may neither move the cursor nor break an XML file."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
 def seen(result):
     """What was measured, with the form that was asked."""
-    return "; ".join(part for part in (result.seen, result.form and result.form + " form") if part)
+    return "; ".join(part for part in (printable(result.seen), result.form and result.form + " form") if part)
 
 
 def line(result, colour):
@@ -108,7 +113,7 @@ def as_junit(results, title, path):
 
 
 def cell(text):
-    return text.replace("|", "\\|").replace("\n", " ")
+    return printable(text).replace("|", "\\|")
 
 
 def as_markdown(results, title, path):

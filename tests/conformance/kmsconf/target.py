@@ -2,6 +2,7 @@
 import copy
 import os
 import subprocess
+import tempfile
 import time
 
 from . import wire
@@ -13,6 +14,7 @@ PRECONDITION, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 9, 12, 13, 14
 SEED = bytes(range(32))
 CANNOT = 77    # exit status of a command that cannot do its work on this machine
 COMMAND_S = 180
+CALL_S = 3.0   # what an API server waits for an answer
 
 
 class Status:
@@ -52,14 +54,15 @@ class Target:
         line = getattr(self.options, name)
         if not line:
             raise NotApplicable(f"needs --{name.replace('_', '-')} CMD")
-        done = subprocess.run(" ".join([line, *arguments]), shell=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_S)
-        if done.returncode == CANNOT:
-            raise NotApplicable(last_line(done.stdout) or f"--{name.replace('_', '-')} cannot be done here")
-        if done.returncode != 0:
-            option = "--" + name.replace("_", "-")
-            raise Failed(f"{option} command failed ({done.returncode}): {last_line(done.stdout)}")
-        return done.stdout.decode("utf-8", "replace")
+        option = "--" + name.replace("_", "-")
+        status, output = shell(" ".join([line, *arguments]))
+        if status is None:
+            raise Failed(f"{option} command did not end within {COMMAND_S} s: {last_line(output)}")
+        if status == CANNOT:
+            raise NotApplicable(last_line(output) or f"{option} cannot be done here")
+        if status != 0:
+            raise Failed(f"{option} command failed ({status}): {last_line(output)}")
+        return output
 
     def has(self, name):
         return bool(getattr(self.options, name, None))
@@ -73,11 +76,13 @@ class Target:
         return Encrypted(bytes.fromhex(cipher), key_id.encode())
 
     def secrets(self):
-        """What no answer may hold: the lines of the --secret files, and where they lie."""
+        """What no answer may hold: the paths of --secret, and the lines of those that are files."""
         found = []
         for path in self.options.secret or []:
-            with open(path, encoding="utf-8") as source:
-                found += [path] + [line for line in source.read().split("\n") if line]
+            found.append(path)
+            if not os.path.isdir(path):
+                with open(path, encoding="utf-8") as source:
+                    found += [line for line in source.read().split("\n") if line]
         return found
 
     def log_from(self, start):
@@ -163,8 +168,21 @@ class Target:
         return "ok" if answer.status == OK else answer.summary()
 
 
+def shell(line):
+    """(exit status or None after COMMAND_S, output). The output is a file and no pipe, so that a plugin which the
+    command leaves in the background, and which has the output too, is not waited for."""
+    with tempfile.TemporaryFile() as out:
+        try:
+            status = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                    timeout=COMMAND_S).returncode
+        except subprocess.TimeoutExpired:
+            status = None
+        out.seek(0)
+        return status, out.read().decode("utf-8", "replace")
+
+
 def last_line(output):
-    return " ".join(output.decode("utf-8", "replace").strip().splitlines()[-1:])
+    return " ".join(output.strip().splitlines()[-1:])
 
 
 def plaintext_of(answer):
