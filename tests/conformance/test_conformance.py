@@ -34,7 +34,8 @@ FAULTS = {
     "v2": {
         "status-version": 34, "version-drifts": 35, "other-key-id": 38, "fixed-iv": 39, "huge-ciphertext": 40,
         "bad-annotation": 41, "memory-keys": 43, "annotations-count": 44, "unauthenticated": 45, "key-id-ignored": 47,
-        "slow-unknown": 49, "odd-codes": 50, "forged-log": 51, "strict-fields": 53, "chatty": 54,
+        "slow-unknown": 49, "odd-codes": 50, "forged-log": 51, "unescaped-quote": 51, "strict-fields": 53, "chatty": 54,
+        "talks-in-outage": 54,
     },
     "v1": {
         "v1-version": 56, "v1-no-ping": 57, "memory-keys": 58, "forgets-old": 59, "unauthenticated": 60, "no-domains": 61,
@@ -46,9 +47,11 @@ FAULTS = {
     },
     "failure": {
         "hangs-without-backend": 77, "rpc-policy": 78, "blind-health": 79, "leaks-descriptors": 83, "disk-on-path": 85,
-        "silent-stop": 86, "dies-of-fuzz": 87, "one-at-a-time": 88,
+        "silent-stop": 86, "dies-of-fuzz": 87, "one-at-a-time": 88, "keeps-plaintexts": 89,
     },
 }
+ALSO = {"talks-in-outage": {80}}    # the check of the fault looks back at that of another statement
+PYTHON_CANNOT = {89}                # a server in Python may leave plaintexts in its memory without any fault
 
 
 class Suite(unittest.TestCase):
@@ -77,13 +80,14 @@ class Suite(unittest.TestCase):
 
     def check_group(self, group):
         faults = FAULTS[group]
-        for number, (verdict, seen) in self.graded(set(faults.values())).items():
+        for number, (verdict, seen) in self.graded(set(faults.values()) - PYTHON_CANNOT).items():
             with self.subTest(statement=number):
                 self.assertTrue(verdict == "pass" or "helper missing" in seen, f"without a fault: {verdict}: {seen}")
         for fault, number in faults.items():
             with self.subTest(fault=fault):
-                verdict, seen = self.graded({number}, fault)[number]
-                self.assertEqual("fail", verdict, f"statement {number}: {seen}")
+                verdict, seen = self.graded({number} | ALSO.get(fault, set()), fault)[number]
+                wanted = "n/a" if "needs root" in seen and os.geteuid() != 0 else "fail"
+                self.assertEqual(wanted, verdict, f"statement {number}: {seen}")
                 print(f"{fault}: {number}: {seen}")
 
     def test_transport(self):

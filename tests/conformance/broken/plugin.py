@@ -98,7 +98,7 @@ class Plugin:
         self.started = time.time()
         self.memory = os.urandom(32)
         self.log = open(os.path.join(folder, "log"), "a", encoding="utf-8", errors="replace", buffering=1)
-        self.opened, self.noted = [], 0
+        self.opened, self.kept, self.noted = [], [], 0
 
     # -- surroundings --
 
@@ -121,6 +121,8 @@ class Plugin:
             return "ok"
         if not data["keys"][data["active"]]:
             return "the key is gone"
+        if self.fault == "talks-in-outage" and self.marked("outage"):
+            return "no backend with " + os.path.join(self.folder, "keys.json")
         bad = [name for name in ("outage", "hang", "broken-decrypt", "broken-encrypt") if self.marked(name)]
         return "backend: " + bad[0] if bad else "ok"
 
@@ -206,6 +208,8 @@ class Plugin:
             raise Refused(INVALID, "1 to 512 bytes")
         if self.fault == "disk-on-path" and self.marked("full-disk"):
             raise Refused(INTERNAL, "no space left on device")
+        if self.fault == "keeps-plaintexts":
+            self.kept.append(plaintext)
         self.backend("encrypt")
         iv = bytes(12) if self.fault == "fixed-iv" else os.urandom(12)
         index = int(name.split("/")[0].split("-")[1]) if name.startswith("key-") else data["active"]
@@ -253,6 +257,10 @@ class Plugin:
         uid = last(found, 2).decode("utf-8", "replace")
         if self.fault == "forged-log":
             self.log.write(f"uid {uid}\n")
+        elif self.fault == "unescaped-quote":
+            self.log.write('uid="' + "".join(c for c in uid if c.isprintable()) + '"\n')
+        else:
+            self.log.write(f"uid={json.dumps(uid)}\n")
         self.noted += 1
         if self.fault == "leaks-descriptors" and self.noted % 200 == 0:
             self.opened.append(os.dup(self.log.fileno()))

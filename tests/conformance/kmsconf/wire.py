@@ -22,6 +22,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 WINDOW = 65535
 V2 = "/v2.KeyManagementService/"
 V1 = "/v1beta1.KeyManagementService/"
+# What the plugin has told all connections so far: texts of errors, and messages of Status.
+ERRORS, STATUSES = set(), set()
 
 
 class Closed(Exception):
@@ -37,6 +39,7 @@ class Stream:
 
     def __init__(self, sid):
         self.sid = sid
+        self.path = None
         self.header_blocks = []      # list of [(name, value)], in order of arrival
         self.frames = []             # "HEADERS", "DATA", "RST" with END_STREAM as a suffix "+end"
         self.data = bytearray()
@@ -204,6 +207,7 @@ class Conn:
         """Sends one unary call as grpc-go does; returns the stream id."""
         self.poll()
         sid = self.open()
+        self.streams[sid].path = path
         self.send_headers(sid, headers or grpc_headers(path, authority, grpc_timeout, extra, content_type))
         self.send_data(sid, prefix(message) if body is None else body, end=end, chunk=chunk)
         return sid
@@ -336,6 +340,14 @@ class Conn:
             stream.ended = True
         if stream.ended or stream.reset is not None:
             stream.done_at = time.monotonic()
+            remember(stream)
+
+
+def remember(stream):
+    if stream.text:
+        ERRORS.add(stream.text)
+    if stream.path == V2 + "Status" and stream.message:
+        STATUSES.add(stream.message)
 
 
 def _text(value):
