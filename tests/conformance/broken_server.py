@@ -103,7 +103,7 @@ class Control:
         with open(os.path.join(self.folder, "stderr"), "ab") as log:
             subprocess.Popen([sys.executable, "-B", __file__, "--dir", self.folder, "--fault", self.fault, "run"],
                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not answers(self.socket):
             if time.monotonic() > end:
                 sys.exit("it does not start")

@@ -29,7 +29,7 @@ FAULTS = {
         "late-settings": 1, "broken-frames": 5, "refuses-raw-authority": 3, "counts-pings": 4, "serves-json": 7, "end-on-data": 11,
         "error-in-two": 12, "raw-message": 13, "ignores-flag": 15, "unknown-ok": 16, "case-blind": 17, "lenient": 18,
         "ignores-length": 19, "waits-for-all": 20, "small-cap": 21, "few-streams": 25, "abrupt-stop": 27,
-        "closes-all": 29, "steals-socket": 30, "open-socket": 31,
+        "drops-busy": 27, "closes-all": 29, "steals-socket": 30, "open-socket": 31,
     },
     "v2": {
         "status-version": 34, "version-drifts": 35, "other-key-id": 38, "fixed-iv": 39, "huge-ciphertext": 40,

@@ -10,7 +10,7 @@ from .target import DEADLINE, OK, SEED, UNAVAILABLE
 from .wire import V2, encrypt_v2
 
 ANSWER_S = 2.5       # of a call's 3 s
-MEASURED_S = 0.1     # what this client may take to see it
+MEASURED_S = 0.4     # what a busy machine may add until this client sees it; still within the 3 s
 RECOVERY_S = 5.0
 BACKOFF_S = 55.0
 DISTURBANCES = ("full-disk", "read-only-log", "clock-forward", "clock-back")

@@ -5,7 +5,7 @@ import time
 
 from . import wire
 from .calls import rotated
-from .registry import NotApplicable, check, require
+from .registry import Failed, NotApplicable, check, require
 from .target import INVALID, OK, SEED, UNIMPLEMENTED
 from .v2_tamper import flipped, flips
 from .wire import V1, V2, encrypt_v1
@@ -112,15 +112,22 @@ def interleaved(target):
 
 @check(64, "v1", "2000 serial Decrypts take under 2 s", "a LIST at the start of an API server is serial", api="v1")
 def serial(target):
+    """The best of up to three rounds: what else the machine does can only add."""
+    for _ in range(3):
+        took = listed(target)
+        if took < 2.0:
+            return f"{took:.2f} s"
+    raise Failed(f"{took:.2f} s")
+
+
+def listed(target):
     with target.conn() as conn:
         ciphers = [target.encrypt_v1(os.urandom(32), conn) for _ in range(2000)]
         conn.streams.clear()
         began = time.monotonic()
         for cipher in ciphers:
             target.decrypt_v1(cipher, conn)
-        took = time.monotonic() - began
-    require(took < 2.0, f"{took:.2f} s")
-    return f"{took:.2f} s"
+        return time.monotonic() - began
 
 
 @check(65, "v1", "1000 concurrent Encrypts succeed", "a write burst; p99 below 3 s", api="v1")

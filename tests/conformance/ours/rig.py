@@ -25,7 +25,7 @@ NOTICE = "2s"
 
 
 def ask(path):
-    """One Status over a connection of its own, so that none of ours counts against the daemon's 64."""
+    """One Status over a connection of its own, so that none of ours counts against the daemon's limit."""
     with wire.Conn(path) as conn:
         answer = conn.call(wire.V2 + "Status", wait=5.0)
     if answer.status != 0:
