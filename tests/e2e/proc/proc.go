@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -29,8 +28,7 @@ type Process struct {
 	logPath string
 	command *exec.Cmd
 	done    chan struct{}
-	mutex   sync.Mutex
-	ended   error
+	ended   error // to be read once done is closed
 }
 
 // Start runs a command; its output is added to DIR/NAME.log.
@@ -58,10 +56,7 @@ func Start(dir string, c Command) (*Process, error) {
 }
 
 func (p *Process) reap() {
-	err := p.command.Wait()
-	p.mutex.Lock()
-	p.ended = err
-	p.mutex.Unlock()
+	p.ended = p.command.Wait()
 	close(p.done)
 }
 
@@ -78,7 +73,7 @@ func (p *Process) Alive() error {
 	}
 }
 
-// Stop asks the process to end and waits; after a minute it is killed, which is an error.
+// Stop asks the process to end and waits; after two minutes it is killed, which is an error.
 func (p *Process) Stop() error {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.name, err)
@@ -86,16 +81,11 @@ func (p *Process) Stop() error {
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(time.Minute):
-		p.Kill()
+	case <-time.After(2 * time.Minute):
+		_ = p.command.Process.Kill()
+		<-p.done
 		return fmt.Errorf("%s did not end on SIGTERM:\n%s", p.name, tail(p.Log(), 3000))
 	}
-}
-
-// Kill ends the process without asking.
-func (p *Process) Kill() {
-	_ = p.command.Process.Kill()
-	<-p.done
 }
 
 // Signal sends a signal.

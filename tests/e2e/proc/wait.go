@@ -1,8 +1,11 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -17,16 +20,32 @@ func Until(limit time.Duration, what string, check func() error) error {
 		if time.Now().After(end) {
 			return fmt.Errorf("%s: not within %s: %w", what, limit, err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 
-// FreePort is a port of the loopback that nobody uses now.
+// Below the ports that the kernel takes for outgoing connections, so that none of them gets the port of a server
+// that is being restarted.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+var given = struct {
+	mutex sync.Mutex
+	last  int
+}{last: rand.IntN(ports)}
+
+// FreePort is a port of the loopback that nobody uses now and that this run has given to nobody else.
 func FreePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("free port: %w", err)
+	given.mutex.Lock()
+	defer given.mutex.Unlock()
+	for range ports {
+		given.last = (given.last + 1) % ports
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+given.last))
+		if err == nil {
+			return firstPort + given.last, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port")
 }
