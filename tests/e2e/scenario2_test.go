@@ -26,6 +26,7 @@ func restarts(t *testing.T, version string, daemon *plugin.Daemon) {
 	must(t, c.api.CreateSecrets(n/2, n/2))
 	snapshot := filepath.Join(c.dir, "snapshot.db")
 	must(t, c.etcd.Snapshot(snapshot))
+	must(t, c.api.CreateSecrets(n, 1)) // which the backup does not have
 	restartPlugin := func() error { return errors.Join(daemon.Stop(), daemon.Start()) }
 	steps := []struct {
 		what string
@@ -45,5 +46,5 @@ func restarts(t *testing.T, version string, daemon *plugin.Daemon) {
 			return errors.Join(step.do(), c.api.ReadSecrets(n))
 		})
 	}
-	must(t, c.sealed(n))
+	must(t, c.sealed(n)) // and not one more: the restored etcd is that of the backup
 }

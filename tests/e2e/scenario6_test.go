@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -11,9 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"p11-kms/tests/e2e/kube"
 	"p11-kms/tests/e2e/plugin"
@@ -68,9 +64,7 @@ func TestScenario6_Migrations(t *testing.T) {
 				Encryption: c.dir + "/encryption.yaml", Reload: m.reload, Args: m.args,
 			})
 			c.migrate(t, r, m)
-			calls, err := c.daemon.Calls()
-			must(t, err)
-			r.Calls = &calls
+			countAll(t, r, c.daemon)
 		})
 	}
 }
@@ -112,7 +106,7 @@ func (c *cluster) migrate(t *testing.T, r *report.Result, m migration) {
 
 func (m migration) widgets() bool { return m.folder == "custom-resource" }
 
-// steps are the files of the folder. The wildcard keeps identity: see checkLeftover.
+// steps are the files of the folder. The wildcard keeps identity: see stayPlain.
 func (m migration) steps() []string {
 	all := []string{"1-before", "2-read", "3-write", "4-only"}
 	if m.folder == "wildcard" {
@@ -131,7 +125,7 @@ func (c *cluster) takeStep(t *testing.T, m migration, step string, i int) error 
 	if !m.reload {
 		return c.api.Restart()
 	}
-	return proc.Until(2*time.Minute, "automatic reload", func() error {
+	return proc.Until(patience, "automatic reload", func() error {
 		metrics, err := c.api.Metrics()
 		if err != nil {
 			return err
@@ -223,17 +217,10 @@ func (c *cluster) checkLeftover() error {
 	return nil
 }
 
-// checkExempt makes a ConfigMap and a ServiceAccount.
+// checkExempt makes a ConfigMap and a ServiceAccount and looks how each is stored.
 func (c *cluster) checkExempt() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	meta := metav1.ObjectMeta{Name: "e2e"}
-	core := c.api.Client.CoreV1()
-	if _, err := core.ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create ConfigMap: %w", err)
-	}
-	if _, err := core.ServiceAccounts("default").Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create ServiceAccount: %w", err)
+	if err := errors.Join(c.api.CreateConfigMap("e2e", kube.OpenMarker), c.api.CreateServiceAccount("e2e")); err != nil {
+		return err
 	}
 	return errors.Join(c.allBegin("configmaps/default/e2e", plainValue), c.allBegin("serviceaccounts/default/e2e", oursV2))
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"p11-kms/tests/e2e/kube"
 	"p11-kms/tests/e2e/plugin"
 )
 
@@ -14,11 +13,10 @@ func TestScenario7_ColdListOfV1(t *testing.T) {
 	const n = 2000
 	r := result(t, "7", "KMS v1, cold LIST of 2000 Secrets", newest)
 	daemon := startDaemon(t, plugin.Settings{})
-	dir := folder(t)
-	api := newAPIServer(t, "kube-apiserver", kube.Config{
-		Version: newest, Dir: dir, Etcd: startEtcd(t, dir),
-		Encryption: example(t, "v1-to-v2/1-before.yaml", dir, daemon.Socket), Args: []string{kmsV1},
-	})
+	c := newCluster(t, newest, daemon)
+	example(t, "v1-to-v2/1-before.yaml", c.dir, daemon.Socket)
+	api := c.api
+	api.Args = []string{kmsV1}
 	must(t, api.Start())
 	counted(t, r, daemon, "2000 Secrets created", func() error { return api.CreateSecrets(0, n) })
 	counted(t, r, daemon, "API server restarted, 2000 Secrets listed", func() error {

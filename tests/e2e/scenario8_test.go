@@ -47,8 +47,13 @@ const (
 
 // otherUser: the API server runs as nobody; the daemon refuses it until allowed_uids names it.
 func otherUser(t *testing.T, r *report.Result, version string) {
-	daemon := startDaemon(t, plugin.Settings{Mode: "0666", AllowedUIDs: "[0]"})
+	daemon := startDaemon(t, plugin.Settings{Mode: "0666"})
 	c := newCluster(t, version, daemon)
+	allow := func(uid uint32) error {
+		settings := plugin.Settings{Mode: "0666", AllowedUIDs: fmt.Sprintf("[%d]", uid)}
+		return errors.Join(daemon.Configure(settings), daemon.Reload())
+	}
+	must(t, allow(0))
 	uid := uint32(os.Getuid())
 	if uid == 0 {
 		uid = nobody
@@ -56,12 +61,11 @@ func otherUser(t *testing.T, r *report.Result, version string) {
 		c.api.Programs = openCopy(t, c.api, version)
 	}
 	must(t, c.api.Launch())
-	must(t, c.waitUnready(60*time.Second))
+	must(t, c.waitUnready())
 	r.Quote(c.api.Log(), `PermissionDenied`, 1)
-	must(t, daemon.Configure(plugin.Settings{Mode: "0666", AllowedUIDs: fmt.Sprintf("[%d]", uid)}))
-	must(t, daemon.Reload())
+	must(t, allow(uid))
 	allowed := time.Now()
-	must(t, c.api.WaitReady(60*time.Second))
+	must(t, c.api.WaitReady())
 	r.Fact("uid %d: refused until allowed_uids named it; then ready after %.0f s, nothing was restarted", uid, time.Since(allowed).Seconds())
 	counted(t, r, daemon, "Secrets written and read", func() error {
 		return errors.Join(c.api.CreateSecrets(0, bootSecrets), c.api.ReadSecrets(bootSecrets))
@@ -85,21 +89,21 @@ func pluginLast(t *testing.T, r *report.Result, version string) {
 	daemon := newDaemon(t, plugin.Settings{})
 	c := newCluster(t, version, daemon)
 	must(t, c.api.Launch())
-	must(t, c.waitUnready(60*time.Second))
+	must(t, c.waitUnready())
 	r.Fact("the API server alone: %s", c.firstRead())
 	must(t, daemon.Start())
 	started := time.Now()
-	must(t, c.api.WaitReady(60*time.Second))
+	must(t, c.api.WaitReady())
 	r.Fact("ready %.0f s after the plugin", time.Since(started).Seconds())
 	must(t, c.api.CreateSecrets(0, bootSecrets))
 
 	must(t, errors.Join(daemon.Stop(), c.api.Stop(), c.api.Launch()))
-	must(t, c.waitUnready(60*time.Second))
+	must(t, c.waitUnready())
 	r.Fact("restarted while the plugin is down: %s", c.firstRead())
 	r.Quote(c.api.Log(), `failed to create connection to unix socket|got unexpected nil transformer`, 2)
 	counted(t, r, daemon, "plugin started, Secrets read", func() error {
 		started = time.Now()
-		return errors.Join(daemon.Start(), c.api.WaitReady(60*time.Second), c.api.ReadSecrets(bootSecrets))
+		return errors.Join(daemon.Start(), c.api.WaitReady(), c.api.ReadSecrets(bootSecrets))
 	})
 	r.Fact("ready again and all Secrets read %.0f s after the plugin was started", time.Since(started).Seconds())
 }
@@ -123,7 +127,7 @@ func reboot(t *testing.T, r *report.Result, version string) {
 			return err
 		}
 		r.Fact("first call %.1f s after the boot; it starts the daemon", time.Since(booted).Seconds())
-		err := errors.Join(daemon.LaunchOn(listener), c.api.WaitReady(60*time.Second), c.api.ReadSecrets(bootSecrets))
+		err := errors.Join(daemon.LaunchOn(listener), c.api.WaitReady(), c.api.ReadSecrets(bootSecrets))
 		r.Fact("all Secrets read %.1f s after the boot", time.Since(booted).Seconds())
 		return err
 	})
@@ -147,7 +151,7 @@ func waitCalled(listener *net.UnixListener) error {
 	}
 	defer file.Close()
 	ready := []unix.PollFd{{Fd: int32(file.Fd()), Events: unix.POLLIN}}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		n, err := unix.Poll(ready, 1000)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("poll: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"p11-kms/tests/e2e/kube"
@@ -20,14 +21,19 @@ type traffic struct {
 	failures []error
 }
 
-// startTraffic reads all of n Secrets in turn, and rewrites the last quarter of them; the others keep the
-// key_id that they were made under.
-func startTraffic(c *cluster, n int) *traffic { return startTrafficOf(c.api, n, n-n/4, n/4) }
+// startTraffic reads all of n Secrets in turn, and updates the last quarter of them; the others keep the key_id
+// that they were made under.
+func startTraffic(t *testing.T, api *kube.APIServer, n int) *traffic {
+	t.Helper()
+	return startTrafficOn(t, api, n, n-n/4, n/4)
+}
 
-// startTrafficOf reads the first n Secrets and updates count of them from first on.
-func startTrafficOf(api *kube.APIServer, n, first, count int) *traffic {
+// startTrafficOn reads the first n Secrets and updates count of them from first on, until the test ends at most.
+func startTrafficOn(t *testing.T, api *kube.APIServer, n, first, count int) *traffic {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &traffic{cancel: cancel}
+	t.Cleanup(func() { _, _ = w.stop() })
 	w.ended.Add(2)
 	go w.loop(ctx, false, func(ctx context.Context, i int) error { return api.ReadSecret(ctx, i%n) })
 	go w.loop(ctx, true, func(ctx context.Context, i int) error {
@@ -60,15 +66,9 @@ func (w *traffic) loop(ctx context.Context, writes bool, call func(context.Conte
 func (w *traffic) stop() (int, error) {
 	w.cancel()
 	w.ended.Wait()
-	return w.calls, w.failed()
-}
-
-// failed says what has failed so far.
-func (w *traffic) failed() error {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
 	if len(w.failures) == 0 {
-		return nil
+		return w.calls, nil
 	}
-	return fmt.Errorf("%d of %d calls failed: %w", len(w.failures), w.calls, errors.Join(w.failures[:min(3, len(w.failures))]...))
+	return w.calls, fmt.Errorf("%d of %d calls failed: %w", len(w.failures), w.calls,
+		errors.Join(w.failures[:min(3, len(w.failures))]...))
 }

@@ -16,7 +16,10 @@ import (
 	"p11-kms/tests/e2e/report"
 )
 
-const newest = "1.37.2"
+const (
+	newest   = "1.37.2"
+	patience = kube.Patience
+)
 
 var versions = []string{newest, "1.33.13", "1.28.15"}
 
@@ -149,10 +152,6 @@ type cluster struct {
 	etcd   *etcd.Server
 	api    *kube.APIServer
 	daemon *plugin.Daemon
-	// reads and writes that a scenario keeps running
-	traffic *traffic
-	// when a rotation has reached the API server
-	switched chan switched
 }
 
 // newCluster prepares an API server of a version with ours as the only provider of Secrets.
@@ -196,6 +195,18 @@ func writeExample(source, name, path, socket string) error {
 
 const secretsKey = "/registry/secrets/"
 
+// onlyUnder says an error unless every Secret in etcd is under one key_id.
+func (c *cluster) onlyUnder(keyID string) error {
+	ids, err := c.keyIDs()
+	if err != nil {
+		return err
+	}
+	if len(ids) != 1 || ids[keyID] == 0 {
+		return fmt.Errorf("not all Secrets are under %s: %v", keyID, ids)
+	}
+	return nil
+}
+
 // keyIDs counts the raw values of Secrets by the key_id that p11-kmsctl inspect finds in them.
 func (c *cluster) keyIDs() (map[string]int, error) {
 	values, err := c.etcd.Values(secretsKey)
@@ -227,4 +238,15 @@ func counted(t *testing.T, r *report.Result, daemon *plugin.Daemon, what string,
 	}
 	*r.Calls = r.Calls.Plus(calls)
 	r.Fact("%s: token calls: %s", what, calls)
+}
+
+// countAll gives a result all token calls of these daemons.
+func countAll(t *testing.T, r *report.Result, daemons ...*plugin.Daemon) {
+	t.Helper()
+	r.Calls = &plugin.Calls{}
+	for _, daemon := range daemons {
+		calls, err := daemon.Calls()
+		must(t, err)
+		*r.Calls = r.Calls.Plus(calls)
+	}
 }

@@ -20,6 +20,9 @@ import (
 
 const token = "e2e-admin"
 
+// Patience is for what takes seconds when all is well, on a machine that does much else.
+const Patience = 3 * time.Minute
+
 // Config of one API server.
 type Config struct {
 	Programs   string // folder of kube-VERSION/kube-apiserver
@@ -112,12 +115,12 @@ func (s *APIServer) Start() error {
 	if err := s.Launch(); err != nil {
 		return err
 	}
-	return s.WaitReady(60 * time.Second)
+	return s.WaitReady()
 }
 
 // WaitReady waits for /readyz to be ok.
-func (s *APIServer) WaitReady(limit time.Duration) error {
-	return proc.Until(limit, s.Name+" ready", func() error {
+func (s *APIServer) WaitReady() error {
+	return proc.Until(Patience, s.Name+" ready", func() error {
 		if err := s.process.Alive(); err != nil {
 			return err
 		}

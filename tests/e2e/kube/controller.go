@@ -50,8 +50,8 @@ var migrations = schema.GroupVersionResource{
 }
 
 // MigrateSecrets has every Secret rewritten by a StorageVersionMigration and waits until it has succeeded.
-func (s *APIServer) MigrateSecrets(name string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit+10*time.Second)
+func (s *APIServer) MigrateSecrets(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience+10*time.Second)
 	defer cancel()
 	migration := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": migrations.GroupVersion().String(), "kind": "StorageVersionMigration",
@@ -62,7 +62,7 @@ func (s *APIServer) MigrateSecrets(name string, limit time.Duration) error {
 	if _, err := client.Create(ctx, migration, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create StorageVersionMigration: %w", err)
 	}
-	return proc.Until(limit, "StorageVersionMigration", func() error {
+	return proc.Until(Patience, "StorageVersionMigration", func() error {
 		object, err := client.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err

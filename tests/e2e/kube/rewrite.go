@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +13,7 @@ import (
 // RewriteEverything reads and replaces every object of every resource that can be listed and updated, unchanged,
 // as a migration of '*.*' has to.
 func (s *APIServer) RewriteEverything() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	lists, err := s.Client.Discovery().ServerPreferredResources()
 	if err != nil {

@@ -12,16 +12,20 @@ import (
 
 const workers = 8
 
-// Marker is part of every Secret's content and must never be found in etcd's files.
-const Marker = "plaintext-marker-5d1c"
+// Marker is part of every Secret's content and must never be found in etcd's files. OpenMarker is for a ConfigMap,
+// which nothing seals: a search that does not find that one proves nothing.
+const (
+	Marker     = "plaintext-marker-5d1c"
+	OpenMarker = "open-marker-90b2"
+)
 
 func secretName(i int) string { return fmt.Sprintf("secret-%04d", i) }
 
 func secretValue(i int) string { return fmt.Sprintf("%s-%04d", Marker, i) }
 
-// each runs do for first..first+n-1 by several workers and returns the first error.
+// each runs do for first..first+n-1 by several workers and returns the first error, also when not all were done.
 func each(first, n int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	numbers := make(chan int)
 	failures := make(chan error, workers)
@@ -51,22 +55,47 @@ func each(first, n int, do func(ctx context.Context, i int) error) error {
 	case err := <-failures:
 		return err
 	default:
-		return nil
+		return ctx.Err()
 	}
 }
 
 // CreateSecrets makes n Secrets, numbered from first.
 func (s *APIServer) CreateSecrets(first, n int) error {
-	return each(first, n, s.CreateSecret)
+	return each(first, n, s.createSecret)
 }
 
-// CreateSecret makes the Secret of a number.
-func (s *APIServer) CreateSecret(ctx context.Context, i int) error {
+func (s *APIServer) createSecret(ctx context.Context, i int) error {
 	_, err := s.Client.CoreV1().Secrets("default").Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: secretName(i)},
 		StringData: map[string]string{"password": secretValue(i)},
 	}, metav1.CreateOptions{})
 	return err
+}
+
+// CreateConfigMap makes a ConfigMap with one text.
+func (s *APIServer) CreateConfigMap(name, text string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := s.Client.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"text": text},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create ConfigMap: %w", err)
+	}
+	return nil
+}
+
+// CreateServiceAccount makes a ServiceAccount.
+func (s *APIServer) CreateServiceAccount(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := s.Client.CoreV1().ServiceAccounts("default").Create(ctx, &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create ServiceAccount: %w", err)
+	}
+	return nil
 }
 
 // ReadSecret reads one Secret and compares its content.
@@ -92,7 +121,7 @@ func (s *APIServer) ReadSecrets(n int) error {
 
 // ListSecrets lists all Secrets, compares them and says how long the list took.
 func (s *APIServer) ListSecrets(n int) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	start := time.Now()
 	list, err := s.Client.CoreV1().Secrets("default").List(ctx, metav1.ListOptions{})

@@ -22,7 +22,7 @@ var (
 
 // DefineWidgets makes the custom resource widgets.example.com and waits until it is served.
 func (s *APIServer) DefineWidgets() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	definition := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -45,8 +45,8 @@ func (s *APIServer) DefineWidgets() error {
 }
 
 func (s *APIServer) widgetsServed() error {
-	return proc.Until(30*time.Second, "widgets are served", func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	return proc.Until(Patience, "widgets are served", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		_, err := s.widgets().List(ctx, metav1.ListOptions{})
 		return err

@@ -30,14 +30,13 @@ type Daemon struct {
 	Name     string
 	Socket   string
 	Token    *Token
-	Settings Settings
 	bin, dir string
 	process  *proc.Process
 }
 
 // NewDaemon writes the configuration of a daemon on a token; bin is the folder of the programs.
 func NewDaemon(bin, dir, name string, token *Token, settings Settings) (*Daemon, error) {
-	d := &Daemon{Name: name, Token: token, Settings: settings, bin: bin, dir: dir}
+	d := &Daemon{Name: name, Token: token, bin: bin, dir: dir}
 	d.Socket = filepath.Join(d.path("run"), "kms.sock")
 	if err := os.MkdirAll(d.path("run"), 0o755); err != nil {
 		return nil, fmt.Errorf("socket folder: %w", err)
@@ -70,7 +69,6 @@ state_dir: %s
 // Configure writes the configuration twice: with the spy for the daemon, without it for p11-kmsctl, whose own
 // calls are not counted.
 func (d *Daemon) Configure(s Settings) error {
-	d.Settings = s
 	fill := func(value, preset string) string {
 		if value == "" {
 			return preset
@@ -150,7 +148,7 @@ func (d *Daemon) Start() error {
 	if err := d.Launch(); err != nil {
 		return err
 	}
-	return d.WaitState("OK", 30*time.Second)
+	return d.WaitState("OK", 2*time.Minute)
 }
 
 // Stop drains and ends it.
@@ -230,11 +228,8 @@ func (d *Daemon) Calls() (Calls, error) {
 	return sum, nil
 }
 
-// Log of the daemon.
-func (d *Daemon) Log() string { return d.process.Log() }
-
-// TokenPID is the process that holds the module; 0 while there is none.
-func (d *Daemon) TokenPID() int {
+// tokenPID is the process that holds the module; 0 while there is none.
+func (d *Daemon) tokenPID() int {
 	pid := d.process.PID()
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
@@ -250,21 +245,32 @@ func (d *Daemon) TokenPID() int {
 	return 0
 }
 
-// KillToken ends the token process as a crash of the vendor's module would.
+// KillToken ends the token process as a crash of the vendor's module would, and waits until the next one has logged
+// in: SoftHSM writes its files at a login, and to be killed in the middle of that would ruin the token.
 func (d *Daemon) KillToken() error {
-	pid := d.TokenPID()
+	pid, before := d.tokenPID(), d.logins()
 	if pid == 0 {
 		return errors.New("no token process")
 	}
-	return syscall.Kill(pid, syscall.SIGKILL)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the token process: %w", err)
+	}
+	return proc.Until(2*time.Minute, "login of the next token process", func() error {
+		if after := d.logins(); after <= before {
+			return fmt.Errorf("%d logins", after)
+		}
+		return nil
+	})
 }
+
+func (d *Daemon) logins() int { return strings.Count(d.process.Log(), " event=token-login ") }
 
 // HangToken makes the module hang until the returned function is called: the running token process is stopped,
 // and the next ones block while the module is loaded, because the record of calls is then a pipe that nobody
 // reads. Stopping those as well could end them while SoftHSM writes its files at the login.
 func (d *Daemon) HangToken() (resume func() error, err error) {
 	record := d.path("spy")
-	pid := d.TokenPID()
+	pid := d.tokenPID()
 	if pid == 0 {
 		return nil, errors.New("no token process")
 	}
