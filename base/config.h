@@ -27,6 +27,7 @@
 #define CONFIG_WAIVE_MAX 16u
 
 enum config_status_version { CONFIG_STATUS_AUTO, CONFIG_STATUS_V2, CONFIG_STATUS_V2BETA1 };
+enum config_kms_v1 { CONFIG_V1_ON, CONFIG_V1_OFF };
 enum config_token_loss { CONFIG_LOSS_COAST, CONFIG_LOSS_SOFT, CONFIG_LOSS_HARD };
 
 struct config_listen {
@@ -65,6 +66,7 @@ struct config {
     uint32_t activation_delay_s;
     uint32_t derived_keys;
     uint32_t status_version; /* enum config_status_version */
+    uint32_t kms_v1;         /* enum config_kms_v1 */
     struct config_listen listen;
     struct config_token token; /* tokens: a list of exactly one in this release */
     uint32_t on_token_loss;    /* enum config_token_loss */

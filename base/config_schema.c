@@ -25,6 +25,8 @@ const struct config_rule config_rules[] = {
     {"status_version", CONFIG_CHOICE, IN(status_version), .range = "auto|v2|v2beta1",
      .preset = "auto", .live = true,
      .meaning = "version that Status answers; auto fits the caller"},
+    {"kms_v1", CONFIG_CHOICE, IN(kms_v1), .range = "on|off", .preset = "on", .live = true,
+     .meaning = "whether KMS v1 is answered, which Kubernetes has deprecated; v2 always is"},
     {"listen", CONFIG_SECTION, CHECKED_ONLY, .preset = "",
      .meaning = "the socket of the API server"},
     {"listen.socket", CONFIG_SOCKET, IN(listen.socket), .preset = "/run/p11-kms/kms.sock",

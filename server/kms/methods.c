@@ -57,8 +57,16 @@ static err_t take_ciphertext(const struct store *store, const struct codec_reque
     return OK;
 }
 
+static bool is_v1(enum codec_method method)
+{
+    return method == CODEC_V1_VERSION || method == CODEC_V1_ENCRYPT || method == CODEC_V1_DECRYPT;
+}
+
 err_t methods_take(const struct store *store, const struct codec_request *request, struct call *call)
 {
+    if (is_v1(call->method) && store->config.kms_v1 == CONFIG_V1_OFF) {
+        return FAIL(E_UNSUPPORTED, "KMS v1 is turned off here (kms_v1: off)");
+    }
     (void)snprintf(call->uid, sizeof(call->uid), "%.*s", is_uid(request->uid) ? (int)request->uid.len : 1,
                    is_uid(request->uid) ? (const char *)request->uid.ptr : "-");
     switch (call->method) {

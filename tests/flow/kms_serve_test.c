@@ -37,6 +37,26 @@ static void test_status_version_follows_the_authority(void **state)
     assert_string_equal(world->answers[abstract].version, "v2beta1");
 }
 
+static void test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    struct answer of_v1 = world->answers[world_encrypt(world, CODEC_V1_ENCRYPT, "x")];
+    struct answer of_v2 = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
+    const struct codec_request version = {.version = span_of_text("v1beta1")};
+    world->config.kms_v1 = CONFIG_V1_OFF;
+    service_reload(world->service, &world->config);
+    assert_answer_fails(world, world_send(world, CODEC_V1_VERSION, &version, INT64_MAX), E_UNSUPPORTED);
+    assert_answer_fails(world, world_encrypt(world, CODEC_V1_ENCRYPT, "x"), E_UNSUPPORTED);
+    assert_answer_fails(world, world_decrypt_of(world, &of_v1), E_UNSUPPORTED);
+    assert_answer_ok(world, world_status(world, SERVICE_AUTHORITY_OTHER));
+    assert_answer_ok(world, world_decrypt_of(world, &of_v2));
+    assert_answer_ok(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"));
+    world->config.kms_v1 = CONFIG_V1_ON;
+    service_reload(world->service, &world->config);
+    assert_answer_ok(world, world_decrypt_of(world, &of_v1));
+}
+
 static void test_encrypt_then_decrypt_returns_the_plaintext(void **state)
 {
     struct world *world = *state;
@@ -302,65 +322,13 @@ static void test_decrypt_blob_that_never_opens_is_asked_once_a_minute(void **sta
     assert_int_equal(fake_token_calls(world->token, IPC_UNWRAP), before + 1);
 }
 
-static void test_decrypt_with_derived_keys_off_answers_the_same(void **state)
-{
-    struct world *world = *state;
-    world->config.derived_keys = 0;
-    world_serve(world);
-    struct answer sealed = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
-    for (int i = 0; i < 3; i++) {
-        assert_answer_ok(world, world_decrypt_of(world, &sealed));
-    }
-    assert_int_equal(secret_in_use(SECRET_DERIVED), 0);
-}
-
-static void test_decrypt_keeps_derived_keys_up_to_the_limit(void **state)
-{
-    struct world *world = *state;
-    world->config.derived_keys = 2;
-    world_serve(world);
-    for (int i = 0; i < 3; i++) {
-        struct answer sealed = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
-        assert_answer_ok(world, world_decrypt_of(world, &sealed));
-        assert_answer_ok(world, world_decrypt_of(world, &sealed));
-    }
-    assert_int_equal(secret_in_use(SECRET_DERIVED), 2);
-    world->config.derived_keys = 0;
-    service_reload(world->service, &world->config);
-    assert_int_equal(secret_in_use(SECRET_DERIVED), 0);
-}
-
-static void test_decrypt_4097th_seed_evicts_the_oldest(void **state)
-{
-    struct world *world = *state;
-    world_serve(world);
-    size_t own = secret_in_use(SECRET_SEED);
-    struct answer oldest = world_foreign(world, 0, "x");
-    (void)world_decrypt_of(world, &oldest);
-    world_settle(world);
-    for (size_t i = own + 1; i < 4097; i++) {
-        struct answer foreign = world_foreign(world, 0, "x");
-        world->next_stream = 100;
-        (void)world_decrypt_of(world, &foreign);
-        world_settle(world);
-        assert_answer_ok(world, 100);
-    }
-    assert_int_equal(secret_in_use(SECRET_SEED), 4096);
-    unsigned before = fake_token_calls(world->token, IPC_UNWRAP);
-    world->config.derived_keys = 0;
-    service_reload(world->service, &world->config);
-    int32_t again = world_decrypt_of(world, &oldest);
-    world_settle(world);
-    assert_answer_ok(world, again);
-    assert_int_equal(fake_token_calls(world->token, IPC_UNWRAP), before + 1);
-    assert_answer_ok(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_status_serving_says_ok_and_key_id, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_version_follows_the_authority, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_encrypt_then_decrypt_returns_the_plaintext, setup, teardown),
         cmocka_unit_test_setup_teardown(test_encrypt_key_id_equals_that_of_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version_v1_says_v1beta1, setup, teardown),
@@ -380,9 +348,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decrypt_unknown_keks_list_once_a_second, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decrypt_blob_that_never_opens_is_asked_once_a_minute, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_with_derived_keys_off_answers_the_same, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_keeps_derived_keys_up_to_the_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_4097th_seed_evicts_the_oldest, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

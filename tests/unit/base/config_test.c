@@ -39,6 +39,7 @@ static void test_parse_smallest_file_has_every_default(void **state)
     assert_int_equal(config.activation_delay_s, 300);
     assert_int_equal(config.derived_keys, 1024);
     assert_int_equal(config.status_version, CONFIG_STATUS_AUTO);
+    assert_int_equal(config.kms_v1, CONFIG_V1_ON);
     assert_int_equal(config.on_token_loss, CONFIG_LOSS_COAST);
     assert_int_equal(config.coast_s, 3600);
     assert_int_equal(config.soft_max_s, 86400);
@@ -75,7 +76,7 @@ static void test_parse_full_file_keeps_every_value(void **state)
     (void)state;
     struct config config = parsed(
         "version: 1\nring: a\nmode: seed\nrotation: manual\nseed_life: 7d\nactivation_delay: 0s\n"
-        "derived_keys: 0\nstatus_version: v2beta1\n"
+        "derived_keys: 0\nstatus_version: v2beta1\nkms_v1: off\n"
         "listen: {socket: \"@kms\", mode: \"0660\", owner: 12, group: 34, allowed_uids: [0, "
         "65534]}\n"
         "tokens: [{name: hsm-1, module: /m.so, token: 'pkcs11:serial=1', pin_credential: pin,\n"
@@ -88,6 +89,7 @@ static void test_parse_full_file_keeps_every_value(void **state)
     assert_int_equal(config.activation_delay_s, 0);
     assert_int_equal(config.derived_keys, 0);
     assert_int_equal(config.status_version, CONFIG_STATUS_V2BETA1);
+    assert_int_equal(config.kms_v1, CONFIG_V1_OFF);
     assert_string_equal(config.listen.socket, "@kms");
     assert_int_equal(config.listen.mode, 0660);
     assert_int_equal(config.listen.owner, 12);
@@ -183,6 +185,7 @@ static void test_fixed_difference_live_settings_may_change(void **state)
     struct config from = parsed(HEAD TOKEN);
     struct config to = parsed(HEAD TOKEN "    waive: [00112233445566778899aabbccddeeff]\n"
                                          "seed_life: 1h\nderived_keys: 5\nstatus_version: v2\n"
+                                         "kms_v1: off\n"
                                          "listen: {allowed_uids: [0, 1]}\n"
                                          "health: {on_token_loss: soft, coast: 1m, soft_max: 1m}\n"
                                          "log: {format: json, level: debug}\n");
