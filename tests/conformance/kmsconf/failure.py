@@ -222,13 +222,30 @@ def no_leak(target):
     time.sleep(1)
     before, sessions = resources(target), opened(target)
     load(target, calls, connections, errors)
+    sessions_after = opened(target)
+    require(sessions is None or sessions_after - sessions <= 2, f"{sessions} -> {sessions_after} sessions were opened")
+    failed = backend_errors(target, errors)
     time.sleep(1)
-    after, sessions_after = resources(target), opened(target)
+    after = resources(target)
     grown = grew(before, after)
     require(grown is None, grown)
-    require(sessions is None or sessions_after - sessions <= 2, f"{sessions} -> {sessions_after} sessions were opened")
-    return (f"{calls} calls, {connections} connections, {errors} errors: {before[0]} -> {after[0]} descriptors, "
+    return (f"{calls} calls, {connections} connections, {errors} errors, {failed}: {before[0]} -> {after[0]} descriptors, "
             f"{before[1]} -> {after[1]} kB") + ("" if sessions is None else ", no new session")
+
+
+def backend_errors(target, errors):
+    """Decrypts that the backend itself fails; what was asked, in words."""
+    if not (target.options.v2 and target.has("break_decrypt") and target.has("restore") and target.has("foreign")):
+        return "none of the backend (--break-decrypt, --restore, --foreign)"
+    box = target.box("foreign")
+    target.command("break_decrypt")
+    try:
+        refused(target, box, errors)
+    finally:
+        target.command("restore")
+    target.wait_ok()
+    require(eventually(target, box).status == OK, "the backend is back, but Decrypt fails")
+    return f"{errors} Decrypts that the backend failed"
 
 
 def opened(target):
@@ -254,6 +271,10 @@ def refusals(target, errors):
     box = target.box("unknown") if target.has("unknown") else target.encrypt()
     if not target.has("unknown"):
         box.ciphertext = box.ciphertext[:-1] + bytes([box.ciphertext[-1] ^ 1])
+    refused(target, box, errors)
+
+
+def refused(target, box, errors):
     with target.conn() as conn:
         for _ in range(errors // 100):
             for stream in conn.wait_all([conn.start(*decrypt_of(box)) for _ in range(100)]):
