@@ -80,6 +80,9 @@ func (c *cluster) migrate(t *testing.T, r *report.Result, m migration) {
 		must(t, c.create(m, n-perStep))
 		must(t, c.read(m, n))
 		if step == "3-write" {
+			if !m.reload {
+				must(t, c.readByTheOthers(t, m, n))
+			}
 			must(t, c.rewriteAll(m, n))
 			must(t, c.read(m, n))
 		}
@@ -136,6 +139,17 @@ func (c *cluster) takeStep(t *testing.T, m migration, step string, i int) error 
 		}
 		return nil
 	})
+}
+
+// readByTheOthers reads what step 3 has written as an API server does that is still at step 2.
+func (c *cluster) readByTheOthers(t *testing.T, m migration, n int) error {
+	t.Helper()
+	example(t, m.folder+"/2-read.yaml", c.dir, c.daemon.Socket)
+	if err := errors.Join(c.api.Restart(), c.read(m, n)); err != nil {
+		return fmt.Errorf("at step 2: %w", err)
+	}
+	example(t, m.folder+"/3-write.yaml", c.dir, c.daemon.Socket)
+	return c.api.Restart()
 }
 
 var reloadCount = regexp.MustCompile(`(?m)^apiserver_encryption_config_controller_automatic_reloads_total\{.*status="success".*\} (\d+)$`)
