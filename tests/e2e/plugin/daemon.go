@@ -90,8 +90,8 @@ func (d *Daemon) Configure(s Settings) error {
 // Reload has the running daemon read its configuration again.
 func (d *Daemon) Reload() error { return d.process.Signal(syscall.SIGHUP) }
 
-// Ctl runs p11-kmsctl and reads its JSON; input may be nil.
-func (d *Daemon) Ctl(input []byte, answer any, arguments ...string) error {
+// ctl runs p11-kmsctl and reads its JSON; input may be nil.
+func (d *Daemon) ctl(input []byte, answer any, arguments ...string) error {
 	arguments = append(arguments, "--output", "json", "--config", d.path("ctl.yaml"))
 	command := exec.Command(filepath.Join(d.bin, "p11-kmsctl"), arguments...)
 	command.Stdin = strings.NewReader(string(input))
@@ -113,9 +113,9 @@ func (d *Daemon) Ctl(input []byte, answer any, arguments ...string) error {
 // Init makes the first KEK, or joins the ring of another daemon on the token.
 func (d *Daemon) Init(join bool) error {
 	if join {
-		return d.Ctl(nil, nil, "init", "--join")
+		return d.ctl(nil, nil, "init", "--join")
 	}
-	return d.Ctl(nil, nil, "init")
+	return d.ctl(nil, nil, "init")
 }
 
 // Launch runs the daemon without waiting for it.
@@ -202,7 +202,7 @@ func (d *Daemon) Rotate() (string, error) {
 	var answer struct {
 		KeyID string `json:"key_id"`
 	}
-	err := d.Ctl(nil, &answer, "rotate")
+	err := d.ctl(nil, &answer, "rotate")
 	return answer.KeyID, err
 }
 
@@ -211,7 +211,7 @@ func (d *Daemon) Inspect(value []byte) (string, error) {
 	var answer struct {
 		KeyID string `json:"key_id"`
 	}
-	err := d.Ctl(value, &answer, "inspect", "--raw")
+	err := d.ctl(value, &answer, "inspect", "--raw")
 	return answer.KeyID, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 
 	"p11-kms/tests/e2e/plugin"
@@ -27,7 +26,6 @@ type Result struct {
 	Facts    []string      `json:"facts"`
 	Log      []string      `json:"log"` // lines of the API server
 	start    time.Time
-	mutex    sync.Mutex
 }
 
 // New starts the clock of a result.
@@ -37,15 +35,11 @@ func New(scenario, title, version string) *Result {
 
 // Fact keeps one sentence about what was seen.
 func (r *Result) Fact(format string, arguments ...any) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
 	r.Facts = append(r.Facts, fmt.Sprintf(format, arguments...))
 }
 
 // Quote keeps the last n lines of a log that match.
 func (r *Result) Quote(log, pattern string, n int) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
 	match := regexp.MustCompile(pattern)
 	var found []string
 	for _, line := range strings.Split(log, "\n") {
