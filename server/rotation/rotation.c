@@ -232,12 +232,12 @@ static bool wants_fast_look(const struct rotation *rotation)
            (view->has_selected && !is_proven(rotation, &view->selected));
 }
 
-/* When the pace of listing becomes faster the next one moves nearer. */
+/* When the pace of listing becomes faster the next one moves nearer; never nearer than the pace itself. */
 static void pace_listing(struct rotation *rotation)
 {
     int64_t every = wants_fast_look(rotation) ? ROTATION_LIST_FAST_MS : ROTATION_LIST_MS;
-    if (rotation->listed && rotation->listed_ms + every < rotation->view.list_at_ms) {
-        rotation->view.list_at_ms = rotation->listed_ms + every;
+    if (rotation->listed && rotation->looked_ms + every < rotation->view.list_at_ms) {
+        rotation->view.list_at_ms = rotation->looked_ms + every;
     }
 }
 
@@ -278,6 +278,7 @@ void rotation_listed(struct rotation *rotation, const struct ring_key *keys, siz
     rotation->listing_hash = hash;
     rotation->listed = true;
     rotation->listed_ms = boot_ms;
+    rotation->looked_ms = boot_ms;
     rotation->view.list_at_ms = boot_ms + ROTATION_LIST_MS;
     judge_listing(rotation, boot_ms);
     evaluate(rotation, now_s, boot_ms);
@@ -285,6 +286,7 @@ void rotation_listed(struct rotation *rotation, const struct ring_key *keys, siz
 
 void rotation_list_failed(struct rotation *rotation, int64_t boot_ms)
 {
+    rotation->looked_ms = boot_ms;
     rotation->view.list_at_ms = boot_ms + ROTATION_LIST_FAST_MS;
 }
 

@@ -56,6 +56,7 @@ struct rotation {
     size_t keys_n;
     bool listed;
     int64_t listed_ms;
+    int64_t looked_ms;                /* as listed_ms, failed listings included */
     uint64_t listing_hash;
     int64_t equal_since_ms;           /* listings have been equal since; -1 none */
     struct ring_key proven[ROTATION_PROVEN_MAX];

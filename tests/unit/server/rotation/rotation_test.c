@@ -305,6 +305,9 @@ static void test_list_failed_looks_again_soon_and_keeps_all(void **state)
     start_serving(&a);
     rotation_list_failed(&rotation, 50000);
     assert_int_equal(rotation.view.list_at_ms, 50000 + ROTATION_LIST_FAST_MS);
+    /* However long the last complete one is over: whoever acts on the view would list without a pause. */
+    (void)rotation_tick(&rotation, NOW, 50001);
+    assert_int_equal(rotation.view.list_at_ms, 50000 + ROTATION_LIST_FAST_MS);
     assert_true(serves(&a));
     assert_int_equal(rotation.view.verdict, ROTATION_FINE);
 }
