@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
+
 #define LIST_MS 10000
 
 void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag)
@@ -40,21 +42,32 @@ err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key
     if (serving != NULL) {
         request.list.serving = *serving;
     }
+    lister->all_started_ms = all ? now.boot_ms : lister->all_started_ms;
     TRY(client_call(lister->client, &request, now.mono_ms));
     lister->cookie = request.cookie;
     lister->all = all;
     if (all) {
         lister->all_wanted = false;
         lister->all_started++;
-        lister->all_started_ms = now.boot_ms;
     }
     return OK;
 }
 
-void lister_ended(struct lister *lister, bool complete)
+/* Nothing is seen of a new KEK meanwhile. */
+static void note_failure(struct lister *lister, const struct client_reply *reply)
 {
+    bool away = reply->err.code == E_UNAVAILABLE;
+    if (failed(reply->err) && !away && !lister->failing) {
+        log_warn("listing-failed", LOG_ERR(reply->err), LOG_NUM("rv", reply->rv));
+    }
+    lister->failing = failed(reply->err) && (lister->failing || !away);
+}
+
+void lister_ended(struct lister *lister, const struct client_reply *reply)
+{
+    note_failure(lister, reply);
     lister->cookie = 0;
-    if (lister->all && complete) {
+    if (lister->all && !failed(reply->err)) {
         lister->all_done = lister->all_started;
     } else if (lister->all) {
         lister->all_wanted = true;

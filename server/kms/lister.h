@@ -23,7 +23,8 @@ struct lister {
     bool all_wanted;
     uint64_t all_started;    /* listings of all keys that were started */
     uint64_t all_done;       /* number of the last one that completed */
-    int64_t all_started_ms;  /* boot ms */
+    int64_t all_started_ms;  /* boot ms: of the last try to start one */
+    bool failing;            /* said once per incident */
 };
 
 void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag);
@@ -34,7 +35,7 @@ int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms);
 /* Starts it. `serving` NULL: none. */
 MUST_USE err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
                             struct times now);
-/* The reply has come, complete or not. */
-void lister_ended(struct lister *lister, bool complete);
+/* The reply has come, complete or not; why not is logged, but for a token that is away. */
+void lister_ended(struct lister *lister, const struct client_reply *reply);
 
 #endif

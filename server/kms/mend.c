@@ -117,3 +117,23 @@ void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
     (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
                    token_name(facts), facts->config->ring);
 }
+
+void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ailments, char *ret_text,
+                  size_t size)
+{
+    ret_text[0] = '\0';
+    if (facts->state != HEALTH_OK) {
+        return;
+    }
+    if (ailments->seed_outlived) {
+        (void)snprintf(ret_text, size,
+                       "the seed that seals is older than seed_life: token %s opens with the KEK of ring %s, "
+                       "but makes no successor; see proof-failed in the log",
+                       token_name(facts), facts->config->ring);
+    } else if (ailments->listing_outlived) {
+        (void)snprintf(ret_text, size,
+                       "the keys of token %s cannot be listed, so a new KEK of ring %s goes unseen; see "
+                       "listing-failed in the log",
+                       token_name(facts), facts->config->ring);
+    }
+}

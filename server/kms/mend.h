@@ -5,6 +5,7 @@
 #ifndef SERVER_KMS_MEND_H
 #define SERVER_KMS_MEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/config.h"
@@ -24,5 +25,17 @@ struct mend_facts {
 
 /* Empty when nothing is to be done. */
 void mend_text(const struct mend_facts *facts, char *ret_text, size_t size);
+
+/* What goes wrong while the state is OK: nothing that an API server need be told, but its operator. */
+struct mend_ailments {
+    bool seed_outlived;     /* what seals is past seed_life, though the KEK is proven */
+    bool listing_outlived;  /* no listing has been complete for MEND_LISTING_MS */
+};
+
+#define MEND_LISTING_MS 60000
+
+/* Empty when there is none. For the log, the state file and the service manager. */
+void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ailments, char *ret_text,
+                  size_t size);
 
 #endif

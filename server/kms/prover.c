@@ -309,6 +309,11 @@ static void note_failure(struct prover *prover, struct proof *proof, enum proof_
     rest(proof);
 }
 
+int64_t prover_seed_age_s(const struct proof *proof, int64_t boot_ms)
+{
+    return proof->write_age_s + (boot_ms - proof->write_boot_ms) / 1000;
+}
+
 static struct proof *find_cookie(struct prover *prover, uint64_t cookie)
 {
     for (size_t i = 0; i < PROVER_KEYS; i++) {
@@ -328,19 +333,20 @@ struct prover_news prover_reply(struct prover *prover, const struct client_reply
     enum proof_step step = proof->step;
     struct prover_news news = {.key = proof->key, .err = take_step(prover, proof, reply, now)};
     bool proves = step == PROOF_UNWRAP || step == PROOF_REOPEN || step == PROOF_CANARY;
+    bool *failing = step == PROOF_CANARY ? &proof->failing : &proof->make_failing;
     if (failed(news.err)) {
         news.outcome = blame(news.err);
         if (step == PROOF_REOPEN && news.outcome == PROVER_WRONG) {
             news.outcome = PROVER_NOTHING; /* says nothing against the KEK: another seed is made */
         }
-        news.first_failure = !proof->failing;
-        proof->failing = true;
+        news.first_failure = !*failing;
+        *failing = true;
         note_failure(prover, proof, step, news.err, now.boot_ms);
     } else if (proves) {
         rest(proof);
         news.outcome = PROVER_PROVEN;
         news.made = step == PROOF_UNWRAP;
-        proof->failing = false;
+        *failing = false;
         proof->proven_ms = now.boot_ms;
         proof->canary_ms = now.boot_ms + PROVER_CANARY_MS;
     }

@@ -37,7 +37,8 @@ struct proof {
     int64_t proven_ms;        /* boot ms of the last proof */
     int64_t canary_ms;        /* boot ms: when to do it next */
     int64_t make_ms;
-    bool failing;             /* said once per incident */
+    bool failing;             /* the canary; said once per incident */
+    bool make_failing;        /* the making of a seed, likewise */
     enum proof_step step;
     uint64_t cookie;
     struct seed_name name;    /* what is being opened or made */
@@ -87,6 +88,8 @@ void prover_tick(struct prover *prover, struct times now);
 struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply, struct times now);
 /* Boot ms of the next thing to do; INT64_MAX none. */
 int64_t prover_next_ms(const struct prover *prover);
+/* Age of the seed that seals, by the clock that never jumps; its `write` is set. */
+int64_t prover_seed_age_s(const struct proof *proof, int64_t boot_ms);
 /* NULL: not under proof here. */
 const struct proof *prover_find(const struct prover *prover, const struct ring_key *key);
 

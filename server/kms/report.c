@@ -53,16 +53,44 @@ enum health_state report_state(const struct store *store, struct times now)
     return health_evaluate(&policy, &facts);
 }
 
-void report_mend(const struct store *store, struct times now, char *ret_text, size_t size)
+static struct mend_facts mend_facts(const struct store *store, struct times now)
 {
-    const struct mend_facts facts = {
+    return (struct mend_facts){
         .config = &store->config,
         .token = client_status(store->client),
         .view = &store->rotation.view,
         .state = report_state(store, now),
         .refused = store->refused.text,
     };
+}
+
+void report_mend(const struct store *store, struct times now, char *ret_text, size_t size)
+{
+    const struct mend_facts facts = mend_facts(store, now);
     mend_text(&facts, ret_text, size);
+}
+
+static bool seed_outlived(const struct store *store, struct times now)
+{
+    const struct proof *proof =
+        store->snapshot.write != NULL ? prover_find(&store->prover, &store->snapshot.key) : NULL;
+    return proof != NULL && proof->write != NULL &&
+           prover_seed_age_s(proof, now.boot_ms) >= (int64_t)store->config.seed_life_s;
+}
+
+/* The mend, or while all is well for Kubernetes what is not well for the operator. */
+static void full_mend(const struct store *store, struct times now, char *ret_text, size_t size)
+{
+    const struct mend_facts facts = mend_facts(store, now);
+    const struct mend_ailments ailments = {
+        .seed_outlived = seed_outlived(store, now),
+        .listing_outlived = store->rotation.listed &&
+                            now.boot_ms - store->rotation.listed_ms >= MEND_LISTING_MS,
+    };
+    mend_text(&facts, ret_text, size);
+    if (ret_text[0] == '\0') {
+        mend_ailment(&facts, &ailments, ret_text, size);
+    }
 }
 
 void report_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1])
@@ -209,7 +237,7 @@ void report_tick(struct store *store, struct times now)
     enum health_state state = report_state(store, now);
     bool changed = !report->said || state != report->state;
     char mend[MEND_MAX];
-    report_mend(store, now, mend, sizeof(mend));
+    full_mend(store, now, mend, sizeof(mend));
     if (changed) {
         say_state(store, state, mend);
         (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);

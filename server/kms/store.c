@@ -78,10 +78,9 @@ static void take_listing(struct store *store, const struct client_reply *reply, 
     if (reply->cookie != store->lister.cookie) {
         return;
     }
-    bool complete = !failed(reply->err);
     bool all = store->lister.all;
-    lister_ended(&store->lister, complete);
-    if (!complete) {
+    lister_ended(&store->lister, reply);
+    if (failed(reply->err)) {
         rotation_list_failed(&store->rotation, now.boot_ms);
         return;
     }

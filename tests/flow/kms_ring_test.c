@@ -206,6 +206,56 @@ static void test_seed_over_age_seals_on_while_the_token_is_away(void **state)
     assert_memory_not_equal(first.payload, fresh.payload, 110);
 }
 
+static struct state_health health_of(const struct world *world)
+{
+    struct state_health record;
+    assert_true(world->state[STATE_HEALTH].has);
+    assert_ok(state_health_parse(
+        span_of(world->state[STATE_HEALTH].bytes, world->state[STATE_HEALTH].len), &record));
+    return record;
+}
+
+/* The token opens and does not wrap: Encrypt goes on, and whoever asks p11-kmsctl is told. */
+static void test_seed_over_age_of_a_token_that_wraps_no_more_is_said(void **state)
+{
+    struct world *world = *state;
+    world->config.seed_life_s = 7200;
+    world_serve(world);
+    struct answer first = encrypt(world);
+    fake_token_refuse_all(world->token, IPC_WRAP, IPC_REFUSED, 0x68);
+    world_pass(world, 7000 * (int64_t)1000);
+    assert_string_equal(health_of(world).mend, "");
+    world_pass(world, 300 * (int64_t)1000);
+    struct answer later = encrypt(world);
+    assert_memory_equal(first.payload, later.payload, 110);
+    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(health_of(world).state, "OK");
+    assert_non_null(strstr(health_of(world).mend, "older than seed_life"));
+    assert_non_null(strstr(world->line, "older than seed_life"));
+    fake_token_refuse_all(world->token, IPC_WRAP, IPC_OK, 0);
+    world_pass(world, 90000);
+    struct answer fresh = encrypt(world);
+    assert_memory_not_equal(first.payload, fresh.payload, 110);
+    assert_string_equal(health_of(world).mend, "");
+}
+
+static void test_listing_that_fails_for_a_minute_is_said(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    fake_token_refuse_all(world->token, IPC_LIST, IPC_REFUSED, 0x68);
+    world_pass(world, 40000);
+    assert_string_equal(health_of(world).mend, "");
+    unsigned listings = fake_token_calls(world->token, IPC_LIST);
+    world_pass(world, 60000);
+    assert_in_range(fake_token_calls(world->token, IPC_LIST) - listings, 29, 31);
+    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_non_null(strstr(health_of(world).mend, "cannot be listed"));
+    fake_token_refuse_all(world->token, IPC_LIST, IPC_OK, 0);
+    world_pass(world, 30000);
+    assert_string_equal(health_of(world).mend, "");
+}
+
 static void test_seed_over_age_is_not_taken_up_after_a_restart(void **state)
 {
     struct world *world = *state;
@@ -291,6 +341,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_seed_of_a_running_process_ages_with_the_clock_set_back, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_seed_over_age_seals_on_while_the_token_is_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seed_over_age_of_a_token_that_wraps_no_more_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_listing_that_fails_for_a_minute_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seed_over_age_is_not_taken_up_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seed_born_in_the_future_is_not_taken_up_after_a_restart, setup,
                                         teardown),

@@ -113,6 +113,12 @@ void fake_token_refuse(struct fake_token *token, enum ipc_verb verb, enum ipc_ou
               (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv});
 }
 
+void fake_token_refuse_all(struct fake_token *token, enum ipc_verb verb, enum ipc_outcome outcome,
+                           uint64_t rv)
+{
+    token->always = (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv};
+}
+
 static bool take_fault(struct fake_token *token, enum ipc_verb verb, struct fault *fault)
 {
     for (size_t i = 0; i < token->faults_n; i++) {
@@ -124,7 +130,8 @@ static bool take_fault(struct fake_token *token, enum ipc_verb verb, struct faul
             return true;
         }
     }
-    return false;
+    *fault = token->always;
+    return fault->verb == verb && fault->outcome != IPC_OK;
 }
 
 void fake_token_release(struct fake_token *token)

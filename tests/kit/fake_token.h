@@ -77,6 +77,9 @@ void fake_token_fault(struct fake_token *token, enum ipc_verb verb, enum fake_fa
 /* FAKE_OUTCOME with this outcome and CK_RV. */
 void fake_token_refuse(struct fake_token *token, enum ipc_verb verb, enum ipc_outcome outcome,
                        uint64_t rv);
+/* Every request of this verb from now on; IPC_OK ends it. One verb at a time. */
+void fake_token_refuse_all(struct fake_token *token, enum ipc_verb verb, enum ipc_outcome outcome,
+                           uint64_t rv);
 /* Sends what FAKE_DELAY kept. */
 void fake_token_release(struct fake_token *token);
 /* While true pump reads nothing at all: a hung process. */

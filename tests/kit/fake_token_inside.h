@@ -34,6 +34,7 @@ struct fake_token {
     size_t keys_n;
     struct fault faults[FAULTS_MAX];
     size_t faults_n;
+    struct fault always; /* outcome IPC_OK: none */
     struct answer delayed[DELAYED_MAX];
     size_t delayed_n;
     unsigned calls[IPC_VERBS];

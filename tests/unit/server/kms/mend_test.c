@@ -24,6 +24,26 @@ static void test_mend_ok_says_nothing(void **state)
     assert_string_equal(say(HEALTH_OK, &view, &ready, ""), "");
 }
 
+static void test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first(void **state)
+{
+    (void)state;
+    char text[MEND_MAX];
+    const struct rotation_view view = {.has_serving = true};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, ""};
+    struct mend_ailments ailments = {0};
+    mend_ailment(&facts, &ailments, text, sizeof(text));
+    assert_string_equal(text, "");
+    ailments.listing_outlived = true;
+    mend_ailment(&facts, &ailments, text, sizeof(text));
+    assert_non_null(strstr(text, "keys of token hsm-1 cannot be listed"));
+    ailments.seed_outlived = true;
+    mend_ailment(&facts, &ailments, text, sizeof(text));
+    assert_non_null(strstr(text, "older than seed_life: token hsm-1"));
+    facts.state = HEALTH_COAST;
+    mend_ailment(&facts, &ailments, text, sizeof(text));
+    assert_string_equal(text, "");
+}
+
 static void test_mend_token_text_comes_before_the_ring(void **state)
 {
     (void)state;
@@ -80,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mend_ok_says_nothing),
+        cmocka_unit_test(test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first),
         cmocka_unit_test(test_mend_token_text_comes_before_the_ring),
         cmocka_unit_test(test_mend_empty_ring_names_ring_token_and_command),
         cmocka_unit_test(test_mend_each_verdict_has_its_text),
