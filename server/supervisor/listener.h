@@ -33,6 +33,11 @@ void listener_close(struct listener *listener);
 /* E_NOT_FOUND when the service manager passed none. */
 MUST_USE err_t listener_adopt(const struct config_listen *config, struct listener *ret_listener,
                               struct problem *problem);
+/*
+ * Ends every connection that waits in a passed and not adopted socket. The service manager starts us for
+ * whoever waits, so one who waits on while we exit would have us started without end; he may come again.
+ */
+void listener_turn_away(void);
 MUST_USE err_t listener_bind_path(const struct config_listen *config, struct listener *ret_listener,
                                   struct problem *problem);
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -96,4 +97,24 @@ err_t listener_adopt(const struct config_listen *config, struct listener *ret_li
     (void)close(FIRST_FD);
     *ret_listener = (struct listener){.fd = fd, .folder_fd = -1};
     return OK;
+}
+
+/* False when the queue cannot be read: more of it would tell nothing else. */
+static bool turn_away_from(int fd)
+{
+    struct pollfd queue = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < SOMAXCONN && poll(&queue, 1, 0) == 1; i++) {
+        OWN_FD client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        if (client < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void listener_turn_away(void)
+{
+    long n = passed();
+    for (int fd = FIRST_FD; fd < FIRST_FD + n && turn_away_from(fd); fd++) {
+    }
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "server/supervisor/listener.h"
 #include "server/supervisor/options.h"
 #include "server/supervisor/problem.h"
 #include "server/supervisor/supervisor.h"
@@ -66,7 +67,13 @@ static int serve(const char *path)
         return EXIT_FAILURE;
     }
     int exit_code = load(path, &config);
-    return exit_code == EXIT_SUCCESS ? run(&config) : exit_code;
+    if (exit_code == EXIT_SUCCESS) {
+        exit_code = run(&config);
+    }
+    if (exit_code == EXIT_CONFIG) {
+        listener_turn_away();
+    }
+    return exit_code;
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 """The supervisor with roles that only speak its contract: start, respawn, drain, reload, kill, activation."""
 import os
+import select
 import shutil
 import signal
 import socket
@@ -279,6 +280,23 @@ log: {{level: {level}}}
             self.configure(listen=self.socket + "2")
             self.assertEqual(78, self.activated(listener).wait(20))
             self.assertIn("ListenStream", self.text())
+
+    def test_who_waits_is_turned_away_from_a_wrong_config(self):
+        """Whoever stayed in the queue would have the service manager start the daemon without end."""
+        with open(os.path.join(self.folder, "file"), "w", encoding="ascii"):
+            pass
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            listener.listen(8)
+            for wrong in ({"level": "loud"}, {"listen": self.socket + "2"}, {"state": "file"}):
+                with socket.socket(socket.AF_UNIX) as client, socket.socket(socket.AF_UNIX) as other:
+                    client.settimeout(20)
+                    client.connect(self.socket)
+                    other.connect(self.socket)
+                    self.configure(**wrong)
+                    self.assertEqual(78, self.activated(listener).wait(20), self.text())
+                    self.assertEqual([], select.select([listener], [], [], 0)[0], wrong)
+                    self.assertEqual(b"", client.recv(1))
 
 
 if __name__ == "__main__":
