@@ -142,7 +142,7 @@ static void take_proof(struct store *store, const struct client_reply *reply, st
     if (news.first_failure) {
         char key_id[KEY_ID_TEXT_LEN + 1];
         key_id_text(news.key.kek_id, news.key.not_before, key_id);
-        log_warn("proof-failed", LOG_TEXT("key_id", key_id), LOG_ERR(news.err), LOG_NUM("rv", reply->rv));
+        log_warn("proof-failed", LOG_TEXT("key_id", key_id), LOG_ERR(news.err));
     }
     switch (news.outcome) {
     case PROVER_PROVEN:
