@@ -20,7 +20,6 @@ struct client {
     unsigned window;
     int fd;
     bool greeted; /* HELLO of this process was right */
-    bool hung_said;
     uint64_t last_call; /* number given to the last call on this socket */
     uint64_t ping_call; /* number of the ping that is under way; 0 none */
     int64_t ping_sent_ms;
@@ -147,7 +146,6 @@ void client_attach(struct client *client, int fd, int64_t now_ms)
     int flags = fcntl(fd, F_GETFL);
     (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     client->fd = fd;
-    client->hung_said = false;
     client->last_call = 0;
     client->blocked_until_ms = 0;
     client->ping_next_ms = now_ms;
@@ -301,13 +299,13 @@ static void expire(struct client *client, int64_t now_ms)
 
 static bool hung(const struct client *client, int64_t now_ms)
 {
-    return client->fd >= 0 && client->ping_call != 0 && !client->hung_said &&
+    return client->fd >= 0 && client->ping_call != 0 &&
            now_ms - client->ping_sent_ms >= HUNG_MS;
 }
 
 static int64_t ping_due_ms(const struct client *client)
 {
-    if (client->fd < 0 || (client->ping_call != 0 && client->hung_said)) {
+    if (client->fd < 0) {
         return INT64_MAX;
     }
     if (client->ping_call != 0) {
@@ -336,7 +334,7 @@ void client_tick(struct client *client, int64_t now_ms)
         receive_all(client, now_ms); /* the owner itself may have slept: the answer may lie here */
     }
     if (hung(client, now_ms)) {
-        client->hung_said = true;
+        client->ping_sent_ms = now_ms; /* said again if it lives on: the first word may not have been heard */
         client->events.on_hung(client->events.ctx);
     }
     expire(client, now_ms);

@@ -67,7 +67,7 @@ struct client_events {
     void *ctx;
     void (*on_reply)(void *ctx, const struct client_reply *reply);
     void (*on_status)(void *ctx, const struct ipc_status *status); /* phase or text changed */
-    void (*on_hung)(void *ctx); /* 10 s without an answer: kill the process; said once per process */
+    void (*on_hung)(void *ctx); /* 10 s without an answer: kill the process; said every 10 s until it is gone */
 };
 
 struct client;
