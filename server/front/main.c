@@ -30,6 +30,7 @@ struct front {
     struct loop *loop;
     struct loop_poll *control_poll;
     struct loop_poll *token_poll;
+    int64_t token; /* the keeper's name for the token process */
     int token_fd; /* our own descriptor of the token socket: the client may close its any time */
     struct loop_timer *timer;
     struct loop_turn *turn;
@@ -75,9 +76,9 @@ static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
     return !failed(err);
 }
 
-static void tell_keeper(enum role_kind kind, const char *text)
+static void tell_keeper(enum role_kind kind, int64_t value, const char *text)
 {
-    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .value = value};
     (void)snprintf(message.text, sizeof(message.text), "%s", text);
     err_t err = role_send(ROLE_FD_CONTROL, &message, -1);
     if (failed(err)) {
@@ -88,13 +89,13 @@ static void tell_keeper(enum role_kind kind, const char *text)
 static void on_line(void *ctx, const char *line)
 {
     (void)ctx;
-    tell_keeper(ROLE_STATUS, line);
+    tell_keeper(ROLE_STATUS, 0, line);
 }
 
 static void on_hung(void *ctx)
 {
-    (void)ctx;
-    tell_keeper(ROLE_KILL_TOKEN, "no answer for 10 s");
+    const struct front *front = ctx;
+    tell_keeper(ROLE_KILL_TOKEN, front->token, "no answer for 10 s");
 }
 
 /* ---- the token process ---- */
@@ -218,6 +219,17 @@ static void drain(struct front *front)
     }
 }
 
+static void take_stored(struct front *front, const struct role_message *message)
+{
+    if (message->value == 0) {
+        return;
+    }
+    errno = (int)message->value;
+    log_warn("state-not-kept", LOG_NUM("file", message->file),
+             LOG_ERR(FAIL_ERRNO("the keeper could not store a state file")));
+    service_not_kept(front->service, (enum state_file)message->file);
+}
+
 static void take_message(struct front *front, const struct role_message *message, int fd)
 {
     OWN_FD owned = fd;
@@ -226,14 +238,11 @@ static void take_message(struct front *front, const struct role_message *message
         take_state(front, message, owned);
         break;
     case ROLE_STATE_STORED:
-        if (message->value != 0) {
-            errno = (int)message->value;
-            log_warn("state-not-kept", LOG_NUM("file", message->file),
-                     LOG_ERR(FAIL_ERRNO("the keeper could not store a state file")));
-        }
+        take_stored(front, message);
         break;
     case ROLE_TOKEN_SOCKET:
         if (owned >= 0) {
+            front->token = message->value;
             attach_token(front, own_fd_take(&owned));
         }
         break;
@@ -345,7 +354,7 @@ static err_t run(struct front *front)
     TRY(build(front));
     log_info("serving", LOG_NUM("locked_bytes", secret_locked_bytes()),
              LOG_NUM("seeds_hidden", secret_seeds_hidden()));
-    tell_keeper(ROLE_READY, "");
+    tell_keeper(ROLE_READY, 0, "");
     loop_run(front->loop);
     return OK;
 }

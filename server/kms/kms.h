@@ -39,6 +39,9 @@ DEFINE_CLEANUP(struct service *, service_free)
 void service_remember(struct service *service, enum state_file file, struct span bytes);
 void service_start(struct service *service);
 
+/* What put_state took could not be stored after all: it is offered again, not sooner than in 20 s. */
+void service_not_kept(struct service *service, enum state_file file);
+
 /* A new token process: takes the descriptor. */
 void service_token_attach(struct service *service, int fd);
 /* Descriptor to watch for reading; -1 while there is no token process. */

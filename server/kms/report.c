@@ -9,6 +9,7 @@
 
 #define PUT_HEALTH_MS 20000
 #define PUT_SEEDS_MS  1000
+#define PUT_AGAIN_MS  20000 /* after one that failed */
 
 struct health_policy report_policy(const struct config *config)
 {
@@ -306,8 +307,18 @@ static void keep_seeds(struct store *store, struct times now)
     store->seeds_put_ms = now.boot_ms;
 }
 
+/* The health is written every 20 s anyway. */
+void report_not_kept(struct store *store, enum state_file file)
+{
+    store->has_current = store->has_current && file != STATE_CURRENT;
+    store->seeds_dirty = store->seeds_dirty || file == STATE_SEEDS;
+    store->keep_from_ms = clock_boot_ms() + PUT_AGAIN_MS;
+}
+
 void report_keep(struct store *store, struct times now)
 {
-    keep_current(store);
-    keep_seeds(store, now);
+    if (now.boot_ms >= store->keep_from_ms) {
+        keep_current(store);
+        keep_seeds(store, now);
+    }
 }

@@ -278,6 +278,11 @@ void service_start(struct service *service)
     store_start(service->store);
 }
 
+void service_not_kept(struct service *service, enum state_file file)
+{
+    report_not_kept(service->store, file);
+}
+
 void service_token_attach(struct service *service, int fd)
 {
     client_attach(service->store->client, fd, clock_mono_ms());

@@ -90,6 +90,7 @@ struct store {
     struct ring_key current;    /* what that file says now */
     bool seeds_dirty;
     int64_t seeds_put_ms;       /* boot ms of the last STATE_SEEDS */
+    int64_t keep_from_ms;       /* boot ms: storing failed, it is not tried before */
     int64_t background_ms;      /* boot ms: re-opening pauses until then */
 };
 
@@ -122,6 +123,8 @@ void report_remember(struct store *store, struct span bytes);
 void report_vanished(const struct store *store, const struct ring_key *keys, size_t n);
 /* Logs and keeps what changed. */
 void report_tick(struct store *store, struct times now);
+/* The keeper could not store this file. */
+void report_not_kept(struct store *store, enum state_file file);
 /* Writes STATE_CURRENT and STATE_SEEDS when they changed. */
 void report_keep(struct store *store, struct times now);
 
