@@ -30,11 +30,11 @@ enum role_kind {
     ROLE_STATE_PUT,     /* file, value = length, + memfd → answered by ROLE_STATE_STORED */
     ROLE_READY,         /* the socket is served (front) */
     ROLE_STATUS,        /* text: one line for the service manager and for people */
-    ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; text says why */
+    ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; value as it came with its socket, text says why */
     /* keeper → role */
     ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent */
     ROLE_STATE_STORED,  /* file, value = 0 or errno */
-    ROLE_TOKEN_SOCKET,  /* front: + the other end of a new token process */
+    ROLE_TOKEN_SOCKET,  /* front: + the other end of a new token process, value = which one */
     ROLE_RELOAD,        /* + sealed memfd with the new struct config */
     ROLE_DRAIN          /* finish what runs, then exit 0 */
 };

@@ -36,6 +36,16 @@ static void on_ready(struct supervisor *supervisor)
     }
 }
 
+/* What the front says of a token process that has ended by itself meanwhile is not meant for the next one. */
+static void kill_token(const struct keeping *token, const struct role_message *message)
+{
+    if (token->pid == message->value) {
+        roles_kill(token, message->text);
+    } else {
+        log_info("role-ended-already", LOG_TEXT("role", token->name), LOG_NUM("pid", message->value));
+    }
+}
+
 static void take_message(struct supervisor *supervisor, enum role_id id, const struct role_message *message,
                          int fd)
 {
@@ -56,7 +66,7 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
         break;
     case ROLE_KILL_TOKEN:
         if (id == ROLE_FRONT) {
-            roles_kill(&supervisor->roles[ROLE_TOKEN], message->text);
+            kill_token(&supervisor->roles[ROLE_TOKEN], message);
             return;
         }
         break;

@@ -37,11 +37,16 @@ static err_t apply(struct supervisor *supervisor)
     return OK;
 }
 
+/* The service manager takes the word after a reload for the first one, which is not ours to say yet. */
 void reload(struct supervisor *supervisor)
 {
-    notify_reloading();
+    if (supervisor->ready) {
+        notify_reloading();
+    }
     if (!failed(apply(supervisor))) {
         log_info("reloaded");
     }
-    notify_ready();
+    if (supervisor->ready) {
+        notify_ready();
+    }
 }

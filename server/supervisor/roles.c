@@ -29,7 +29,8 @@ static void hand_over_token(struct supervisor *supervisor)
     if (supervisor->token_peer_fd < 0 || front->control_fd < 0) {
         return;
     }
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    const struct role_message message = {
+        .magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET, .value = supervisor->roles[ROLE_TOKEN].pid};
     err_t err = role_send(front->control_fd, &message, supervisor->token_peer_fd);
     if (failed(err)) {
         log_warn("token-not-handed-over", LOG_ERR(err));

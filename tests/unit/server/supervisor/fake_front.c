@@ -3,13 +3,15 @@
  * connects one line: "pid=P token=T config=L state=S env=N" (T: token sockets got, L: log level, S: bytes of
  * its state file, N: variables of its environment). A client that sends a letter orders:
  *   w writes a state file   p writes a file that is not its own   k has the token killed
- *   x ends with status 1    h does not end when it is to drain
+ *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
+ *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,14 +22,15 @@ struct fake {
     struct config config;
     int token_fd;
     int tokens;
+    int64_t token; /* as its keeper names it */
     bool hangs;
     long stored; /* errno of the last put, -1: not yet */
     long state;  /* bytes of the state file, 0 without one, -1: not yet told */
 };
 
-static void tell(enum role_kind kind, const char *text)
+static void tell(enum role_kind kind, int64_t value, const char *text)
 {
-    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .value = value};
     (void)snprintf(message.text, sizeof(message.text), "%s", text);
     (void)!failed(role_send(ROLE_FD_CONTROL, &message, -1));
 }
@@ -43,6 +46,7 @@ static void take_message(struct fake *fake)
         own_fd_close_p(&fake->token_fd);
         fake->token_fd = fd;
         fake->tokens++;
+        fake->token = message.value;
         return;
     }
     OWN_FD owned = fd;
@@ -68,7 +72,11 @@ static void obey(struct fake *fake, char order)
             take_message(fake);
         }
     } else if (order == 'k') {
-        tell(ROLE_KILL_TOKEN, "the test says so");
+        tell(ROLE_KILL_TOKEN, fake->token, "the test says so");
+    } else if (order == 'o') {
+        tell(ROLE_KILL_TOKEN, fake->token - 1, "too late");
+    } else if (order == 'r') {
+        tell(ROLE_READY, 0, "");
     } else if (order == 'x') {
         exit(EXIT_FAILURE);
     } else if (order == 'h') {
@@ -111,8 +119,10 @@ int main(void)
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    tell(ROLE_READY, "");
-    tell(ROLE_STATUS, "serving\nas a fake");
+    if (strcmp(fake.config.ring, "late") != 0) {
+        tell(ROLE_READY, 0, "");
+    }
+    tell(ROLE_STATUS, 0, "serving\nas a fake");
     for (;;) {
         struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN},
                                {.fd = ROLE_FD_SERVICE, .events = POLLIN}};

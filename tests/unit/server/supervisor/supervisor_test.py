@@ -50,10 +50,10 @@ class Supervisor(unittest.TestCase):
                 process.kill()
                 process.wait()
 
-    def configure(self, level="info", sessions=4, listen=None, state="state", mode="0600"):
+    def configure(self, level="info", sessions=4, listen=None, state="state", mode="0600", ring="test"):
         with open(self.config, "w", encoding="ascii") as f:
             f.write(f"""version: 1
-ring: test
+ring: {ring}
 listen: {{socket: "{listen or self.socket}", mode: "{mode}"}}
 tokens:
   - {{name: main, module: /lib/m.so, token: "pkcs11:token=t", pin_file: /etc/pin, sessions: {sessions}}}
@@ -125,6 +125,14 @@ log: {{level: {level}}}
         until(lambda: self.ask()["token"] == 2)
         self.assertEqual(front, self.ask()["pid"])
         self.assertIn("the test says so", self.text())
+
+    def test_order_to_kill_a_token_that_has_ended_spares_its_successor(self):
+        process = self.start()
+        token = self.token(process)
+        self.ask("o")
+        until(lambda: "role-ended-already" in self.text())
+        self.assertEqual(token, self.token(process))
+        self.assertNotIn("role-killed", self.text())
 
     def test_front_that_fails_at_once_is_started_again_with_backoff(self):
         self.start()
@@ -245,6 +253,22 @@ log: {{level: {level}}}
                 process.send_signal(signal.SIGTERM)
                 self.assertEqual(b"STOPPING=1", manager.recv(999))
                 process.wait(20)
+
+    def test_reload_before_the_socket_is_served_does_not_say_ready(self):
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(20)
+            self.configure(ring="late")
+            process = self.start(env={"NOTIFY_SOCKET": path})
+            self.assertEqual(b"STATUS=serving as a fake", manager.recv(999))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "event=reloaded" in self.text())
+            self.ask("r")
+            self.assertEqual(b"READY=1", manager.recv(999))
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(b"STOPPING=1", manager.recv(999))
+            process.wait(20)
 
     def activated(self, listener, mode=0o600):
         """Runs it with `listener` as descriptor 3, as systemd does."""
