@@ -215,6 +215,7 @@ rotation: manual
 activation_delay: {o.get("activation_delay", "5m")}
 derived_keys: {o.get("derived_keys", 1024)}
 status_version: {o.get("status_version", "auto")}
+kms_v1: {o.get("kms_v1", "on")}
 listen:
   socket: "{o.get("socket", self.socket)}"
   mode: "{o.get("mode", "0600")}"

@@ -187,6 +187,8 @@ class Plugin:
         return field(1, self.open(b"2", last(found, 1), last(found, 3).decode("utf-8", "replace")))
 
     def version(self, _):
+        if self.fault == "v1-half-off":
+            raise Refused(UNIMPLEMENTED, "v1 is off")
         version = b"v1" if self.fault == "v1-version" else V1_TEXT
         return field(1, version) + field(2, "broken-server") + field(3, "1.0.0")
 

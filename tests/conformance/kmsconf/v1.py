@@ -150,9 +150,12 @@ def burst(target):
 @check(66, "v1", "with v1 off its paths get 12", "and v2 is unaffected", api="v2")
 def v1_off(target):
     off = target.at(target.options.v1_off_socket or target.socket)
+    bodies = {"Version": wire.field(1, "v1beta1"), "Encrypt": encrypt_v1(SEED), "Decrypt": wire.decrypt_v1(bytes(100))}
     with off.conn() as conn:
-        answer = conn.call(V1 + "Version", wire.field(1, "v1beta1"))
-        if answer.status == OK and not target.has("v1_off_socket"):
+        answers = {method: conn.call(V1 + method, body) for method, body in bodies.items()}
+        if answers["Version"].status == OK and not target.has("v1_off_socket"):
             raise NotApplicable("v1 is on here; a socket where it is off needs --v1-off-socket")
-        require(answer.status == UNIMPLEMENTED, answer.summary())
-        require(conn.call(V2 + "Status").status == OK, "v2 is affected")
+        for method, answer in answers.items():
+            require(answer.status == UNIMPLEMENTED, f"{method}: {answer.summary()}")
+        require(conn.call(V2 + "Status").status == OK, "Status of v2 is affected")
+        require(off.decrypt(off.encrypt(conn=conn), conn=conn) == SEED, "Encrypt or Decrypt of v2 is affected")

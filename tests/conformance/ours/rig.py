@@ -115,6 +115,9 @@ class Rig:
     def second(self):
         return self.joined("second")
 
+    def without_v1(self):
+        return self.joined("without-v1", kms_v1="off")
+
     def abstract(self):
         return self.joined("abstract", socket=abstract_socket())
 
