@@ -17,12 +17,18 @@
 #define RETRY_MS     2000
 #define LOCK_LOOK_MS 20
 
+/* systemd copies a credential when it starts the service: a correction reaches nobody before the next start. */
+static bool is_credential(const struct config_token *config)
+{
+    return config->pin_file[0] == '\0';
+}
+
 static void pin_path(const struct config_token *config, char *to, size_t to_len)
 {
-    if (config->pin_file[0] != '\0') {
-        (void)snprintf(to, to_len, "%s", config->pin_file);
-    } else {
+    if (is_credential(config)) {
         (void)snprintf(to, to_len, "%s/%s", config->credentials_dir, config->pin_credential);
+    } else {
+        (void)snprintf(to, to_len, "%s", config->pin_file);
     }
 }
 
@@ -152,12 +158,14 @@ static err_t hash_pin(struct pin_keeper *keeper)
     return OK;
 }
 
-static const char *mend_of(enum pin_decision decision)
+static const char *mend_of(enum pin_decision decision, bool credential)
 {
     switch (decision) {
     case PIN_TRY: break;
     case PIN_STOP_FAILED:
-        return "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
+        return credential ? "the token refused this PIN before: correct the credential and restart the service, "
+                            "or run p11-kmsctl pin-retry"
+                          : "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
     case PIN_STOP_CUT:
         return "two logins with this PIN were cut short, and what the token said is not known: check the "
                "PIN, then correct it or run p11-kmsctl pin-retry";
@@ -194,19 +202,23 @@ static err_t decide(struct pin_keeper *keeper, const struct session *session, bo
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }
     if (decision != PIN_TRY) {
-        *ret_mend = mend_of(decision);
+        *ret_mend = mend_of(decision, is_credential(keeper->config));
         return FAIL(E_STATE, "the PIN is not tried");
     }
     return OK;
 }
 
 /* The mend stands from the start: a refusal that cannot be written down is not tried again by itself. */
-static void say_refused(const struct session *session, CK_RV rv, const char **ret_mend)
+static void say_refused(const struct pin_keeper *keeper, const struct session *session, CK_RV rv,
+                        const char **ret_mend)
 {
     log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
               LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
-    *ret_mend = "the token refused the PIN: correct it (it is not tried again unchanged), or run "
-                "p11-kmsctl pin-retry";
+    *ret_mend = is_credential(keeper->config)
+                    ? "the token refused the PIN: correct the credential and restart the service (it is not "
+                      "tried again unchanged), or run p11-kmsctl pin-retry"
+                    : "the token refused the PIN: correct it (it is not tried again unchanged), or run "
+                      "p11-kmsctl pin-retry";
 }
 
 static err_t refused(struct pin_keeper *keeper, const struct session *session, CK_RV rv,
@@ -214,7 +226,7 @@ static err_t refused(struct pin_keeper *keeper, const struct session *session, C
 {
     bool wrong = rv_class(rv) == RV_PIN;
     if (wrong) {
-        say_refused(session, rv, ret_mend);
+        say_refused(keeper, session, rv, ret_mend);
     }
     TRY(hash_pin(keeper));
     struct pin_flags flags = read_flags(keeper, session);
@@ -272,7 +284,7 @@ static err_t read_pin(struct pin_keeper *keeper, char *why, size_t why_len)
 {
     const struct config_token *config = keeper->config;
     char path[CONFIG_PATH_LEN + 64];
-    bool credential = config->pin_file[0] == '\0';
+    bool credential = is_credential(config);
     if (credential && config->credentials_dir[0] == '\0') {
         (void)snprintf(why, why_len,
                        "pin_credential \"%s\": $CREDENTIALS_DIRECTORY is not set; systemd sets it for "

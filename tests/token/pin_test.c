@@ -247,6 +247,23 @@ static void test_login_credential_open_to_a_list_is_read_but_no_further(void **s
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
 }
 
+/* What systemd copied at the start stays as it was: correcting the file it came from is not enough. */
+static void test_login_refused_credential_says_to_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config_token *config = &fixture->rig->config.token;
+    config->pin_file[0] = '\0';
+    (void)snprintf(config->pin_credential, sizeof(config->pin_credential), "pin");
+    rig_path(fixture->rig, "token", config->credentials_dir, sizeof(config->credentials_dir));
+    refuse_once(fixture);
+    assert_non_null(strstr(rig_status(fixture->rig).text, "restart the service"));
+    (void)rig_stop(fixture->rig);
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "refused this PIN before"));
+    assert_non_null(strstr(status.text, "restart the service"));
+}
+
 static void test_login_credential_without_a_folder_says_what_to_set(void **state)
 {
     struct fixture *fixture = *state;
@@ -351,6 +368,7 @@ int main(void)
         WITH_TOKEN(test_login_told_to_stop_inside_writes_down_the_answer),
         WITH_TOKEN(test_login_that_hangs_does_not_hold_up_a_stop),
         WITH_TOKEN(test_login_credential_open_to_a_list_is_read_but_no_further),
+        WITH_TOKEN(test_login_refused_credential_says_to_restart),
         WITH_TOKEN(test_login_credential_without_a_folder_says_what_to_set),
         WITH_TOKEN(test_login_refusal_that_cannot_be_kept_is_not_tried_again),
         WITH_TOKEN(test_login_lock_that_is_not_given_back_is_said_and_waited_for),
