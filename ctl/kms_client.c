@@ -191,6 +191,15 @@ static err_t limit_connect(int fd, int timeout_ms)
                : FAIL_ERRNO("cannot limit the time of a socket");
 }
 
+static err_t not_connected(int code)
+{
+    switch (code) {
+    case EAGAIN: return FAIL(E_DEADLINE, "the server's queue is full: it accepts nobody");
+    case EACCES: return FAIL_DETAIL(E_UNAVAILABLE, code, "the socket does not let this user in");
+    default: return FAIL_DETAIL(E_UNAVAILABLE, code, "nobody answers on the socket");
+    }
+}
+
 static err_t connect_to(const char *socket_name, int timeout_ms, int *ret_fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -211,8 +220,7 @@ static err_t connect_to(const char *socket_name, int timeout_ms, int *ret_fd)
     }
     TRY(limit_connect(fd, timeout_ms));
     if (connect(fd, (const struct sockaddr *)&address, len) != 0) {
-        return errno == EAGAIN ? FAIL(E_DEADLINE, "the server's queue is full: it accepts nobody")
-                               : FAIL_DETAIL(E_UNAVAILABLE, errno, "nobody answers on the socket");
+        return not_connected(errno);
     }
     *ret_fd = own_fd_take(&fd);
     return OK;

@@ -6,9 +6,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/secret.h"
 #include "tests/kit/unit.h"
@@ -250,6 +253,29 @@ static void test_open_nobody_listens(void **state)
     secret_done();
 }
 
+static void test_open_socket_of_others_is_told_from_a_silent_one(void **state)
+{
+    (void)state;
+    struct kms_client *client = NULL;
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/p11kms-client-XXXXXX"};
+    int made = mkstemp(address.sun_path); /* only for its name */
+    assert_int_equal(close(made), 0);
+    assert_int_equal(unlink(address.sun_path), 0);
+    OWN_FD listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(chmod(address.sun_path, 0), 0);
+    assert_ok(secret_init(&budget));
+    uid_t uid = geteuid();
+    assert_int_equal(seteuid(uid == 0 ? 65534 : uid), 0);
+    err_t err = kms_client_open(address.sun_path, 5000, &client);
+    assert_int_equal(seteuid(uid), 0);
+    assert_int_equal(unlink(address.sun_path), 0);
+    secret_done();
+    assert_int_equal(err.code, E_UNAVAILABLE);
+    assert_non_null(strstr(err.what, "this user"));
+}
+
 /* As before a stopped daemon: connections lie in the kernel's queue and nobody takes them. */
 static void test_open_full_queue_ends_at_the_timeout(void **state)
 {
@@ -286,6 +312,7 @@ int main(void)
         SERVED(test_call_status_that_is_no_number_is_no_grpc),
         SERVED(test_call_empty_body_with_status_0_is_refused),
         SERVED(test_call_body_beyond_the_arena_block_is_refused),
+        cmocka_unit_test(test_open_socket_of_others_is_told_from_a_silent_one),
         cmocka_unit_test(test_open_nobody_listens),
         cmocka_unit_test(test_open_full_queue_ends_at_the_timeout),
     };
