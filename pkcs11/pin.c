@@ -241,14 +241,17 @@ static err_t refused(struct pin_keeper *keeper, const struct session *session, C
     return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
 }
 
-/* Only what is quick: the hash of a value that was tried without one follows in pin_settle. */
-static void note_success(struct pin_keeper *keeper, const struct session *session)
+/*
+ * Only what is quick: the hash of a value that was tried without one follows in pin_settle. A value that was not
+ * looked at has proven nothing, and needs none.
+ */
+static void note_success(struct pin_keeper *keeper, const struct session *session, bool looked_at)
 {
     struct pin_flags clean = {.readable = true};
     (void)snprintf(keeper->serial, sizeof(keeper->serial), "%s", session->token->serial);
     if (keeper->has_hash) {
-        pin_record_end(&keeper->record, keeper->serial, keeper->hash, PIN_ANSWER_GOOD, &clean,
-                       clock_real_s());
+        pin_record_end(&keeper->record, keeper->serial, keeper->hash,
+                       looked_at ? PIN_ANSWER_GOOD : PIN_ANSWER_NONE, &clean, clock_real_s());
     } else {
         pin_record_take_back(&keeper->record, keeper->serial);
     }
@@ -256,7 +259,7 @@ static void note_success(struct pin_keeper *keeper, const struct session *sessio
     if (failed(err)) {
         log_warn("token-pin-record-not-kept", LOG_ERR(err));
     }
-    if (keeper->has_hash) {
+    if (keeper->has_hash || !looked_at) {
         let_go(keeper);
     }
 }
@@ -274,9 +277,9 @@ static err_t try_login(struct pin_keeper *keeper, const struct session *session,
     if (rv != CKR_OK && !rv_is_already(rv)) {
         return refused(keeper, session, rv, ret_mend);
     }
-    note_success(keeper, session);
+    note_success(keeper, session, rv == CKR_OK);
     log_info("token-login", LOG_TEXT("token", session->token->label),
-             LOG_TEXT("serial", session->token->serial));
+             LOG_TEXT("serial", session->token->serial), LOG_TEXT("rv", rv_name(rv)));
     return OK;
 }
 

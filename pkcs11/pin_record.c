@@ -216,6 +216,8 @@ static void resolve(struct pin_entry *entry, enum pin_answer answer, const struc
         entry->once_good = false;
     } else if (entry->once_good) {
         entry->state = PIN_GOOD;
+    } else if (answer == PIN_ANSWER_NONE) {
+        entry->state = PIN_NONE;
     } else if (is_clean(flags)) {
         entry->state = PIN_NONE;
         entry->restores++;

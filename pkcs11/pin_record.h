@@ -75,7 +75,12 @@ enum pin_decision {
     PIN_STOP_WAIT      /* the last try came to nothing less than a minute ago */
 };
 
-enum pin_answer { PIN_ANSWER_GOOD, PIN_ANSWER_WRONG, PIN_ANSWER_OTHER };
+enum pin_answer {
+    PIN_ANSWER_GOOD,
+    PIN_ANSWER_WRONG,
+    PIN_ANSWER_OTHER, /* an error of the token */
+    PIN_ANSWER_NONE   /* somebody is logged in already: the value was not looked at */
+};
 
 /* Never fails: what does not parse is an intent1 for any token and value. */
 void pin_record_parse(struct span bytes, struct pin_record *ret_record);

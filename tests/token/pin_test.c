@@ -200,6 +200,23 @@ static void test_login_token_error_is_tried_again_for_a_proven_pin(void **state)
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 10000);
 }
 
+/* A module that shares logins among processes: whatever stands in the PIN file, C_Login has no word about it. */
+static void test_login_of_somebody_else_proves_no_pin(void **state)
+{
+    struct fixture *fixture = *state;
+    char record[1024] = "";
+    rig_write(fixture->rig, "token/pin", "wrong-pin\n");
+    rig_shim(fixture->rig, "C_Login rv 0x100\n");
+    rig_start_ready(fixture->rig);
+    for (int i = 0; i < 30; i++) {
+        (void)rig_status(fixture->rig);
+        usleep(100 * 1000);
+    }
+    rig_read(fixture->rig, "state/pin", record, sizeof(record));
+    assert_null(strstr(record, " good "));
+    assert_null(strstr(record, "intent"));
+}
+
 static void test_login_open_pin_file_is_refused_and_mended_in_place(void **state)
 {
     struct fixture *fixture = *state;
@@ -363,6 +380,7 @@ int main(void)
         WITH_TOKEN(test_login_good_pin_leaves_a_good_record),
         WITH_TOKEN(test_login_killed_inside_twice_is_not_tried_again_and_says_why),
         WITH_TOKEN(test_login_token_error_is_tried_again_for_a_proven_pin),
+        WITH_TOKEN(test_login_of_somebody_else_proves_no_pin),
         WITH_TOKEN(test_login_open_pin_file_is_refused_and_mended_in_place),
         WITH_TOKEN(test_login_linked_pin_file_is_refused),
         WITH_TOKEN(test_login_told_to_stop_inside_writes_down_the_answer),

@@ -22,6 +22,7 @@ struct node {
     unsigned wrong_answers[4]; /* per value: answered wrong and heard by this node */
     unsigned logins[4];      /* per value: C_Login calls */
     bool outage;             /* C_Login ends in CKR_DEVICE_ERROR */
+    bool already;            /* C_Login ends in CKR_USER_ALREADY_LOGGED_IN */
     struct pin_flags flags;
     bool sets_count_low;     /* as SoftHSM does */
     bool ordered;
@@ -48,8 +49,8 @@ static void save(struct node *node, const struct pin_record *record)
 static enum pin_answer login(struct node *node, int value)
 {
     node->logins[value]++;
-    if (node->outage) {
-        return PIN_ANSWER_OTHER;
+    if (node->outage || node->already) {
+        return node->outage ? PIN_ANSWER_OTHER : PIN_ANSWER_NONE;
     }
     if (value == node->right) {
         /* The token forgets what was wrong before. */
@@ -252,6 +253,26 @@ static void test_start_outage_of_a_new_value_waits_and_ends(void **state)
     assert_int_equal(node.logins[A], PIN_RESTORES_MAX);
 }
 
+static void test_start_value_that_is_not_looked_at_is_no_better_for_it(void **state)
+{
+    (void)state;
+    struct node node = node_new(A);
+    node.already = true;
+    for (unsigned i = 0; i < 2 * PIN_RESTORES_MAX; i++) {
+        assert_int_equal(start(&node, B, KILL_NEVER), PIN_TRY);
+    }
+    node.already = false;
+    node.flags.count_low = true;
+    assert_int_equal(start(&node, B, KILL_NEVER), PIN_STOP_LOW);
+    /* And a good one no worse. */
+    node.flags.count_low = false;
+    assert_int_equal(start(&node, A, KILL_NEVER), PIN_TRY);
+    node.already = true;
+    assert_int_equal(start(&node, A, KILL_NEVER), PIN_TRY);
+    node.flags.count_low = true;
+    assert_int_equal(start(&node, A, KILL_NEVER), PIN_TRY);
+}
+
 static void test_start_good_value_that_fails_is_not_tried_again(void **state)
 {
     (void)state;
@@ -357,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_start_left_behind_intent_counts_for_any_value),
         cmocka_unit_test(test_start_outage_of_a_good_value_never_latches),
         cmocka_unit_test(test_start_outage_of_a_new_value_waits_and_ends),
+        cmocka_unit_test(test_start_value_that_is_not_looked_at_is_no_better_for_it),
         cmocka_unit_test(test_start_good_value_that_fails_is_not_tried_again),
         cmocka_unit_test(test_take_back_leaves_what_was_before),
         cmocka_unit_test(test_start_another_token_is_another_matter),
