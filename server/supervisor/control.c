@@ -6,6 +6,7 @@
 #include "server/supervisor/roles.h"
 
 #define ENDING_MS 2000
+#define QUEUE_MAX 1024 /* more than a socket holds: a role that lives on cannot keep us here */
 
 void control_tell(const struct keeping *role, enum role_kind kind, int fd)
 {
@@ -81,7 +82,8 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
     log_warn("message-ignored", LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind));
 }
 
-void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+/* False: there is none, or no more to come. */
+static bool hear_one(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
 {
     struct keeping *role = &supervisor->roles[id];
     struct role_message message;
@@ -89,13 +91,28 @@ void control_readable(struct supervisor *supervisor, enum role_id id, int64_t no
     err_t err = role_receive(role->control_fd, false, &message, &fd);
     if (!failed(err)) {
         take_message(supervisor, id, &message, fd);
-        return;
+        return true;
     }
     if (err.code == E_UNAVAILABLE) {
-        return;
+        return false;
     }
     if (err.code != E_NOT_FOUND) {
         log_error("control-broken", LOG_TEXT("role", role->name), LOG_ERR(err));
     }
     roles_end(role, now_ms + ENDING_MS);
+    return false;
+}
+
+void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+{
+    (void)hear_one(supervisor, id, now_ms);
+}
+
+void control_hear_out(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+{
+    if (supervisor->roles[id].control_fd < 0) {
+        return;
+    }
+    for (int i = 0; i < QUEUE_MAX && hear_one(supervisor, id, now_ms); i++) {
+    }
 }

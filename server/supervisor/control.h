@@ -6,6 +6,8 @@
 
 /* One message of this role. When its socket has closed, the role is given a moment to end. */
 void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms);
+/* All that it has said so far: before its end is taken, with which the rest would be lost. */
+void control_hear_out(struct supervisor *supervisor, enum role_id id, int64_t now_ms);
 /* Tells a role; fd -1: none. A role that is not there, or does not read, is not told. */
 void control_tell(const struct keeping *role, enum role_kind kind, int fd);
 

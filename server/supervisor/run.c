@@ -54,6 +54,9 @@ static void take_signal(struct supervisor *supervisor, int64_t now_ms)
     }
     switch (info.ssi_signo) {
     case SIGCHLD:
+        for (int id = 0; id < ROLE_IDS; id++) {
+            control_hear_out(supervisor, (enum role_id)id, now_ms);
+        }
         roles_reap(supervisor, now_ms);
         break;
     case SIGHUP:
@@ -88,7 +91,6 @@ bool supervisor_turn(struct supervisor *supervisor)
         return true;
     }
     now_ms = clock_mono_ms();
-    /* Before the children's ends: what a role said last is heard. */
     for (int id = 0; id < ROLE_IDS; id++) {
         if (fds[id].revents != 0) {
             control_readable(supervisor, (enum role_id)id, now_ms);

@@ -4,6 +4,7 @@
  * its state file, N: variables of its environment). A client that sends a letter orders:
  *   w writes a state file   p writes a file that is not its own   k has the token killed
  *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
+ *   l says much, writes a state file and ends without waiting
  *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
 #define _GNU_SOURCE
@@ -75,6 +76,12 @@ static void obey(struct fake *fake, char order)
         tell(ROLE_KILL_TOKEN, fake->token, "the test says so");
     } else if (order == 'o') {
         tell(ROLE_KILL_TOKEN, fake->token - 1, "too late");
+    } else if (order == 'l') {
+        for (int i = 0; i < 50; i++) {
+            tell(ROLE_STATUS, 0, "last words");
+        }
+        (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state));
+        exit(EXIT_FAILURE);
     } else if (order == 'r') {
         tell(ROLE_READY, 0, "");
     } else if (order == 'x') {

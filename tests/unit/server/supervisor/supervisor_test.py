@@ -152,6 +152,12 @@ log: {{level: {level}}}
         self.assertEqual(13, self.ask("p")["stored"])
         self.assertFalse(os.path.exists(os.path.join(self.folder, "state", "pin")))
 
+    def test_what_a_front_said_last_is_heard(self):
+        self.start()
+        self.assertEqual(0, self.ask()["state"])
+        self.ask("l")
+        self.assertEqual(8, self.ask()["state"])
+
     def test_environment_of_a_role_is_ours(self):
         env = {"SECRET_THING": "1"}
         self.start(env=env)
