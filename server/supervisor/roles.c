@@ -165,12 +165,14 @@ static void take_end(struct supervisor *supervisor, enum role_id id, int status,
     }
 }
 
-void roles_reap(struct supervisor *supervisor, int64_t now_ms)
+void roles_reap(struct supervisor *supervisor, int64_t now_ms,
+                void (*hear_out)(struct supervisor *supervisor, enum role_id id, int64_t now_ms))
 {
     int status = 0;
     for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         for (int id = 0; id < ROLE_IDS; id++) {
             if (supervisor->roles[id].pid == pid) {
+                hear_out(supervisor, (enum role_id)id, now_ms);
                 take_end(supervisor, (enum role_id)id, status, now_ms);
             }
         }

@@ -11,8 +11,9 @@
 void roles_tick(struct supervisor *supervisor, int64_t now_ms);
 /* When roles_tick has something to do next; NEVER_MS: nothing. */
 int64_t roles_next_ms(const struct supervisor *supervisor);
-/* Takes the ends of all children that have ended. */
-void roles_reap(struct supervisor *supervisor, int64_t now_ms);
+/* Takes the ends of all children that have ended, each after hear_out: what it still says would be lost. */
+void roles_reap(struct supervisor *supervisor, int64_t now_ms,
+                void (*hear_out)(struct supervisor *supervisor, enum role_id id, int64_t now_ms));
 /* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
 void roles_end(struct keeping *role, int64_t kill_at_ms);
 /* Asks it to end, while what it still has to keep is stored; kills it if it has not done so by then. */

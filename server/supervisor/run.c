@@ -54,10 +54,7 @@ static void take_signal(struct supervisor *supervisor, int64_t now_ms)
     }
     switch (info.ssi_signo) {
     case SIGCHLD:
-        for (int id = 0; id < ROLE_IDS; id++) {
-            control_hear_out(supervisor, (enum role_id)id, now_ms);
-        }
-        roles_reap(supervisor, now_ms);
+        roles_reap(supervisor, now_ms, control_hear_out);
         break;
     case SIGHUP:
         if (supervisor->phase == PHASE_SERVING) {
