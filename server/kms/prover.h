@@ -82,6 +82,8 @@ void prover_done(struct prover *prover);
 void prover_want(struct prover *prover, const struct ring_key *key, int64_t boot_ms);
 /* Its canary is what the health rests on; keys that rank below it rest. NULL: none yet. */
 void prover_serve(struct prover *prover, const struct ring_key *serving);
+/* Of what was to serve later, keeps only the keys that are still listed. */
+void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size_t n);
 /* Starts what is due. */
 void prover_tick(struct prover *prover, struct times now);
 /* A reply whose cookie carries our tag. */

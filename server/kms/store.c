@@ -89,6 +89,7 @@ static void take_listing(struct store *store, const struct client_reply *reply, 
     size_t n = ring_keys_of(store, reply, keys);
     report_vanished(store, keys, n);
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
+    prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);
     if (all) {
         store->events.on_listing(store->events.ctx);
     }

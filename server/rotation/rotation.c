@@ -267,6 +267,21 @@ static void evaluate(struct rotation *rotation, int64_t now_s, int64_t boot_ms)
     pace_listing(rotation);
 }
 
+/* A key that is gone is proven anew should it come back; what serves is judged elsewhere. */
+static void forget_unlisted(struct rotation *rotation)
+{
+    const struct ring_key *wanted = subject(&rotation->view);
+    size_t kept = 0;
+    for (size_t i = 0; i < rotation->proven_n; i++) {
+        const struct ring_key *key = &rotation->proven[i];
+        if ((wanted != NULL && ring_same(wanted, key)) ||
+            find_key(rotation->keys, rotation->keys_n, key) != NULL) {
+            rotation->proven[kept++] = *key;
+        }
+    }
+    rotation->proven_n = kept;
+}
+
 void rotation_listed(struct rotation *rotation, const struct ring_key *keys, size_t n, int64_t now_s,
                      int64_t boot_ms)
 {
@@ -280,6 +295,7 @@ void rotation_listed(struct rotation *rotation, const struct ring_key *keys, siz
     rotation->listed_ms = boot_ms;
     rotation->looked_ms = boot_ms;
     rotation->view.list_at_ms = boot_ms + ROTATION_LIST_MS;
+    forget_unlisted(rotation);
     judge_listing(rotation, boot_ms);
     evaluate(rotation, now_s, boot_ms);
 }

@@ -122,6 +122,25 @@ static void test_rotate_new_key_that_cannot_be_proven_does_not_serve(void **stat
     assert_string_not_equal(encrypt(world).key_id, old.key_id);
 }
 
+static void test_rotate_staged_key_that_is_deleted_again_is_forgotten(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    uint32_t now = (uint32_t)world_real_s();
+    size_t staged = fake_token_add_key(world->token, WORLD_RING, now + 3000, now);
+    world_pass(world, 60000);
+    fake_token_key(world->token, staged)->gone = true;
+    world_pass(world, 60000);
+    unsigned unwraps = fake_token_calls(world->token, IPC_UNWRAP);
+    world_pass(world, 60000);
+    assert_in_range(fake_token_calls(world->token, IPC_UNWRAP) - unwraps, 2, 4); /* the canary of what serves */
+    /* Restored, it is proven anew. */
+    fake_token_key(world->token, staged)->gone = false;
+    world_pass(world, 3600000);
+    struct answer sealed = encrypt(world);
+    assert_int_equal(head_of(&sealed).activation, now + 3000);
+}
+
 static void test_rotate_out_of_a_lost_kek(void **state)
 {
     struct world *world = *state;
@@ -333,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rotate_status_and_encrypt_never_differ, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotate_new_key_that_cannot_be_proven_does_not_serve, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_rotate_staged_key_that_is_deleted_again_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotate_out_of_a_lost_kek, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_never_goes_back_to_an_older_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_with_an_older_token_says_so, setup, teardown),
