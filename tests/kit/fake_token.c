@@ -33,12 +33,55 @@ void fake_token_free(struct fake_token *token)
     }
 }
 
-void fake_token_send(struct fake_token *token, struct answer *answer)
+static bool has_unsent(const struct fake_token *token)
 {
-    struct span data = span_of(answer->data, answer->len);
-    if (token->fd >= 0 && failed(ipc_send(token->fd, &answer->header, data))) {
+    return token->unsent_sent < token->unsent_n;
+}
+
+static void keep_unsent(struct fake_token *token, const struct answer *answer)
+{
+    token->unsent = reallocarray(token->unsent, token->unsent_n + 1, sizeof(*answer));
+    must(token->unsent != NULL);
+    token->unsent[token->unsent_n++] = *answer;
+}
+
+static void forget_unsent(struct fake_token *token)
+{
+    free(token->unsent);
+    token->unsent = NULL;
+    token->unsent_n = 0;
+    token->unsent_sent = 0;
+}
+
+/* False: the socket is full. */
+static bool send_now(struct fake_token *token, struct answer *answer)
+{
+    err_t err = ipc_send(token->fd, &answer->header, span_of(answer->data, answer->len));
+    if (failed(err) && err.code != E_UNAVAILABLE) {
         fake_token_die(token);
     }
+    return err.code != E_UNAVAILABLE;
+}
+
+void fake_token_send(struct fake_token *token, struct answer *answer)
+{
+    if (token->fd >= 0 && (has_unsent(token) || !send_now(token, answer))) {
+        keep_unsent(token, answer);
+    }
+}
+
+/* How many went out. */
+static size_t send_unsent(struct fake_token *token)
+{
+    size_t n = 0;
+    while (has_unsent(token) && send_now(token, &token->unsent[token->unsent_sent])) {
+        token->unsent_sent++;
+        n++;
+    }
+    if (!has_unsent(token)) {
+        forget_unsent(token);
+    }
+    return n;
 }
 
 int fake_token_connect(struct fake_token *token)
@@ -46,8 +89,6 @@ int fake_token_connect(struct fake_token *token)
     int fds[2];
     fake_token_die(token);
     must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-    int size = 4 << 20; /* long listings go out in one pump */
-    (void)setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
     token->fd = fds[0];
     struct ipc_header hello = {.verb = IPC_HELLO};
     must(!failed(ipc_send(token->fd, &hello, span_of_text(token->build_id))));
@@ -62,6 +103,7 @@ void fake_token_die(struct fake_token *token)
     token->fd = -1;
     token->faults_n = 0;
     token->delayed_n = 0;
+    forget_unsent(token);
 }
 
 void fake_token_set_time(struct fake_token *token, int64_t now_s)
@@ -216,7 +258,7 @@ size_t fake_token_pump(struct fake_token *token)
     uint8_t room[IPC_PAYLOAD_MAX];
     struct ipc_header header;
     struct span payload;
-    size_t n = 0;
+    size_t n = token->hung ? 0 : send_unsent(token);
     while (token->fd >= 0 && !token->hung) {
         err_t err = ipc_receive(token->fd, &header, span_mut_of(room, sizeof(room)), &payload);
         if (err.code == E_NOT_FOUND) {

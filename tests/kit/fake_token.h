@@ -55,7 +55,10 @@ DEFINE_CLEANUP(struct fake_token *, fake_token_free)
 int fake_token_connect(struct fake_token *token);
 /* As a process that dies: closes its end, forgets delayed replies and faults. The keys stay. */
 void fake_token_die(struct fake_token *token);
-/* Answers every frame that waits. Returns how many there were; 0 when not connected. */
+/*
+ * Sends what found no room in the socket before, and answers every frame that waits. Returns how many of
+ * both; 0 when not connected.
+ */
 size_t fake_token_pump(struct fake_token *token);
 
 void fake_token_set_time(struct fake_token *token, int64_t now_s);

@@ -37,6 +37,9 @@ struct fake_token {
     struct fault always; /* outcome IPC_OK: none */
     struct answer delayed[DELAYED_MAX];
     size_t delayed_n;
+    struct answer *unsent; /* what found no room in the socket, from unsent_sent on */
+    size_t unsent_n;
+    size_t unsent_sent;
     unsigned calls[IPC_VERBS];
     struct ipc_header last[IPC_VERBS];
 };
@@ -48,7 +51,7 @@ static inline void must(bool good)
     }
 }
 
-/* Sends it; a peer that is gone ends the process. */
+/* Sends it, now or at the next pump when the socket is full; a peer that is gone ends the process. */
 void fake_token_send(struct fake_token *token, struct answer *answer);
 /* Does what the request asks for; a listing sends its keys at once. */
 void fake_token_work(struct fake_token *token, struct span payload, struct answer *answer);
