@@ -97,9 +97,9 @@ static void test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_n
 static void test_new_without_arena_room_is_refused(void **state)
 {
     (void)state;
-    struct secret *taken[512];
+    struct secret *taken[1024];
     size_t n = 0;
-    while (n < 512 && !failed(secret_new(SECRET_SLOT, 1, &taken[n]))) {
+    while (n < 1024 && !failed(secret_new(SECRET_SLOT, 1, &taken[n]))) {
         n++;
     }
     struct seal *seal = NULL;
