@@ -79,7 +79,7 @@ static struct proof *place(struct prover *prover)
 
 void prover_want(struct prover *prover, const struct ring_key *key, int64_t boot_ms)
 {
-    if (prover_find(prover, key) == NULL) {
+    if (place_of(prover, key) == PROVER_KEYS) {
         *place(prover) = (struct proof){
             .used = true, .key = *key, .canary_ms = boot_ms, .make_ms = boot_ms};
     }
