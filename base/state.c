@@ -12,6 +12,7 @@
 #include "base/own.h"
 
 #define LOCK_WAIT_MS   2000
+#define LOCK_LOOK_MS   2
 #define NAME_MAX_BYTES 64u
 #define REALM_CHARS    32u
 #define COPY_BYTES     16384u
@@ -182,21 +183,29 @@ static err_t replace(const struct state_dir *dir, const char *name, int from_fd,
     return fsync(dir->fd) == 0 ? OK : FAIL_ERRNO("cannot sync the state directory");
 }
 
-/* Whoever holds it may have been stopped, and the keeper of all processes must not wait for that. */
-static err_t lock_folder(int fd)
+err_t state_wait_lock(int fd, int64_t wait_ms)
 {
-    int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
+    int64_t until_ms = clock_mono_ms() + wait_ms;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
-            return FAIL_ERRNO("cannot lock the state directory");
+            return FAIL_ERRNO("cannot lock a file or folder of the state directory");
         }
         if (clock_mono_ms() >= until_ms) {
-            return FAIL_DETAIL(E_SYSTEM, EWOULDBLOCK,
-                               "another process keeps the state directory locked (a stopped p11-kmsctl?)");
+            return FAIL(E_DEADLINE, "a lock of the state directory is held");
         }
-        (void)poll(NULL, 0, 2);
+        (void)poll(NULL, 0, LOCK_LOOK_MS);
     }
     return OK;
+}
+
+/* The keeper of all processes must not wait for one that was stopped. */
+static err_t lock_folder(int fd)
+{
+    err_t err = state_wait_lock(fd, LOCK_WAIT_MS);
+    return err.code == E_DEADLINE
+               ? FAIL_DETAIL(E_SYSTEM, EWOULDBLOCK,
+                             "another process keeps the state directory locked (a stopped p11-kmsctl?)")
+               : err;
 }
 
 err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size)

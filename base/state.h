@@ -40,6 +40,8 @@ MUST_USE err_t state_lock(const struct state_dir *dir, int *ret_lock_fd);
 /* The process id that the last holder of the lock wrote into it, for an error text; 0 when unknown. */
 int64_t state_lock_holder(const struct state_dir *dir);
 
+/* flock, exclusive; whoever holds it may have been stopped, so only for so long. E_DEADLINE: it is still held. */
+MUST_USE err_t state_wait_lock(int fd, int64_t wait_ms);
 /* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 

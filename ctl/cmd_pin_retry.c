@@ -1,10 +1,7 @@
 /* pin-retry: forgets that the PIN was refused, so that the token process tries it once more. */
 #define _GNU_SOURCE
-#include <poll.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 
-#include "base/clock.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/workplace.h"
@@ -14,17 +11,10 @@
 /* A login that is under way holds the lock; its verdict must not be overwritten. */
 static err_t lock_pin(int fd)
 {
-    int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return FAIL_ERRNO("cannot lock pin.lock");
-        }
-        if (clock_mono_ms() >= until_ms) {
-            return FAIL(E_STATE, "a login has held pin.lock for 30 s: try again when it has ended");
-        }
-        (void)poll(NULL, 0, 100);
-    }
-    return OK;
+    err_t err = state_wait_lock(fd, LOCK_WAIT_MS);
+    return err.code == E_DEADLINE
+               ? FAIL(E_STATE, "a login has held pin.lock for 30 s: try again when it has ended")
+               : err;
 }
 
 static err_t forget(const struct config *config)

@@ -2,7 +2,6 @@
 #include "pkcs11/pin.h"
 
 #include <openssl/evp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,8 +13,7 @@
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
-#define RETRY_MS     2000
-#define LOCK_LOOK_MS 20
+#define RETRY_MS 2000
 
 /* systemd copies a credential when it starts the service: a correction reaches nobody before the next start. */
 static bool is_credential(const struct config_token *config)
@@ -70,19 +68,14 @@ static struct pin_flags read_flags(struct pin_keeper *keeper, const struct sessi
 /* Half of the time that a start has: another login may take long too, and its process may be stopped. */
 static err_t lock(struct pin_keeper *keeper, const char **ret_mend)
 {
-    int64_t until_ms = clock_mono_ms() + (int64_t)keeper->config->start_timeout_s * 500;
-    while (flock(keeper->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return FAIL_ERRNO("the lock of the PIN record cannot be taken");
-        }
-        if (clock_mono_ms() >= until_ms) {
-            keeper->retry_ms = clock_mono_ms() + RETRY_MS;
-            *ret_mend = "another login holds pin.lock in the state directory (a stopped p11-kmsctl?): it is "
-                        "waited for";
-            return FAIL(E_STATE, "the lock of the PIN record is held");
-        }
-        (void)poll(NULL, 0, LOCK_LOOK_MS);
+    err_t err = state_wait_lock(keeper->lock_fd, (int64_t)keeper->config->start_timeout_s * 500);
+    if (err.code == E_DEADLINE) {
+        keeper->retry_ms = clock_mono_ms() + RETRY_MS;
+        *ret_mend = "another login holds pin.lock in the state directory (a stopped p11-kmsctl?): it is "
+                    "waited for";
+        return FAIL(E_STATE, "the lock of the PIN record is held");
     }
+    TRY(err);
     keeper->locked = true;
     return OK;
 }
