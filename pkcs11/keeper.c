@@ -2,12 +2,12 @@
 #include "pkcs11/keeper.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/own.h"
 #include "base/role.h"
+#include "pkcs11/thread.h"
 
 static int inner_fd = -1; /* our end of the asker's socket */
 
@@ -65,12 +65,7 @@ err_t keeper_start(int *ret_fd)
         return FAIL_ERRNO("cannot make a socket for the PIN record");
     }
     inner_fd = ends[0];
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, run, NULL);
-    if (error != 0) {
-        return FAIL_DETAIL(E_SYSTEM, error, "cannot start a thread");
-    }
-    (void)pthread_detach(thread);
+    TRY(thread_start(run, NULL));
     *ret_fd = ends[1];
     return OK;
 }

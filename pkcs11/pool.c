@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/serve.h"
+#include "pkcs11/thread.h"
 
 struct request {
     struct ipc_header header;
@@ -77,16 +78,13 @@ static void *work(void *arg)
 
 static err_t start_worker(const struct module *module, const struct token *token, unsigned i)
 {
-    pthread_t thread;
     pool.sessions[i] = (struct session){.module = module, .token = token};
     TRY(session_open(&pool.sessions[i], false));
-    int error = pthread_create(&thread, NULL, work, &pool.sessions[i]);
-    if (error != 0) {
+    err_t err = thread_start(work, &pool.sessions[i]);
+    if (failed(err)) {
         session_close(&pool.sessions[i]);
-        return FAIL_DETAIL(E_SYSTEM, error, "cannot start a worker");
     }
-    (void)pthread_detach(thread);
-    return OK;
+    return err;
 }
 
 err_t pool_open(const struct module *module, const struct token *token, unsigned sessions, int fd,

@@ -15,6 +15,7 @@
 #include "pkcs11/pool.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
+#include "pkcs11/thread.h"
 
 #define RETRY_MS 2000
 #define LATCH_MS 1000
@@ -168,13 +169,7 @@ err_t start_run(const struct config *config)
         status_set(IPC_PHASE_CONFIG, err.what);
         return OK;
     }
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, run, NULL);
-    if (error != 0) {
-        return FAIL_DETAIL(E_SYSTEM, error, "cannot start a thread");
-    }
-    (void)pthread_detach(thread);
-    return OK;
+    return thread_start(run, NULL);
 }
 
 void start_end_logins(int wait_ms)

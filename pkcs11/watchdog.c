@@ -2,7 +2,6 @@
 #include "pkcs11/watchdog.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pkcs11/lost.h"
+#include "pkcs11/thread.h"
 
 #define SLOTS     80u /* threads: workers, the starter, main */
 #define PERIOD_MS 200
@@ -92,11 +92,5 @@ static void *watch(void *unused)
 
 err_t watch_start(void)
 {
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, watch, NULL);
-    if (error != 0) {
-        return FAIL_DETAIL(E_SYSTEM, error, "cannot start the watchdog");
-    }
-    (void)pthread_detach(thread);
-    return OK;
+    return thread_start(watch, NULL);
 }
