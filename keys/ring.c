@@ -108,6 +108,16 @@ bool ring_same(const struct ring_key *a, const struct ring_key *b)
     return ring_compare(a, b) == 0;
 }
 
+const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ring_same(&keys[i], wanted)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
 static bool is_active(const struct ring_key *key, int64_t now_s)
 {
     return key->created <= key->not_before && key->not_before <= now_s;

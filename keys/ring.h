@@ -40,6 +40,8 @@ MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *r
 /* > 0 when a ranks above b: larger not-before, then earlier created, then smaller kek_id. */
 int ring_compare(const struct ring_key *a, const struct ring_key *b);
 bool ring_same(const struct ring_key *a, const struct ring_key *b);
+/* Which of these is the same key; NULL: none. */
+const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted);
 
 struct ring_choice {
     const struct ring_key *selected; /* best verified key with created <= not-before <= now; or NULL */

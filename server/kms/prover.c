@@ -93,21 +93,11 @@ void prover_serve(struct prover *prover, const struct ring_key *serving)
     }
 }
 
-static bool is_listed(const struct ring_key *keys, size_t n, const struct ring_key *wanted)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (ring_same(&keys[i], wanted)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size_t n)
 {
     for (size_t i = 0; i < PROVER_KEYS; i++) {
         struct proof *proof = &prover->proofs[i];
-        if (is_live(prover, proof) && !is_serving(prover, proof) && !is_listed(keys, n, &proof->key)) {
+        if (is_live(prover, proof) && !is_serving(prover, proof) && ring_find(keys, n, &proof->key) == NULL) {
             clear(prover, proof);
         }
     }

@@ -208,15 +208,7 @@ static void say_alarms(struct store *store)
 
 static bool is_listed(const struct ring_key *keys, size_t n, size_t hint, const struct ring_key *wanted)
 {
-    if (hint < n && ring_same(&keys[hint], wanted)) {
-        return true;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (ring_same(&keys[i], wanted)) {
-            return true;
-        }
-    }
-    return false;
+    return (hint < n && ring_same(&keys[hint], wanted)) || ring_find(keys, n, wanted) != NULL;
 }
 
 void report_vanished(const struct store *store, const struct ring_key *keys, size_t n)

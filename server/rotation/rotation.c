@@ -40,16 +40,6 @@ static uint64_t hash_listing(const struct ring_key *keys, size_t n)
     return sum;
 }
 
-static const struct ring_key *find_key(const struct ring_key *keys, size_t n, const struct ring_key *wanted)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (ring_same(&keys[i], wanted)) {
-            return &keys[i];
-        }
-    }
-    return NULL;
-}
-
 static bool has_id(const struct ring_key *key)
 {
     static const uint8_t none[KEK_ID_LEN];
@@ -65,7 +55,7 @@ static const struct ring_key *last_known(const struct rotation *rotation, const 
         bool fits = old->verdict != RING_UNKNOWN && old->not_before == unreadable->not_before &&
                     old->created == unreadable->created;
         if (fits && has_id(unreadable) ? ring_same(old, unreadable)
-                                       : fits && find_key(keys, n, old) == NULL) {
+                                       : fits && ring_find(keys, n, old) == NULL) {
             return old;
         }
     }
@@ -95,7 +85,7 @@ static const struct ring_key *subject(const struct rotation_view *view)
 
 static enum rotation_verdict look_at(const struct rotation *rotation, const struct ring_key *wanted)
 {
-    const struct ring_key *found = find_key(rotation->keys, rotation->keys_n, wanted);
+    const struct ring_key *found = ring_find(rotation->keys, rotation->keys_n, wanted);
     if (found != NULL) {
         return found->verdict == RING_BAD ? ROTATION_BAD : ROTATION_FINE;
     }
@@ -125,7 +115,7 @@ static void judge_listing(struct rotation *rotation, int64_t boot_ms)
 
 static bool is_proven(const struct rotation *rotation, const struct ring_key *key)
 {
-    return find_key(rotation->proven, rotation->proven_n, key) != NULL;
+    return ring_find(rotation->proven, rotation->proven_n, key) != NULL;
 }
 
 /* Nothing remembered: the first choice needs two equal looks, and no unreadable key that could outrank it. */
@@ -145,7 +135,7 @@ static const struct ring_key *listed_remembered(const struct rotation *rotation)
         return NULL;
     }
     const struct ring_key *found =
-        find_key(rotation->keys, rotation->keys_n, &rotation->view.remembered);
+        ring_find(rotation->keys, rotation->keys_n, &rotation->view.remembered);
     return found != NULL && found->verdict == RING_GOOD ? found : NULL;
 }
 
@@ -196,7 +186,7 @@ static void want_proof(struct rotation *rotation, const struct ring_key *key)
 {
     struct rotation_view *view = &rotation->view;
     if (key == NULL || is_proven(rotation, key) ||
-        find_key(view->want_proof, view->want_proof_n, key) != NULL) {
+        ring_find(view->want_proof, view->want_proof_n, key) != NULL) {
         return;
     }
     view->want_proof[view->want_proof_n++] = *key;
@@ -275,7 +265,7 @@ static void forget_unlisted(struct rotation *rotation)
     for (size_t i = 0; i < rotation->proven_n; i++) {
         const struct ring_key *key = &rotation->proven[i];
         if ((wanted != NULL && ring_same(wanted, key)) ||
-            find_key(rotation->keys, rotation->keys_n, key) != NULL) {
+            ring_find(rotation->keys, rotation->keys_n, key) != NULL) {
             rotation->proven[kept++] = *key;
         }
     }
