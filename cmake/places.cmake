@@ -1,0 +1,15 @@
+# Where systemd looks, as GNUInstallDirs says for the rest: absolute, or below the prefix. For /usr this machine's
+# systemd.pc is asked (Debian's packaging tools look where it says), else it is lib/ below the prefix.
+function(p11kms_place name variable fallback what)
+    set(place ${fallback})
+    if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+        pkg_get_variable(said systemd ${variable})
+        if(said)
+            set(place ${said})
+        endif()
+    endif()
+    set(${name} ${place} CACHE STRING "${what}")
+endfunction()
+p11kms_place(P11KMS_UNITDIR systemdsystemunitdir lib/systemd/system "folder of the systemd units")
+p11kms_place(P11KMS_SYSUSERSDIR sysusersdir lib/sysusers.d "folder of the sysusers.d file")
+p11kms_place(P11KMS_TMPFILESDIR tmpfilesdir lib/tmpfiles.d "folder of the tmpfiles.d file")
