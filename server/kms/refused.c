@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "keys/key_id.h"
@@ -43,5 +44,28 @@ void refused_take(struct refused *refused, const struct ipc_key *key, const stru
     if (refused->text[0] == '\0' || ring_compare(ring_key, &refused->best) > 0) {
         refused->best = *ring_key;
         (void)snprintf(refused->text, sizeof(refused->text), "KEK %s (%.100s)", hex, names);
+    }
+}
+
+/* True when it was not said before, or for another reason. */
+static bool note_ignored(struct refused *refused, const char *label, const char *why)
+{
+    size_t at = 0;
+    while (at < refused->ignored_n && strcmp(refused->ignored[at].label, label) != 0) {
+        at++;
+    }
+    if (at == REFUSED_MAX || (at < refused->ignored_n && strcmp(refused->ignored[at].why, why) == 0)) {
+        return false;
+    }
+    (void)snprintf(refused->ignored[at].label, sizeof(refused->ignored[at].label), "%s", label);
+    refused->ignored[at].why = why;
+    refused->ignored_n += at == refused->ignored_n ? 1 : 0;
+    return true;
+}
+
+void refused_ignore(struct refused *refused, const struct ipc_key *key, err_t why)
+{
+    if (note_ignored(refused, key->label, why.what)) {
+        log_warn("key-ignored", LOG_TEXT("label", key->label), LOG_ERR(why));
     }
 }

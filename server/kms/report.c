@@ -8,6 +8,7 @@
 #include "server/kms/store.h"
 
 #define PUT_HEALTH_MS 20000
+#define PUT_STALE_MS  1000 /* a new state is written at once, a new mend or key_id in this pace */
 #define PUT_SEEDS_MS  1000
 #define PUT_AGAIN_MS  20000 /* after one that failed */
 
@@ -144,6 +145,7 @@ static void put_health(struct store *store, const char *mend, struct times now)
         (void)store->outputs.put_state(store->outputs.ctx, STATE_HEALTH, span_of(room, len));
     }
     store->report.put_ms = now.boot_ms;
+    store->report.stale = false;
 }
 
 static void say_line(struct store *store, const char *mend)
@@ -172,6 +174,14 @@ static void say_state(const struct store *store, enum health_state state, const 
     log_write(level, "state-changed", fields, sizeof(fields) / sizeof(fields[0]));
 }
 
+static void note_key_id(struct store *store)
+{
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    report_key_id(store, key_id);
+    store->report.stale |= strcmp(key_id, store->report.key_id) != 0;
+    (void)snprintf(store->report.key_id, sizeof(store->report.key_id), "%s", key_id);
+}
+
 /* What an operator should do, when that becomes another thing; the token process logs its own words. */
 static void say_mend(struct store *store, const char *mend)
 {
@@ -181,6 +191,7 @@ static void say_mend(struct store *store, const char *mend)
     if (news && mend[0] != '\0' && !of_token) {
         log_warn("mend", LOG_TEXT("text", mend));
     }
+    report->stale |= news;
     (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);
 }
 
@@ -242,7 +253,8 @@ void report_tick(struct store *store, struct times now)
     say_alarms(store);
     say_mend(store, mend);
     say_line(store, mend);
-    if (changed || now.boot_ms - report->put_ms >= PUT_HEALTH_MS) {
+    note_key_id(store);
+    if (changed || now.boot_ms - report->put_ms >= (report->stale ? PUT_STALE_MS : PUT_HEALTH_MS)) {
         put_health(store, mend, now);
     }
 }

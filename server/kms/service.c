@@ -4,22 +4,20 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "keys/key_id.h"
 #include "server/kms/calls.h"
 #include "server/kms/kms.h"
 #include "server/kms/methods.h"
 #include "server/kms/store.h"
 
-#define ANSWER_MS  200 /* before its deadline a call is told why, instead of running into it */
-#define REFUSED_MS 10000
-#define REFUSED_PER_PERIOD 10u
+#define ANSWER_MS 200 /* before its deadline a call is told why, instead of running into it */
 
 struct service {
     struct service_events events;
     struct store *store;
     struct calls calls;
-    int64_t refused_ms; /* CLOCK_MONOTONIC: a period of logged refusals began */
-    unsigned refused_n; /* refusals in it */
+    struct log_limit refused;
 };
 
 static bool is_decrypt(enum codec_method method)
@@ -27,19 +25,13 @@ static bool is_decrypt(enum codec_method method)
     return method == CODEC_V1_DECRYPT || method == CODEC_V2_DECRYPT;
 }
 
-/* A client may send garbage all day: ten lines in ten seconds say it as well. */
 static void log_refused(struct service *service, const struct call *call, err_t err)
 {
     bool refused = err.code == E_INVALID || err.code == E_CRYPTO || err.code == E_NOT_FOUND;
     if (!refused || !is_decrypt(call->method)) {
         return;
     }
-    int64_t now_ms = clock_mono_ms();
-    if (now_ms - service->refused_ms >= REFUSED_MS) {
-        service->refused_ms = now_ms;
-        service->refused_n = 0;
-    }
-    if (service->refused_n++ < REFUSED_PER_PERIOD) {
+    if (log_limit_passes(&service->refused, clock_mono_ms())) {
         log_warn("decrypt-refused", LOG_TEXT("uid", call->uid), LOG_ERR(err));
     }
 }
@@ -252,6 +244,7 @@ err_t service_new(const struct config *config, const struct service_events *even
     }
     const struct store_events store_events = {service, on_seed, on_listing, on_ready};
     service->events = *events;
+    service->refused.event = "decrypt-refused";
     TRY(calls_init(&service->calls));
     TRY(store_new(config, &store_events, outputs, &service->store));
     *ret_service = TAKE(service);
@@ -304,12 +297,14 @@ void service_tick(struct service *service)
 {
     store_tick(service->store);
     expire(service, clock_mono_ms());
+    log_limit_tick(&service->refused, clock_mono_ms());
     say_answers(service);
 }
 
 int64_t service_next_ms(const struct service *service)
 {
-    return times_earlier(store_next_ms(service->store), calls_next_ms(&service->calls));
+    int64_t next_ms = times_earlier(store_next_ms(service->store), calls_next_ms(&service->calls));
+    return times_earlier(next_ms, log_limit_next_ms(&service->refused));
 }
 
 void service_reload(struct service *service, const struct config *config)

@@ -60,7 +60,7 @@ static size_t ring_keys_of(struct store *store, const struct client_reply *reply
     for (size_t i = 0; i < reply->keys_n && n < ROTATION_KEYS_MAX; i++) {
         err_t err = listing_ring_key(&reply->keys[i], &store->config, &ret_keys[n]);
         if (err.code == E_INVALID) {
-            log_warn("key-ignored", LOG_TEXT("label", reply->keys[i].label), LOG_ERR(err));
+            refused_ignore(&store->refused, &reply->keys[i], err);
         }
         if (failed(err)) {
             continue;

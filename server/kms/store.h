@@ -61,6 +61,8 @@ struct report {
     int64_t outage_s;       /* Unix seconds; 0 none */
     bool hard_remembered;
     int64_t put_ms;         /* boot ms of the last STATE_HEALTH */
+    bool stale;             /* that says another mend or key_id than holds now */
+    char key_id[KEY_ID_TEXT_LEN + 1];
     char line[256];
     char mend[MEND_MAX];    /* last logged */
     unsigned alarms;        /* a bit each, while it stands */

@@ -17,6 +17,7 @@ struct listener {
     struct loop_poll *poll;
     struct loop_timer *retry;
     bool wanted;
+    bool failing; /* said once per incident */
 };
 
 /* EAGAIN: none is waiting. The others: this peer has gone meanwhile, or try again. */
@@ -27,7 +28,11 @@ static bool is_passing(int code)
 
 static void rest_a_while(struct listener *listener)
 {
-    log_error("accept-failed", LOG_ERR(FAIL_ERRNO("cannot accept a connection")));
+    err_t err = FAIL_ERRNO("cannot accept a connection");
+    if (!listener->failing) {
+        log_error("accept-failed", LOG_ERR(err));
+    }
+    listener->failing = true;
     loop_poll_want(listener->poll, 0);
     loop_timer_at(listener->retry, clock_mono_ms() + RETRY_MS);
 }
@@ -42,6 +47,7 @@ static bool accept_one(struct listener *listener)
         }
         return false;
     }
+    listener->failing = false;
     struct ucred creds = {0};
     socklen_t len = sizeof(creds);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &creds, &len) != 0) {

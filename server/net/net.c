@@ -4,11 +4,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "server/net/conn.h"
 #include "server/net/listener.h"
-
-#define REFUSED_MS         10000
-#define REFUSED_PER_PERIOD 10u
 
 #define SLOTS                                                                                      \
     (NET_CONNS_MAX + NET_DENIED_MAX) /* the refused have slots of their own, behind the others */
@@ -34,8 +32,8 @@ struct net {
     void *done_ctx;
     uint32_t uids[NET_UIDS_MAX];
     size_t uids_n;
-    int64_t refused_ms; /* CLOCK_MONOTONIC: a period of logged refusals began */
-    unsigned refused_n; /* refusals in it */
+    struct log_limit refused; /* lines about peers that are not allowed */
+    struct log_limit failed;  /* about connections that could not be made */
 };
 
 static void on_change(void *ctx, struct conn *conn)
@@ -75,17 +73,28 @@ static void count(struct net *net, const struct slot *slot, int by)
     listener_want(net->listener, !net->draining && net->served < NET_CONNS_MAX);
 }
 
-/* Whoever reaches the socket may knock all day: ten lines in ten seconds say it as well. */
+static void note_due(struct net *net, int64_t due_ms)
+{
+    if (due_ms < net->timer_ms) {
+        net->timer_ms = due_ms;
+        loop_timer_at(net->timer, due_ms);
+    }
+}
+
 static void log_refused(struct net *net, const struct listener_peer *peer)
 {
-    int64_t now_ms = clock_mono_ms();
-    if (now_ms - net->refused_ms >= REFUSED_MS) {
-        net->refused_ms = now_ms;
-        net->refused_n = 0;
-    }
-    if (net->refused_n++ < REFUSED_PER_PERIOD) {
+    if (log_limit_passes(&net->refused, clock_mono_ms())) {
         log_warn("peer-refused", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
     }
+    note_due(net, log_limit_next_ms(&net->refused));
+}
+
+static void log_failed(struct net *net, err_t err)
+{
+    if (log_limit_passes(&net->failed, clock_mono_ms())) {
+        log_error("connection-failed", LOG_ERR(err));
+    }
+    note_due(net, log_limit_next_ms(&net->failed));
 }
 
 static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
@@ -105,7 +114,7 @@ static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
     err_t err = conn_open(&net->env, own_fd_take(&owned), allowed ? H2_SERVE : H2_DENY, ticket,
                           &slot->conn);
     if (failed(err)) {
-        log_error("connection-failed", LOG_ERR(err));
+        log_failed(net, err);
         return true;
     }
     log_debug("peer-accepted", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid),
@@ -121,14 +130,6 @@ static void close_slot(struct net *net, struct slot *slot)
     conn_close(TAKE(slot->conn));
     slot->changed = false;
     count(net, slot, -1);
-}
-
-static void note_due(struct net *net, int64_t due_ms)
-{
-    if (due_ms < net->timer_ms) {
-        net->timer_ms = due_ms;
-        loop_timer_at(net->timer, due_ms);
-    }
 }
 
 static void flush_slot(struct net *net, struct slot *slot, int64_t now_ms)
@@ -166,11 +167,20 @@ static void on_turn(void *ctx)
     tell_when_drained(net);
 }
 
+static void tick_logs(struct net *net, int64_t now_ms)
+{
+    log_limit_tick(&net->refused, now_ms);
+    log_limit_tick(&net->failed, now_ms);
+    note_due(net, log_limit_next_ms(&net->refused));
+    note_due(net, log_limit_next_ms(&net->failed));
+}
+
 static void on_time(void *ctx)
 {
     struct net *net = ctx;
     int64_t now_ms = clock_mono_ms();
     net->timer_ms = INT64_MAX;
+    tick_logs(net, now_ms);
     for (size_t i = 0; i < SLOTS; i++) {
         struct conn *conn = net->slots[i].conn;
         if (conn != NULL && conn_next_ms(conn) <= now_ms) {
@@ -192,6 +202,8 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service, struct 
     net->env.on_change = on_change;
     net->env.ctx = net;
     net->timer_ms = INT64_MAX;
+    net->refused.event = "peer-refused";
+    net->failed.event = "connection-failed";
     TRY(h2_shared_new(service, &net->env.shared));
     TRY(secret_new(SECRET_NET, 1, &net->env.receive));
     TRY(secret_new(SECRET_NET, 1, &net->env.send));

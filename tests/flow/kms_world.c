@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "keys/key_id.h"
 
@@ -31,6 +32,74 @@ int64_t __wrap_clock_mono_ms(void)
 {
     return clock_ms;
 }
+
+/* ---- the log ---- */
+
+#define LOG_FIELDS 8u
+#define LOG_LINES  512u
+
+static struct {
+    char event[32];
+    char texts[LOG_FIELDS][128];
+    char keys[LOG_FIELDS][32];
+    int64_t numbers[LOG_FIELDS];
+    size_t n;
+} log_lines[LOG_LINES];
+static size_t log_lines_n;
+
+void __real_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+    __real_log_write(level, event, fields, n);
+    if (log_lines_n == LOG_LINES) {
+        return;
+    }
+    (void)snprintf(log_lines[log_lines_n].event, sizeof(log_lines[0].event), "%s", event);
+    log_lines[log_lines_n].n = n < LOG_FIELDS ? n : LOG_FIELDS;
+    for (size_t i = 0; i < log_lines[log_lines_n].n; i++) {
+        const char *text = fields[i].kind == LOG_KIND_TEXT ? fields[i].text : "";
+        (void)snprintf(log_lines[log_lines_n].texts[i], sizeof(log_lines[0].texts[0]), "%s", text);
+        (void)snprintf(log_lines[log_lines_n].keys[i], sizeof(log_lines[0].keys[0]), "%s", fields[i].key);
+        log_lines[log_lines_n].numbers[i] = fields[i].number;
+    }
+    log_lines_n++;
+}
+
+static bool line_has(size_t line, const char *text)
+{
+    for (size_t i = 0; i < log_lines[line].n; i++) {
+        if (strcmp(log_lines[line].texts[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned world_logged(const char *event, const char *text)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < log_lines_n; i++) {
+        if (strcmp(log_lines[i].event, event) == 0 && (text == NULL || line_has(i, text))) {
+            n++;
+        }
+    }
+    return n;
+}
+
+int64_t world_logged_number(const char *event, const char *key)
+{
+    for (size_t i = log_lines_n; i > 0; i--) {
+        for (size_t k = 0; strcmp(log_lines[i - 1].event, event) == 0 && k < log_lines[i - 1].n; k++) {
+            if (strcmp(log_lines[i - 1].keys[k], key) == 0) {
+                return log_lines[i - 1].numbers[k];
+            }
+        }
+    }
+    return -1;
+}
+
+/* ---- the service ---- */
 
 int64_t world_real_s(void)
 {
@@ -119,6 +188,7 @@ struct world *world_new(void)
     struct world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     assert_ok(secret_init(&secret_budget_front));
+    log_lines_n = 0;
     world_set_real_s(clock_build_s() + 1000000);
     fill_config(&world->config);
     world->token = fake_token_new(world_real_s());

@@ -53,6 +53,11 @@ struct world {
     uint64_t now_real_s;
 };
 
+/* Lines of the log since world_new: of this event, with a text field that is `text` (NULL: any). */
+unsigned world_logged(const char *event, const char *text);
+/* The number `key` in the last line of this event that has one; -1 none. */
+int64_t world_logged_number(const char *event, const char *key);
+
 /* A ring with one KEK active since an hour; the service is not started. Time stands still. */
 struct world *world_new(void);
 /* Frees all and checks that nothing is left in the arena. */
