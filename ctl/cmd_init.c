@@ -17,11 +17,12 @@ static err_t create(const struct ctl *ctl, const struct workplace *workplace, in
     struct ipc_key key;
     bool good = false;
     TRY(workplace_generate(workplace, &generate, &key));
+    new_key_tell(ctl, &key);
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
     output_text(report, "next", BACK_UP);
     bool printed = output_print(ctl, report);
-    *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
+    *ret_exit = !printed ? CTL_UNTOLD : good ? CTL_OK : CTL_FINDING;
     return OK;
 }
 

@@ -43,5 +43,5 @@ int ctl_pin_retry(struct ctl *ctl)
     OWN_JSON *report = json_object();
     output_bool(report, "pin_retry", true);
     output_text(report, "next", "the token process tries the PIN once more within 5 s");
-    return output_print(ctl, report) ? CTL_OK : CTL_FAILED;
+    return output_print(ctl, report) ? CTL_OK : CTL_UNTOLD;
 }

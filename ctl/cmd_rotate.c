@@ -1,12 +1,14 @@
 /* rotate: a new KEK that takes over with notice, or at once in an emergency. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "ctl/new_key.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/rotate_plan.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
+#include "keys/key_id.h"
 
 #define CURRENT_MAX 1024u
 
@@ -20,6 +22,39 @@ static bool remembered(const struct workplace *workplace, struct state_current *
         return false;
     }
     return !failed(state_current_parse(span_of(bytes, len), ret_current));
+}
+
+/* Rows of the staged KEKs which the new one leaves without effect, or does not. */
+static void add_staged(const struct ring_view *before, const struct ring_view *made, bool superseded,
+                       const char *name, json_t *report)
+{
+    OWN_JSON *rows = json_array();
+    for (size_t i = 0; i < before->n; i++) {
+        char text[KEY_ID_TEXT_LEN + 1];
+        if (!ring_view_staged(before, i) ||
+            ring_superseded(made->ring, made->n, &before->ring[i]) != superseded) {
+            continue;
+        }
+        json_t *row = json_object();
+        key_id_text(before->ring[i].kek_id, before->ring[i].not_before, text);
+        output_text(row, "key_id", text);
+        time_text_write(before->ring[i].not_before, text);
+        output_text(row, "active_from", text);
+        output_row(rows, row);
+    }
+    if (json_array_size(rows) > 0) {
+        output_member(report, name, json_incref(rows));
+    }
+}
+
+static err_t add_fates(const struct ctl *ctl, const struct ring_view *before,
+                       const struct ipc_key *key, json_t *report)
+{
+    CLEANUP(ring_view_done) struct ring_view made = {0};
+    TRY(ring_view_new(&ctl->config, key, 1, before->now_s, &made));
+    add_staged(before, &made, true, "never_takes_over", report);
+    add_staged(before, &made, false, "takes_over_too", report);
+    return OK;
 }
 
 static void add_next_steps(json_t *report, bool at_once)
@@ -36,21 +71,59 @@ static void add_next_steps(json_t *report, bool at_once)
 }
 
 static err_t make(const struct ctl *ctl, const struct workplace *workplace,
-                  const struct rotate_plan *plan, int *ret_exit)
+                  const struct ring_view *before, const struct rotate_plan *plan, int *ret_exit)
 {
     OWN_JSON *report = json_object();
     struct ipc_generate generate = {.not_before = plan->not_before,
                                     .min_notice_s = plan->min_notice_s,
-                                    .floor_s = plan->floor_s};
+                                    .floor_s = plan->floor_s,
+                                    .created_s = plan->created_s};
     struct ipc_key key;
     bool good = false;
     TRY(workplace_generate(workplace, &generate, &key));
+    new_key_tell(ctl, &key);
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
+    TRY(add_fates(ctl, before, &key, report));
     add_next_steps(report, plan->not_before == 0);
     bool printed = output_print(ctl, report);
-    *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
+    *ret_exit = !printed ? CTL_UNTOLD : good ? CTL_OK : CTL_FINDING;
     return OK;
+}
+
+/* A rotation that was only forgotten, or asked for twice, must not make a second KEK unseen. */
+static bool is_under_way(const struct ctl *ctl, const struct ring_view *view)
+{
+    bool any = false;
+    for (size_t i = 0; i < view->n; i++) {
+        char key_id[KEY_ID_TEXT_LEN + 1];
+        char from[TIME_TEXT_LEN];
+        if (ring_view_staged(view, i)) {
+            key_id_text(view->ring[i].kek_id, view->ring[i].not_before, key_id);
+            time_text_write(view->ring[i].not_before, from);
+            (void)fprintf(ctl->err, "p11-kmsctl: KEK %s is staged already, it takes over at %s\n",
+                          key_id, from);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Says the bounds of --at. */
+static int refuse_at(const struct ctl *ctl, int64_t at_s, int64_t earliest_s, int64_t now_s)
+{
+    char at[TIME_TEXT_LEN];
+    char from[TIME_TEXT_LEN];
+    char until[TIME_TEXT_LEN];
+    time_text_write(at_s, at);
+    time_text_write(earliest_s, from);
+    time_text_write(now_s + (int64_t)RING_HORIZON_S, until);
+    (void)fprintf(ctl->err,
+                  "p11-kmsctl: nothing was made: --at %s lies not between %s (the earliest that "
+                  "activation_delay and the KEK in use allow; sooner: --now) and %s (32 days "
+                  "ahead)\n",
+                  at, from, until);
+    return CTL_USAGE;
 }
 
 static err_t rotate(const struct ctl *ctl, const struct workplace *workplace,
@@ -58,11 +131,22 @@ static err_t rotate(const struct ctl *ctl, const struct workplace *workplace,
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};
     struct state_current current;
-    struct rotate_plan plan;
+    struct rotate_plan plan = {0};
     TRY(workplace_view(workplace, &view));
     bool known = remembered(workplace, &current);
-    TRY(rotate_plan(&view, known ? &current : NULL, wish, &plan));
-    return make(ctl, workplace, &plan, ret_exit);
+    err_t err = rotate_plan(&view, known ? &current : NULL, wish, &plan);
+    if (err.code == E_INVALID && wish->at_s != 0 && plan.earliest_s != 0) {
+        *ret_exit = refuse_at(ctl, wish->at_s, plan.earliest_s, view.now_s);
+        return OK;
+    }
+    TRY(err);
+    if (!wish->now && !wish->anyway && is_under_way(ctl, &view)) {
+        (void)fprintf(ctl->err, "p11-kmsctl: nothing was made. For one more all the same: --anyway; "
+                                "for one that takes over at once, and from what is staged: --now\n");
+        *ret_exit = CTL_FINDING;
+        return OK;
+    }
+    return make(ctl, workplace, &view, &plan, ret_exit);
 }
 
 int ctl_rotate(struct ctl *ctl)
@@ -72,9 +156,10 @@ int ctl_rotate(struct ctl *ctl)
     const struct option_flag flags[] = {
         {"--at", NULL, &at},
         {"--now", &wish.now, NULL},
+        {"--anyway", &wish.anyway, NULL},
         {"--clock-is-right", &wish.clock_is_right, NULL},
     };
-    if (!options_command(ctl, flags, 3, NULL)) {
+    if (!options_command(ctl, flags, sizeof(flags) / sizeof(flags[0]), NULL)) {
         return CTL_USAGE;
     }
     if (at != NULL && (wish.now || failed(time_text_parse(at, &wish.at_s)) || wish.at_s == 0)) {
@@ -83,6 +168,10 @@ int ctl_rotate(struct ctl *ctl)
                       "--now beside it: %s\n",
                       at);
         return CTL_USAGE;
+    }
+    int64_t now_s = clock_real_s();
+    if (at != NULL && wish.at_s < now_s + (int64_t)wish.delay_s) { /* no login is needed to see that */
+        return refuse_at(ctl, wish.at_s, now_s + (int64_t)wish.delay_s, now_s);
     }
     int code = CTL_FAILED;
     CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};

@@ -8,10 +8,13 @@ static const struct ctl_command commands[] = {
      "Makes an AES-256 key on the token, active from now on. Refuses a ring that exists already.\n"
      "  --join   make nothing: prove every key of the ring by a wrap and an unwrap\n",
      true, ctl_init},
-    {"rotate", "[--at T | --now] [--clock-is-right]", "make a new KEK that takes over with notice",
+    {"rotate", "[--at T | --now] [--anyway] [--clock-is-right]",
+     "make a new KEK that takes over with notice",
      "The new KEK becomes active after activation_delay, so that every node knows it in time.\n"
      "  --at T             not before T: Unix seconds or 2026-01-31T12:00:00Z\n"
-     "  --now              at once: for a KEK that is lost or no longer trusted\n"
+     "  --now              at once: for a KEK that is lost or no longer trusted; what is staged\n"
+     "                     then never takes over\n"
+     "  --anyway           make one although another is staged already\n"
      "  --clock-is-right   go on although the ring is older than 400 days\n",
      true, ctl_rotate},
     {"keys", "", "list the KEKs of the ring: state, age, proof", "", true, ctl_keys},
@@ -48,7 +51,8 @@ static void print_common(FILE *out)
                   "  --output table|json  default table\n"
                   "  --help, --version\n"
                   "\nExit codes: 0 ok; 1 works, but something is not as it should be;\n"
-                  "2 no answer or failed; 64 wrong usage; 78 wrong configuration.\n",
+                  "2 no answer or failed; 3 done, but the answer could not be written;\n"
+                  "64 wrong usage; 78 wrong configuration.\n",
                   CONFIG_DEFAULT_PATH);
 }
 

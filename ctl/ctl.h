@@ -15,6 +15,7 @@ enum ctl_exit {
     CTL_OK = 0,
     CTL_FINDING = 1, /* it works, but something is not as it should be */
     CTL_FAILED = 2,  /* no answer, or it could not be done */
+    CTL_UNTOLD = 3,  /* done, but the answer could not be written: do not do it again */
     CTL_USAGE = 64,
     CTL_CONFIG = 78
 };

@@ -1,6 +1,10 @@
 /* p11-kmsctl: the operator's tool. Reads the command line and the configuration, runs one command.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -33,6 +37,21 @@ static int load_config(const char *path, struct config *config)
     return CTL_OK;
 }
 
+/*
+ * What prints must fail as an error, not kill us: a KEK may have been made by then. And a descriptor that is
+ * closed must not become that of a socket or a file, into which the answer would go.
+ */
+static bool guard_streams(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The arena stands before libcrypto allocates anything. */
 static int run(const struct ctl_command *command, struct ctl *ctl)
 {
@@ -48,6 +67,9 @@ int main(int argc, char **argv)
     static struct ctl ctl;
     struct options options;
     const char *bad = NULL;
+    if (!guard_streams()) {
+        return CTL_FAILED;
+    }
     ctl.out = stdout;
     ctl.err = stderr;
     ctl.args = argv;

@@ -15,6 +15,22 @@ static void add_times(json_t *report, const struct ring_key *ring)
     output_number(report, "created", ring->created);
 }
 
+void new_key_tell(const struct ctl *ctl, const struct ipc_key *key)
+{
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    char from[TIME_TEXT_LEN];
+    CLEANUP(ring_view_done) struct ring_view view = {0};
+    if (failed(ring_view_new(&ctl->config, key, 1, clock_real_s(), &view)) || view.n != 1) {
+        (void)fprintf(ctl->err, "p11-kmsctl: made a KEK on token %s, labelled %s\n", key->token,
+                      key->label);
+        return;
+    }
+    key_id_text(view.ring[0].kek_id, view.ring[0].not_before, key_id);
+    time_text_write(view.ring[0].not_before, from);
+    (void)fprintf(ctl->err, "p11-kmsctl: made KEK %s on token %s, active from %s\n", key_id,
+                  key->token, from);
+}
+
 err_t new_key_report(const struct workplace *workplace, const struct ipc_key *key, json_t *report,
                      bool *ret_good)
 {

@@ -1,5 +1,6 @@
 #include "ctl/output.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,17 @@ static void print_lines(const struct ctl *ctl, const json_t *object)
     }
 }
 
+static bool is_written(const struct ctl *ctl)
+{
+    errno = 0;
+    if (fflush(ctl->out) == 0 && ferror(ctl->out) == 0) {
+        return true;
+    }
+    (void)fprintf(ctl->err, "p11-kmsctl: the answer could not be written to standard output: %s\n",
+                  errno != 0 ? strerror(errno) : "output error");
+    return false;
+}
+
 bool output_print(const struct ctl *ctl, const json_t *json)
 {
     if (ctl->output == CTL_JSON) {
@@ -165,5 +177,5 @@ bool output_print(const struct ctl *ctl, const json_t *json)
     } else {
         print_lines(ctl, json);
     }
-    return fflush(ctl->out) == 0 && ferror(ctl->out) == 0;
+    return is_written(ctl);
 }

@@ -18,7 +18,7 @@ static inline void output_decref_p(json_t **json)
 }
 #define OWN_JSON CLEANUP(output_decref_p) json_t
 
-/* Prints; the JSON stays the caller's. False when it could not be written. */
+/* Prints; the JSON stays the caller's. False when it could not be written, which ctl->err is told. */
 bool output_print(const struct ctl *ctl, const json_t *json);
 
 /* Out of memory, which is all that can fail here, ends the program. */

@@ -96,10 +96,19 @@ static const char *good_state(const struct ring_view *view, const struct ring_ke
         return "ignored: beyond the horizon of 32 days";
     }
     if (key->not_before > view->now_s) {
-        return "staged";
+        return ring_superseded(view->ring, view->n, key) ? "superseded" : "staged";
     }
     bool twin = choice->selected != NULL && choice->selected->not_before == key->not_before;
     return twin ? "spare" : "decrypt-only";
+}
+
+bool ring_view_staged(const struct ring_view *view, size_t row)
+{
+    const struct ring_key *key = &view->ring[row];
+    return key->verdict != RING_BAD && key->created <= key->not_before &&
+           key->not_before > view->now_s &&
+           key->not_before <= view->now_s + (int64_t)RING_HORIZON_S &&
+           !ring_superseded(view->ring, view->n, key);
 }
 
 void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RING_VIEW_STATE])

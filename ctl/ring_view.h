@@ -36,6 +36,9 @@ void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RIN
 /* The names of the attributes that are not as they must be, with ", " between; "" for none. */
 void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE]);
 
+/* True for a key that is to take over later: verified, or not readable now, within the horizon. */
+bool ring_view_staged(const struct ring_view *view, size_t row);
+
 /* kek_id of a listed key; E_INVALID while its id or fingerprint is missing. */
 MUST_USE err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]);
 

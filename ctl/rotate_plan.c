@@ -14,6 +14,18 @@ static const struct ring_key *higher(const struct ring_key *a, const struct ring
     return ring_compare(a, b) >= 0 ? a : b;
 }
 
+static uint32_t later(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Also `created` must be reached before the new KEK may seal. */
+static uint32_t rank_above(const struct ring_view *view, const struct ring_key *lost)
+{
+    uint32_t listed = ring_next_created(view->ring, view->n, view->now_s);
+    return lost == NULL ? listed : later(listed, lost->created + 1);
+}
+
 err_t rotate_plan(const struct ring_view *view, const struct state_current *remembered,
                   const struct rotate_wish *wish, struct rotate_plan *ret_plan)
 {
@@ -35,15 +47,18 @@ err_t rotate_plan(const struct ring_view *view, const struct state_current *reme
         return FAIL(E_STATE, "the clock is more than 400 days past the ring's newest key: if it is "
                              "right, say so with --clock-is-right");
     }
-    struct rotate_plan plan = {0};
+    uint32_t delay_s = wish->now ? 0 : wish->delay_s;
+    uint32_t earliest = 0;
     uint32_t not_before = 0;
-    TRY(ring_next_not_before(base, view->now_s, wish->now ? 0 : wish->delay_s, wish->at_s,
-                             &not_before));
-    if (wish->now || (wish->delay_s == 0 && wish->at_s == 0)) {
+    struct rotate_plan plan = {.created_s = rank_above(view, lost)};
+    TRY(ring_next_not_before(base, view->now_s, delay_s, 0, &earliest));
+    ret_plan->earliest_s = plan.earliest_s = earliest;
+    TRY(ring_next_not_before(base, view->now_s, delay_s, wish->at_s, &not_before));
+    if (delay_s == 0 && wish->at_s == 0) {
         plan.floor_s =
             not_before; /* the token's own "now" is the only one that is never too late */
     } else {
-        plan.not_before = not_before;
+        plan.not_before = later(not_before, plan.created_s);
         plan.min_notice_s = wish->delay_s > SLACK_S ? wish->delay_s - SLACK_S : 0;
     }
     *ret_plan = plan;

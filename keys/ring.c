@@ -96,9 +96,9 @@ static int compare_ids(const uint8_t *a, const uint8_t *b)
 
 int ring_compare(const struct ring_key *a, const struct ring_key *b)
 {
-    int order = compare_u32(a->not_before, b->not_before);
+    int order = compare_u32(a->created, b->created);
     if (order == 0) {
-        order = compare_u32(b->created, a->created);
+        order = compare_u32(a->not_before, b->not_before);
     }
     return order != 0 ? order : compare_ids(b->kek_id, a->kek_id);
 }
@@ -138,13 +138,23 @@ static const struct ring_key *sooner(const struct ring_key *a, const struct ring
     return b->not_before < a->not_before ? b : a;
 }
 
-static void weigh_verified(const struct ring_key *key, int64_t now_s, struct ring_choice *choice)
+static const struct ring_key *select_active(const struct ring_key *keys, size_t n, int64_t now_s)
 {
-    if (is_active(key, now_s)) {
-        choice->selected = higher(choice->selected, key);
-    } else if (key->not_before > now_s + (int64_t)RING_HORIZON_S) {
+    const struct ring_key *selected = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].verdict == RING_GOOD && is_active(&keys[i], now_s)) {
+            selected = higher(selected, &keys[i]);
+        }
+    }
+    return selected;
+}
+
+/* A key that is still to come; one that ranks below what is selected already never seals. */
+static void weigh_ahead(const struct ring_key *key, int64_t now_s, struct ring_choice *choice)
+{
+    if (key->not_before > now_s + (int64_t)RING_HORIZON_S) {
         choice->beyond_horizon = true;
-    } else {
+    } else if (choice->selected == NULL || ring_compare(key, choice->selected) > 0) {
         choice->next = sooner(choice->next, key);
     }
 }
@@ -163,18 +173,39 @@ static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdic
 
 void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice)
 {
-    struct ring_choice choice = {0};
+    struct ring_choice choice = {.selected = select_active(keys, n, now_s)};
     for (size_t i = 0; i < n; i++) {
         if (keys[i].created > keys[i].not_before) {
             choice.created_after_not_before = true;
-        } else if (keys[i].verdict == RING_GOOD) {
-            weigh_verified(&keys[i], now_s, &choice);
+        } else if (keys[i].verdict == RING_GOOD && keys[i].not_before > now_s) {
+            weigh_ahead(&keys[i], now_s, &choice);
         }
     }
     choice.future_only = choice.selected == NULL && (choice.next != NULL || choice.beyond_horizon);
     choice.unknown_above = active_above(keys, n, RING_UNKNOWN, now_s, choice.selected);
     choice.bad_above = active_above(keys, n, RING_BAD, now_s, choice.selected);
     *ret_choice = choice;
+}
+
+bool ring_superseded(const struct ring_key *keys, size_t n, const struct ring_key *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].verdict == RING_GOOD && is_active(&keys[i], key->not_before) &&
+            ring_compare(&keys[i], key) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t ring_next_created(const struct ring_key *keys, size_t n, int64_t now_s)
+{
+    uint32_t newest = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool near = keys[i].created <= now_s + (int64_t)RING_SKEW_S;
+        newest = near && keys[i].created > newest ? keys[i].created : newest;
+    }
+    return newest == 0 ? 0 : newest + 1;
 }
 
 err_t ring_next_not_before(const struct ring_key *selected, int64_t now_s, uint32_t delay_s,

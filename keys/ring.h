@@ -15,6 +15,7 @@
 
 #define RING_LABEL_MAX 32u
 #define RING_HORIZON_S (32u * 86400u) /* a not-before further ahead is ignored with an alarm */
+#define RING_SKEW_S    60u            /* clocks of makers of KEKs agree within so much */
 
 enum ring_verdict {
     RING_GOOD,    /* verified: may seal */
@@ -37,7 +38,11 @@ MUST_USE err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t 
 MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_before,
                                 uint32_t *ret_created);
 
-/* > 0 when a ranks above b: larger not-before, then earlier created, then smaller kek_id. */
+/*
+ * > 0 when a ranks above b: later created, then larger not-before, then smaller kek_id. The decision that
+ * was taken last holds, as soon as its not-before has come: so a KEK made for an emergency outranks what was
+ * staged before it.
+ */
 int ring_compare(const struct ring_key *a, const struct ring_key *b);
 bool ring_same(const struct ring_key *a, const struct ring_key *b);
 /* Which of these is the same key; NULL: none. */
@@ -45,7 +50,8 @@ const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const st
 
 struct ring_choice {
     const struct ring_key *selected; /* best verified key with created <= not-before <= now; or NULL */
-    const struct ring_key *next;     /* verified, the soonest not-before in (now, now + horizon]; or NULL */
+    const struct ring_key *next;     /* what takes over from it first: verified, ranks above it, the soonest
+                                        not-before in (now, now + horizon]; or NULL */
     bool beyond_horizon;             /* alarm: a key further ahead is ignored */
     bool future_only;                /* verified keys exist, all of them ahead: the clock is suspect */
     bool created_after_not_before;   /* alarm: such a key is ignored */
@@ -54,6 +60,16 @@ struct ring_choice {
 };
 
 void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice);
+
+/* True for a key that never seals: a verified one that ranks above it becomes active no later. */
+bool ring_superseded(const struct ring_key *keys, size_t n, const struct ring_key *key);
+
+/*
+ * The earliest `created` by which a new KEK ranks above every key of the listing, also those whose maker's
+ * clock was ahead of ours; not those which were made more than RING_SKEW_S ahead, for a KEK that waits so
+ * long would not help. 0: any.
+ */
+uint32_t ring_next_created(const struct ring_key *keys, size_t n, int64_t now_s);
 
 /*
  * not-before of a new KEK: max(now + delay, selected's not-before + 1), or `at` when given (0: not given).

@@ -16,14 +16,15 @@ err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
         return FAIL(E_INVALID, "the wall clock is out of range");
     }
     uint32_t now = (uint32_t)now_s;
+    uint32_t created = ask->created_s > now ? ask->created_s : now;
     uint32_t not_before = ask->not_before;
     if (not_before == 0) {
-        not_before = ask->floor_s > now ? ask->floor_s : now;
+        not_before = ask->floor_s > created ? ask->floor_s : created;
     }
-    if (not_before < now || not_before - now < ask->min_notice_s) {
+    if (not_before < created || not_before - now < ask->min_notice_s) {
         return FAIL(E_STATE, "less notice than asked would be left");
     }
-    *ret_times = (struct generate_times){.not_before = not_before, .created = now};
+    *ret_times = (struct generate_times){.not_before = not_before, .created = created};
     return OK;
 }
 

@@ -125,6 +125,7 @@ struct ipc_generate {
     uint32_t not_before;  /* 0: now (the first KEK, or --now with nothing selected later) */
     uint32_t min_notice_s; /* refuse when not_before - now is less */
     uint32_t floor_s;     /* the earliest not-before that is allowed when not_before is 0 */
+    uint32_t created_s;   /* the earliest `created`, by which the key ranks above the others; 0: any */
 };
 
 struct ipc_crypt {

@@ -5,7 +5,7 @@
  * clusters through this very code.
  *
  *   serving becomes the selected key (keys/ring) only once that key's first seed is proven
- *   serving never moves back in the order of ring_compare, also not across a restart (remembered)
+ *   serving never moves back in the order of ring_compare (a KEK made later ranks above), also not across a restart (remembered)
  *   with nothing remembered the first choice needs two equal complete listings 2 s apart
  *   missing, changed or bad is believed only when two looks 2 s apart agree; until then the last state holds
  *   a proof of the serving key clears a confirmed verdict, but for ROTATION_BAD: what an attribute says is

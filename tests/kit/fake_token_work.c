@@ -121,9 +121,10 @@ static void do_generate(struct fake_token *token, struct span payload, struct an
     must(payload.len == sizeof(in));
     memcpy(&in, payload.ptr, sizeof(in));
     uint32_t now = (uint32_t)token->now_s;
+    uint32_t created = now > in.created_s ? now : in.created_s;
     uint32_t not_before = in.not_before;
     if (not_before == 0) {
-        not_before = now > in.floor_s ? now : in.floor_s;
+        not_before = created > in.floor_s ? created : in.floor_s;
     }
     if ((int64_t)not_before - now < (int64_t)in.min_notice_s) {
         fake_token_refused(answer, IPC_NOTICE);
@@ -131,7 +132,7 @@ static void do_generate(struct fake_token *token, struct span payload, struct an
     }
     char ring[sizeof(in.ring) + 1] = {0};
     memcpy(ring, in.ring, sizeof(in.ring));
-    size_t index = fake_token_add_key(token, ring, not_before, now);
+    size_t index = fake_token_add_key(token, ring, not_before, created);
     memcpy(token->keys[index].id, in.id, sizeof(in.id));
     struct ipc_key key = describe(token, index);
     put(answer, &key, sizeof(key));

@@ -107,6 +107,19 @@ void cluster_init(struct cluster *cluster, uint64_t seed)
     }
 }
 
+/* Which keys the maker of an emergency's KEK means to outrank: all that it sees, but for mad clocks. */
+static uint32_t seen_by_maker(const struct cluster *cluster, const struct node *node)
+{
+    uint32_t seen = 0;
+    for (int i = 0; i < cluster->keys_n; i++) {
+        bool near = cluster->keys[i].key.created <= cluster_clock_s(cluster, node) + (int64_t)RING_SKEW_S;
+        if (near && cluster_sees(cluster, node, i) && i != node->hidden_key) {
+            seen |= 1u << i;
+        }
+    }
+    return seen;
+}
+
 static size_t list(const struct cluster *cluster, const struct node *node, struct ring_key *ret_keys)
 {
     size_t n = 0;
@@ -134,15 +147,22 @@ static void create(struct cluster *cluster, const struct node *node)
     size_t n = list(cluster, node, keys);
     int64_t clock_s = cluster_clock_s(cluster, node);
     uint32_t delay_s = one_in(cluster, 3) ? 0 : 300;
+    int64_t at_s = delay_s > 0 && one_in(cluster, 3) ? clock_s + between(cluster, 300, 2000) : 0;
     uint32_t not_before = 0;
     ring_choose(keys, n, clock_s, &choice);
     if (node->outage_until_s > cluster->now_s ||
-        failed(ring_next_not_before(choice.selected, clock_s, delay_s, 0, &not_before))) {
+        cluster->keys_n == CLUSTER_KEYS_MAX ||
+        failed(ring_next_not_before(choice.selected, clock_s, delay_s, at_s, &not_before))) {
         cluster->counts.refused++;
         return;
     }
     int64_t paused_s = one_in(cluster, 4) ? between(cluster, 1, 3000) : 0;
-    add_key(cluster, not_before, clock_s, cluster->now_s + paused_s, RING_GOOD);
+    int64_t created = ring_next_created(keys, n, clock_s);
+    created = created < clock_s ? clock_s : created;
+    uint32_t outranks = delay_s == 0 ? seen_by_maker(cluster, node) : 0;
+    add_key(cluster, not_before < created ? created : not_before, created, cluster->now_s + paused_s,
+            RING_GOOD);
+    cluster->keys[cluster->keys_n - 1].outranks = outranks;
 }
 
 /* A key that was wrongly out of sight while nothing is remembered: the first choice cannot know of it. */

@@ -22,6 +22,7 @@ struct token_key {
     struct ring_key key;
     int64_t visible_s; /* on the primary; replicas see it their lag later */
     bool may_serve;    /* verified, dates in order and within the horizon */
+    uint32_t outranks; /* made at once: a bit a key that its maker saw then, staged or not */
 };
 
 struct node {
@@ -45,7 +46,7 @@ struct node {
 
 struct cluster_counts {
     unsigned long switches, restarts, lost_states, outages, hidden, unreadable, created, refused, agreements;
-    unsigned long order_checks;
+    unsigned long order_checks, emergencies;
 };
 
 struct cluster {

@@ -109,6 +109,24 @@ static void check_agreement(struct cluster *cluster)
     }
 }
 
+/* What was staged before an emergency never takes over from the KEK that was made at once. */
+static void check_emergencies(struct cluster *cluster, const struct node *node)
+{
+    if (!is_settled(cluster, node) || !node->rotation.view.has_serving) {
+        return;
+    }
+    const struct token_key *served = on_token(cluster, &node->rotation.view.serving);
+    for (int i = 0; served != NULL && i < cluster->keys_n; i++) {
+        const struct token_key *made = &cluster->keys[i];
+        bool active = made->may_serve &&
+                      made->key.not_before + CLUSTER_SKEW_S + SETTLE_S <= cluster->now_s;
+        if (active && (made->outranks >> (served - cluster->keys) & 1) != 0) {
+            breaks(cluster, "a key that was staged before an emergency serves after it");
+        }
+        cluster->counts.emergencies += active && made->outranks != 0;
+    }
+}
+
 static void run(struct cluster *cluster, uint64_t seed)
 {
     cluster_init(cluster, seed);
@@ -117,6 +135,7 @@ static void run(struct cluster *cluster, uint64_t seed)
         for (int i = 0; i < cluster->nodes_n; i++) {
             check_order(cluster, &cluster->nodes[i]);
             check_served(cluster, &cluster->nodes[i]);
+            check_emergencies(cluster, &cluster->nodes[i]);
         }
         check_agreement(cluster);
     }
@@ -134,6 +153,7 @@ static void add(struct cluster_counts *sum, const struct cluster_counts *counts)
     sum->refused += counts->refused;
     sum->agreements += counts->agreements;
     sum->order_checks += counts->order_checks;
+    sum->emergencies += counts->emergencies;
 }
 
 int main(int argc, char **argv)
@@ -154,9 +174,9 @@ int main(int argc, char **argv)
     }
     (void)printf("rotation: %lu runs, %lu broken; keys %lu (refused %lu), switches %lu, restarts %lu "
                  "(state lost %lu), outages %lu, keys hidden %lu, unreadable %lu; order checked %lu times, "
-                 "agreement %lu times\n",
+                 "agreement %lu times, emergencies %lu times\n",
                  runs, broken, sum.created, sum.refused, sum.switches, sum.restarts, sum.lost_states,
-                 sum.outages, sum.hidden, sum.unreadable, sum.order_checks, sum.agreements);
-    bool idle = sum.switches == 0 || sum.agreements == 0 || sum.order_checks == 0;
+                 sum.outages, sum.hidden, sum.unreadable, sum.order_checks, sum.agreements, sum.emergencies);
+    bool idle = sum.switches == 0 || sum.agreements == 0 || sum.order_checks == 0 || sum.emergencies == 0;
     return broken > 0 || (runs >= RUNS && idle) ? 1 : 0;
 }

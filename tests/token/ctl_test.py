@@ -134,13 +134,66 @@ class Rotate(CtlTest):
         at = int(time.time()) + 3600
         self.assertEqual(self.json("rotate", "--at", str(at))["not_before"], at)
         text = datetime.datetime.fromtimestamp(at + 60, datetime.timezone.utc)
-        made = self.json("rotate", "--at", text.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        made = self.json("rotate", "--anyway", "--at", text.strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.assertEqual(made["not_before"], at + 60)
-        self.ctl("rotate", "--at", str(int(time.time()) + 10), code=2)
-        self.ctl("rotate", "--at", str(int(time.time()) + 33 * 86400), code=2)
+        for wrong in (1700000000, int(time.time()) + 10, int(time.time()) + 33 * 86400):
+            done = self.ctl("rotate", "--at", str(wrong), code=64)
+            self.assertRegex(done.stderr, "lies not between 20.*Z .* and 20.*Z")
         self.ctl("rotate", "--at", "tomorrow", code=64)
         self.ctl("rotate", "--at", str(at), "--now", code=64)
         self.assertEqual(len(self.keys()), 3)
+
+    def test_second_staged_kek_wants_a_word_and_says_what_becomes_of_the_first(self):
+        self.ctl("init")
+        first = self.json("rotate", "--at", str(int(time.time()) + 3600))
+        again = self.ctl("rotate", code=1)
+        self.assertIn(first["key_id"], again.stderr)
+        self.assertIn("--anyway", again.stderr)
+        self.assertEqual(len(self.keys()), 2)
+        second = self.json("rotate", "--anyway")
+        self.assertEqual([row["key_id"] for row in second["never_takes_over"]], [first["key_id"]])
+        self.assertEqual(self.states(), ["staged", "superseded", "active"])
+        third = self.json("rotate", "--anyway", "--at", str(second["not_before"] + 600))
+        self.assertEqual([row["key_id"] for row in third["takes_over_too"]], [second["key_id"]])
+
+    def test_now_outranks_what_is_staged(self):
+        self.ctl("init")
+        staged = self.json("rotate")
+        made = self.json("rotate", "--now")
+        self.assertGreater(made["created"], staged["created"])
+        self.assertLess(made["not_before"], staged["not_before"])
+        self.assertEqual([row["key_id"] for row in made["never_takes_over"]], [staged["key_id"]])
+        time.sleep(max(0, made["not_before"] - time.time()))
+        states = {key["key_id"]: key["state"] for key in self.keys()}
+        self.assertEqual((states[made["key_id"]], states[staged["key_id"]]), ("active", "superseded"))
+
+    def run_into(self, out, *arguments):
+        """Runs it with this standard output; what it said on the other."""
+        return subprocess.run([os.path.join(self.node.bin, "p11-kmsctl"), *arguments, "--config",
+                               self.node.config], stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+
+    def test_what_was_made_is_said_although_the_answer_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            done = self.run_into(full, "init")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("No space left", done.stderr)
+        self.assertIn(self.keys()[0]["key_id"], done.stderr)
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.run_into(writing, "rotate", "--output", "json")
+        os.close(writing)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(self.keys()[0]["key_id"], done.stderr)
+        with open("/dev/full", "wb") as full:
+            self.assertEqual(self.run_into(full, "pin-retry").returncode, 3)
+            self.assertEqual(self.run_into(full, "keys").returncode, 2)
+
+    def test_closed_standard_output_is_no_place_for_the_answer(self):
+        script = 'exec "$0" init --config "$1" >&-'
+        done = subprocess.run(["/bin/sh", "-c", script, os.path.join(self.node.bin, "p11-kmsctl"),
+                               self.node.config], stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(self.keys()[0]["key_id"], done.stderr)
 
     def test_lost_kek_is_replaced_by_one_that_ranks_above_it(self):
         self.ctl("init")

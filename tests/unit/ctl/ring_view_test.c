@@ -55,10 +55,23 @@ static void test_state_of_each_place_in_the_ring(void **state)
     set(3, NOW_S + 300, NOW_S, 0);
     look(4);
     assert_string_equal(state_of(1), "decrypt-only");
-    assert_string_equal(state_of(2), "active");
-    assert_string_equal(state_of(3), "spare");
+    assert_string_equal(state_of(2), "spare");
+    assert_string_equal(state_of(3), "active");
     assert_string_equal(state_of(4), "staged");
     assert_int_equal(view.rows[0].key.ref.id[0], 4); /* best first */
+    assert_true(ring_view_staged(&view, 0));
+    assert_false(ring_view_staged(&view, 1));
+}
+
+static void test_state_staged_before_an_emergency_is_superseded(void **state)
+{
+    (void)state;
+    set(0, NOW_S + 240, NOW_S - 60, 0);
+    set(1, NOW_S, NOW_S, 0);
+    look(2);
+    assert_string_equal(state_of(1), "superseded");
+    assert_string_equal(state_of(2), "active");
+    assert_false(ring_view_staged(&view, 1));
 }
 
 static void test_state_of_keys_that_the_rule_ignores(void **state)
@@ -149,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLEAN(test_state_of_each_place_in_the_ring),
+        CLEAN(test_state_staged_before_an_emergency_is_superseded),
         CLEAN(test_state_of_keys_that_the_rule_ignores),
         CLEAN(test_state_refused_names_every_attribute),
         CLEAN(test_state_modifiable_alone_is_no_fault),

@@ -62,6 +62,24 @@ static void test_plan_now_leaves_the_time_to_the_token(void **state)
     assert_int_equal(plan.floor_s, NOW_S + 1);
 }
 
+static void test_plan_ranks_above_what_is_staged(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key, key};
+    keys[1].created = NOW_S + 20; /* its maker's clock is ahead of ours */
+    keys[1].not_before = NOW_S + 320;
+    view = (struct ring_view){.ring = keys, .n = 2, .now_s = NOW_S, .choice.selected = &keys[0]};
+    wish.now = true;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.created_s, NOW_S + 21);
+    memory.created = NOW_S + 50;
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+    assert_int_equal(plan.created_s, NOW_S + 51);
+    wish = (struct rotate_wish){.delay_s = 5}; /* never active before it is made */
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 51);
+}
+
 static void test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused(void **state)
 {
     (void)state;
@@ -69,7 +87,9 @@ static void test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refuse
     assert_ok(rotate_plan(&view, NULL, &wish, &plan));
     assert_int_equal(plan.not_before, NOW_S + 300);
     wish.at_s = NOW_S + 299;
+    plan.earliest_s = 0;
     assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_INVALID);
+    assert_int_equal(plan.earliest_s, NOW_S + 300);
     wish.at_s = (int64_t)NOW_S + RING_HORIZON_S;
     assert_ok(rotate_plan(&view, NULL, &wish, &plan));
     wish.at_s++;
@@ -129,6 +149,7 @@ int main(void)
         FRESH(test_plan_ranks_above_a_selected_key_that_is_newer),
         FRESH(test_plan_now_leaves_the_time_to_the_token),
         FRESH(test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused),
+        FRESH(test_plan_ranks_above_what_is_staged),
         FRESH(test_plan_empty_ring_is_refused),
         FRESH(test_plan_lost_kek_needs_now_and_ranks_above_the_memory),
         FRESH(test_plan_memory_above_an_older_selected_key_counts),

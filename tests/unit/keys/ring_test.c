@@ -73,15 +73,15 @@ static void test_label_parse_broken_ones_of_ours_are_invalid(void **state)
     }
 }
 
-static void test_compare_not_before_then_created_then_id(void **state)
+static void test_compare_created_then_not_before_then_id(void **state)
 {
     (void)state;
     struct ring_key base = key(100, 50, 5, RING_GOOD);
-    struct ring_key later = key(101, 99, 9, RING_GOOD);
-    struct ring_key older_made = key(100, 49, 9, RING_GOOD);
+    struct ring_key later_made = key(60, 51, 9, RING_GOOD);
+    struct ring_key later = key(101, 50, 9, RING_GOOD);
     struct ring_key smaller_id = key(100, 50, 4, RING_GOOD);
+    assert_true(ring_compare(&later_made, &base) > 0);
     assert_true(ring_compare(&later, &base) > 0);
-    assert_true(ring_compare(&older_made, &base) > 0);
     assert_true(ring_compare(&smaller_id, &base) > 0);
     assert_true(ring_compare(&base, &smaller_id) < 0);
     assert_true(ring_same(&base, &base));
@@ -134,7 +134,36 @@ static void test_choose_next_of_equal_times_is_the_one_that_will_be_selected(voi
                               key(NOW + 6, NOW - 9, 1, RING_GOOD)};
     struct ring_choice choice;
     ring_choose(keys, 3, NOW, &choice);
-    assert_ptr_equal(choice.next, &keys[1]);
+    assert_ptr_equal(choice.next, &keys[0]);
+}
+
+static void test_emergency_outranks_what_was_staged_before_it(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW - 900, NOW - 900, 1, RING_GOOD), key(NOW + 240, NOW - 60, 2, RING_GOOD),
+                              key(NOW, NOW, 3, RING_GOOD), key(NOW + 300, NOW + 1, 4, RING_GOOD)};
+    struct ring_choice choice;
+    ring_choose(keys, 3, NOW, &choice);
+    assert_ptr_equal(choice.selected, &keys[2]);
+    assert_null(choice.next);
+    assert_true(ring_superseded(keys, 3, &keys[1]));
+    ring_choose(keys, 3, NOW + 240, &choice);
+    assert_ptr_equal(choice.selected, &keys[2]);
+    ring_choose(keys, 4, NOW + 10, &choice);
+    assert_ptr_equal(choice.next, &keys[3]);
+    assert_false(ring_superseded(keys, 4, &keys[3]));
+    keys[2].verdict = RING_BAD; /* what cannot seal takes nobody's place */
+    assert_false(ring_superseded(keys, 3, &keys[1]));
+}
+
+static void test_next_created_ranks_above_all_but_mad_clocks(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW + 400, NOW + RING_SKEW_S, 1, RING_GOOD), key(NOW, NOW, 2, RING_BAD),
+                              key(NOW + 400, NOW + RING_SKEW_S + 1, 3, RING_GOOD)};
+    assert_int_equal(ring_next_created(keys, 3, NOW), NOW + RING_SKEW_S + 1);
+    assert_int_equal(ring_next_created(keys + 1, 1, NOW), NOW + 1);
+    assert_int_equal(ring_next_created(NULL, 0, NOW), 0);
 }
 
 static void test_choose_nothing_is_not_a_clock_fault(void **state)
@@ -189,7 +218,9 @@ int main(void)
         cmocka_unit_test(test_label_round_trips),
         cmocka_unit_test(test_label_parse_other_rings_are_not_found),
         cmocka_unit_test(test_label_parse_broken_ones_of_ours_are_invalid),
-        cmocka_unit_test(test_compare_not_before_then_created_then_id),
+        cmocka_unit_test(test_compare_created_then_not_before_then_id),
+        cmocka_unit_test(test_emergency_outranks_what_was_staged_before_it),
+        cmocka_unit_test(test_next_created_ranks_above_all_but_mad_clocks),
         cmocka_unit_test(test_choose_takes_the_largest_active_not_before),
         cmocka_unit_test(test_choose_ignores_bad_unknown_and_created_after_not_before),
         cmocka_unit_test(test_choose_horizon_at_and_one_past),
