@@ -1,98 +1,176 @@
 #include "pkcs11/crypt.h"
 
 #include <poll.h>
+#include <sys/random.h>
 
+#include "base/clock.h"
+#include "pkcs11/audit.h"
 #include "pkcs11/key.h"
 #include "pkcs11/list.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/wrap_gcm.h"
 
 #define SCHEME_AES_GCM 1
-#define TRIES          3
-#define PAUSE_MS       20
+#define ROUNDS         5   /* of canaries beside bytes that do not open */
+#define PAUSE_MS       10  /* before the third try; doubles */
+#define PAUSE_MAX_MS   160
+#define MARGIN_MS      100 /* the answer must be back before the call's time is over */
+
+/* What speaks against the wrapped bytes of a call. */
+struct doubt {
+    CK_RV rv;        /* with which C_Decrypt refused them */
+    unsigned tries;  /* that ended so, in a row */
+    unsigned rounds; /* in which the canary stood beside them */
+};
 
 struct call {
     enum ipc_verb verb;
     const struct ipc_crypt *ask;
     struct span data;
     struct span_mut out;
+    int64_t deadline_ms;
+    int pause_ms;
+    struct doubt doubt;
 };
 
-static err_t once(const struct session *session, const struct call *call, const struct key *key,
+static err_t once(struct session *session, const struct call *call, struct key *ret_key,
                   size_t *ret_len)
 {
     struct span aad = span_of(call->ask->aad, call->ask->aad_len);
-    if (call->verb == IPC_WRAP) {
-        return wrap_gcm(session, key->handle, aad, call->data, call->out, ret_len);
+    if (!session->open) {
+        TRY(session_open(session, false));
     }
-    return unwrap_gcm(session, key->handle, aad, call->data, call->out, ret_len);
+    TRY(list_find(session, &call->ask->key, ret_key));
+    if (call->verb == IPC_WRAP) {
+        return wrap_gcm(session, ret_key->handle, aad, call->data, call->out, ret_len);
+    }
+    return unwrap_gcm(session, ret_key->handle, aad, call->data, call->out, ret_len);
 }
 
-/*
- * A code that says nothing came from C_Decrypt: when the same key opens its canary right now, it is this blob
- * that does not open.
- */
-static bool canary_opens(const struct session *session, struct key *key)
+/* 2 to 4, at random. */
+static int canaries_of_a_round(void)
 {
+    uint8_t byte = 0;
+    (void)!getrandom(&byte, sizeof(byte), 0);
+    return 2 + byte % 3;
+}
+
+/* The same key opens its canary, and refuses it under another AAD with this very code. */
+static bool canary_stands(const struct session *session, struct key *key, CK_RV rv)
+{
+    struct audit audit = {0};
     if (!key->has_canary) {
-        key->has_canary = !failed(wrap_canary_make(session, key->handle, &key->canary));
+        key->has_canary = !failed(audit_aad(session, key->handle, &audit, &key->canary));
         if (!key->has_canary) {
             return false;
         }
         keys_put(key);
     }
-    return !failed(wrap_canary_open(session, key->handle, &key->canary, false));
+    for (int n = canaries_of_a_round(); n > 0; n--) {
+        if (failed(wrap_canary_open(session, key->handle, &key->canary, false))) {
+            return false;
+        }
+    }
+    err_t refusal = wrap_canary_open(session, key->handle, &key->canary, true);
+    return rv_is_of(refusal, "C_Decrypt") && refusal.detail == rv;
+}
+
+/* This try, which ended in err, settles that these bytes never open. */
+static bool settles(const struct session *session, struct call *call, struct key *key, err_t err)
+{
+    struct doubt *doubt = &call->doubt;
+    if (call->verb != IPC_UNWRAP || !rv_is_of(err, "C_Decrypt")) {
+        *doubt = (struct doubt){0};
+        return false;
+    }
+    if (doubt->tries == 0 || doubt->rv != err.detail) {
+        *doubt = (struct doubt){.rv = err.detail, .tries = 1};
+        return false;
+    }
+    doubt->tries++;
+    bool means_it = rv_class_of(err) == RV_DATA && key->has_canary && key->canary.refusal == err.detail;
+    if (means_it || doubt->rounds == ROUNDS) {
+        return true;
+    }
+    if (canary_stands(session, key, err.detail)) {
+        doubt->rounds++;
+    } else {
+        *doubt = (struct doubt){0};
+    }
+    return false;
+}
+
+/* True when another try may help. */
+static bool may_pass(const struct call *call, err_t err)
+{
+    if (err.code != E_TOKEN) {
+        return call->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED;
+    }
+    switch (rv_class_of(err)) {
+    case RV_LOST:
+    case RV_PIN:
+        return false;
+    case RV_DATA:
+    case RV_FAULT:
+        return call->verb == IPC_UNWRAP;
+    case RV_FINE:
+    case RV_SESSION:
+    case RV_HANDLE:
+    case RV_BUSY:
+    case RV_OUTAGE:
+        break;
+    }
+    return true;
+}
+
+/* False: the call's time is over. The second try comes at once: one failure alone costs no time. */
+static bool wait_more(struct call *call)
+{
+    int64_t left_ms = call->deadline_ms - MARGIN_MS - clock_mono_ms();
+    if (left_ms <= call->pause_ms) {
+        return false;
+    }
+    if (call->pause_ms > 0) {
+        (void)poll(NULL, 0, call->pause_ms);
+    }
+    int longer_ms = call->pause_ms == 0 ? PAUSE_MS : call->pause_ms * 2;
+    call->pause_ms = longer_ms < PAUSE_MAX_MS ? longer_ms : PAUSE_MAX_MS;
+    return true;
 }
 
 /* OK: worth another try. Otherwise the error that it is. */
-static err_t recover(struct session *session, const struct call *call, struct key *key, err_t err)
+static err_t recover(struct session *session, struct call *call, struct key *key, err_t err)
 {
-    switch (rv_class_of(err)) {
-    case RV_DATA:
-        return call->verb == IPC_UNWRAP
-                   ? FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open")
-                   : err;
-    case RV_SESSION:
-        return session_renew(session);
-    case RV_HANDLE:
+    if (!may_pass(call, err)) {
+        return err;
+    }
+    if (settles(session, call, key, err)) {
+        return FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open");
+    }
+    if (rv_class_of(err) == RV_HANDLE) {
         keys_drop_handle(key->handle);
         return OK;
-    case RV_OUTAGE:
-        /* Also what other processes at the token's files cause, for a moment. */
-        (void)poll(NULL, 0, PAUSE_MS);
-        TRY(session_renew(session));
-        if (call->verb == IPC_UNWRAP && canary_opens(session, key)) {
-            return FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open");
-        }
-        return OK;
-    case RV_FINE:
-    case RV_BUSY:
-    case RV_LOST:
-    case RV_PIN:
-    case RV_FAULT:
-        break;
     }
-    return err;
+    err_t renewed = session_renew(session);
+    return rv_class_of(renewed) == RV_LOST ? renewed : OK; /* else it is opened at the next try */
 }
 
 err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
-               struct span data, struct span_mut out, size_t *ret_len)
+               struct span data, int64_t deadline_ms, struct span_mut out, size_t *ret_len)
 {
-    const struct call call = {.verb = verb, .ask = ask, .data = data, .out = out};
+    struct call call = {
+        .verb = verb, .ask = ask, .data = data, .out = out, .deadline_ms = deadline_ms};
     err_t err = OK;
     if (ask->scheme != SCHEME_AES_GCM) {
         return FAIL(E_UNSUPPORTED, "unknown wrap scheme");
     }
-    for (int i = 0; i < TRIES; i++) {
+    do {
         struct key key = {0};
-        err = list_find(session, &ask->key, &key);
-        if (!failed(err)) {
-            err = once(session, &call, &key, ret_len);
-        }
+        err = once(session, &call, &key, ret_len);
         if (!failed(err)) {
             return OK;
         }
         TRY(recover(session, &call, &key, err));
-    }
+    } while (wait_more(&call));
     return err;
 }

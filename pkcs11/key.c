@@ -7,7 +7,8 @@
 #include "pkcs11/audit.h"
 #include "pkcs11/rv.h"
 
-#define BLOCK 16u
+#define BLOCK     16u
+#define VALUE_MAX 4096u /* of an attribute; what says that it is longer is not believed */
 
 bool key_is_of_ring(const char *label, const char *ring)
 {
@@ -28,7 +29,7 @@ bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b)
                       span_of(b->fingerprint, b->fingerprint_len));
 }
 
-/* *ret_len 0 for an attribute that is absent; E_LIMIT when it is longer than room. */
+/* *ret_len 0 for an attribute that is absent or empty; E_LIMIT for a length that is nonsense or beyond room. */
 static err_t read_bytes(const struct session *session, CK_OBJECT_HANDLE handle,
                         CK_ATTRIBUTE_TYPE type, struct span_mut room, size_t *ret_len)
 {
@@ -39,7 +40,7 @@ static err_t read_bytes(const struct session *session, CK_OBJECT_HANDLE handle,
         return OK;
     }
     RV_TRY(rv, "C_GetAttributeValue");
-    if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION || attribute.ulValueLen == 0) {
+    if (attribute.ulValueLen == 0) {
         *ret_len = 0;
         return OK;
     }
@@ -49,31 +50,56 @@ static err_t read_bytes(const struct session *session, CK_OBJECT_HANDLE handle,
     attribute.pValue = room.ptr;
     RV_TRY(P11(session->module, C_GetAttributeValue, session->handle, handle, &attribute, 1),
            "C_GetAttributeValue");
-    *ret_len = attribute.ulValueLen <= room.len ? attribute.ulValueLen : 0;
+    if (attribute.ulValueLen > room.len) {
+        return FAIL(E_LIMIT, "attribute longer than its room");
+    }
+    *ret_len = attribute.ulValueLen;
+    return OK;
+}
+
+/* IPC_KEY_UNREADABLE when its length is nonsense: what the attribute holds is not known then. */
+static err_t read_label(const struct session *session, struct key *key)
+{
+    uint8_t label[VALUE_MAX];
+    size_t len = 0;
+    err_t err = read_bytes(session, key->handle, CKA_LABEL, span_mut_of(label, sizeof(label)), &len);
+    if (err.code == E_LIMIT) {
+        key->info.state = IPC_KEY_UNREADABLE;
+        return OK;
+    }
+    TRY(err);
+    find_text(key->info.label, sizeof(key->info.label), span_of(label, len));
+    return OK;
+}
+
+static err_t read_id(const struct session *session, struct key *key)
+{
+    size_t len = 0;
+    err_t err = read_bytes(session, key->handle, CKA_ID, span_mut_of(key->info.ref.id, IPC_ID_MAX), &len);
+    if (failed(err) && err.code != E_LIMIT) {
+        return err;
+    }
+    key->info.ref.id_len = (uint8_t)len;
+    key->info.state = !failed(err) && len == 0 ? IPC_KEY_NO_ID : IPC_KEY_UNREADABLE;
     return OK;
 }
 
 err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle, struct key *ret_key)
 {
     struct key key = {.handle = handle};
-    uint8_t label[256];
-    size_t label_len = 0;
-    size_t id_len = 0;
-    err_t err = read_bytes(session, handle, CKA_LABEL, span_mut_of(label, sizeof(label)), &label_len);
-    if (failed(err) && err.code != E_LIMIT) {
-        return err;
+    TRY(read_label(session, &key));
+    if (key.info.state != IPC_KEY_UNREADABLE) {
+        TRY(read_id(session, &key));
     }
-    err = read_bytes(session, handle, CKA_ID, span_mut_of(key.info.ref.id, IPC_ID_MAX), &id_len);
-    if (failed(err) && err.code != E_LIMIT) {
-        return err;
-    }
-    find_text(key.info.label, sizeof(key.info.label), span_of(label, label_len));
-    key.info.ref.id_len = (uint8_t)id_len;
-    key.info.state = id_len == 0 ? IPC_KEY_NO_ID : IPC_KEY_UNREADABLE;
     (void)snprintf(key.info.serial, sizeof(key.info.serial), "%s", session->token->serial);
     (void)snprintf(key.info.token, sizeof(key.info.token), "%s", session->token->label);
     *ret_key = key;
     return OK;
+}
+
+bool key_is_nameless(const struct key *key)
+{
+    return key->info.state == IPC_KEY_UNREADABLE && key->info.ref.id_len == 0;
 }
 
 static err_t fingerprint_iv(uint8_t ret_iv[BLOCK])
@@ -87,7 +113,7 @@ static err_t fingerprint_iv(uint8_t ret_iv[BLOCK])
     return OK;
 }
 
-err_t key_read_fingerprint(const struct session *session, struct key *key)
+static err_t encrypt_zeros(const struct session *session, CK_OBJECT_HANDLE key, uint8_t ret_block[BLOCK])
 {
     uint8_t iv[BLOCK];
     uint8_t zero[BLOCK] = {0};
@@ -95,14 +121,34 @@ err_t key_read_fingerprint(const struct session *session, struct key *key)
     CK_ULONG len = sizeof(out);
     TRY(fingerprint_iv(iv));
     CK_MECHANISM mechanism = {CKM_AES_CBC, iv, sizeof(iv)};
-    RV_TRY(P11(session->module, C_EncryptInit, session->handle, &mechanism, key->handle),
-           "C_EncryptInit");
+    RV_TRY(P11(session->module, C_EncryptInit, session->handle, &mechanism, key), "C_EncryptInit");
     RV_TRY(P11(session->module, C_Encrypt, session->handle, zero, sizeof(zero), out, &len),
            "C_Encrypt");
     if (len != BLOCK) {
         return FAIL(E_UNSUPPORTED, "AES-CBC output of another length than its input");
     }
-    span_move(key->info.ref.fingerprint, out, BLOCK);
+    span_move(ret_block, out, BLOCK);
+    return OK;
+}
+
+static err_t encrypt_zeros_patiently(const struct session *session, CK_OBJECT_HANDLE key,
+                                     uint8_t ret_block[BLOCK])
+{
+    err_t err = encrypt_zeros(session, key, ret_block);
+    return rv_may_pass(err) ? encrypt_zeros(session, key, ret_block) : err;
+}
+
+/* Twice: by this the key is known everywhere, and one wrong answer would make another key of it. */
+err_t key_read_fingerprint(const struct session *session, struct key *key)
+{
+    uint8_t first[BLOCK];
+    uint8_t second[BLOCK];
+    TRY(encrypt_zeros_patiently(session, key->handle, first));
+    TRY(encrypt_zeros_patiently(session, key->handle, second));
+    if (!span_equal(span_of(first, BLOCK), span_of(second, BLOCK))) {
+        return FAIL(E_UNSUPPORTED, "the token gives two fingerprints of one key");
+    }
+    span_move(key->info.ref.fingerprint, first, BLOCK);
     key->info.ref.fingerprint_len = BLOCK;
     return OK;
 }

@@ -29,7 +29,10 @@ bool key_is_of_ring(const char *label, const char *ring);
 /* "p11k:...": a KEK of this or another ring. */
 bool key_is_managed(const char *label);
 
-/* Label and CKA_ID alone. E_TOKEN. */
+/*
+ * Label and CKA_ID alone. What has a length that is nonsense is not taken for empty: the key is unreadable.
+ * E_TOKEN.
+ */
 MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle,
                              struct key *ret_key);
 /*
@@ -38,7 +41,9 @@ MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE han
  * the handle or the token is at fault.
  */
 MUST_USE err_t key_read_rest(const struct session *session, struct key *key, bool probe);
-/* The fingerprint alone, into key->info. E_TOKEN. */
+/* Its id, and perhaps its label, could not be read: it may be any key. Of key_read_name. */
+bool key_is_nameless(const struct key *key);
+/* The fingerprint alone, into key->info. E_TOKEN, E_UNSUPPORTED. */
 MUST_USE err_t key_read_fingerprint(const struct session *session, struct key *key);
 
 bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b);

@@ -21,7 +21,7 @@ static void log_verdict(const struct key *key, const struct key *known)
 {
     char names[300];
     uint32_t faults = key->info.bad & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
-    if (!key_is_managed(key->info.label) ||
+    if ((!key_is_managed(key->info.label) && !key_is_nameless(key)) ||
         (known != NULL && known->info.state == key->info.state && known->info.rv == key->info.rv)) {
         return;
     }
@@ -38,21 +38,30 @@ static void log_verdict(const struct key *key, const struct key *known)
 
 static bool wanted(const struct ipc_list *ask, const struct key *key)
 {
-    return ask->all != 0 || key_is_of_ring(key->info.label, ask->ring);
+    return ask->all != 0 || key_is_of_ring(key->info.label, ask->ring) ||
+           (key_is_nameless(key) && key->info.label[0] == '\0');
 }
 
-/* A known key: its name again, and for the serving one the fingerprint, which must be what it was. */
+/*
+ * A known key: its name again, and for the serving one the fingerprint, which must be what it was. Where that
+ * cannot be read, what is known stands.
+ */
 static err_t look_again(const struct session *session, const struct ipc_list *ask, struct key *key)
 {
     struct key now;
     TRY(key_read_name(session, key->handle, &now));
+    if (key_is_nameless(&now)) {
+        return OK;
+    }
     if (!span_equal(span_of(now.info.ref.id, now.info.ref.id_len),
                     span_of(key->info.ref.id, key->info.ref.id_len))) {
         *key = now;
         return key_read_rest(session, key, true);
     }
     span_move(key->info.label, now.info.label, sizeof(key->info.label));
-    if (ask->has_serving != 0 && key_ref_equal(&ask->serving, &key->info.ref)) {
+    /* By its id: after one look that showed another value the next must be a look again. */
+    if (ask->has_serving != 0 && span_equal(span_of(ask->serving.id, ask->serving.id_len),
+                                            span_of(key->info.ref.id, key->info.ref.id_len))) {
         TRY(key_read_fingerprint(session, key));
     }
     return OK;
@@ -163,11 +172,13 @@ err_t list_keys(const struct session *session, const struct ipc_list *ask,
     token_lost("a key that was there is not listed", FAIL(E_NOT_FOUND, "key missing"));
 }
 
+/* E_TOKEN when a key of this id is there but cannot be read: it may be the one. */
 static err_t find_by_id(const struct session *session, const struct ipc_key_ref *ref,
                         struct key *ret_key)
 {
     CK_OBJECT_HANDLE handles[16];
     size_t n = 0;
+    err_t none = FAIL(E_NOT_FOUND, "no such key on the token");
     TRY(find_keys(session, span_of(ref->id, ref->id_len), handles, 16, &n));
     for (size_t i = 0; i < n; i++) {
         struct key key;
@@ -181,8 +192,11 @@ static err_t find_by_id(const struct session *session, const struct ipc_key_ref 
             *ret_key = key;
             return OK;
         }
+        if (key.info.state == IPC_KEY_UNREADABLE) {
+            none = FAIL_DETAIL(E_TOKEN, key.info.rv, "a key of this id cannot be read");
+        }
     }
-    return FAIL(E_NOT_FOUND, "no such key on the token");
+    return none;
 }
 
 err_t list_find(const struct session *session, const struct ipc_key_ref *ref, struct key *ret_key)

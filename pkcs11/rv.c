@@ -1,6 +1,7 @@
 #include "pkcs11/rv.h"
 
 #include <stddef.h>
+#include <string.h>
 
 struct code {
     CK_RV rv;
@@ -125,4 +126,15 @@ bool rv_is_already(CK_RV rv)
 enum rv_class rv_class_of(err_t err)
 {
     return err.code == E_TOKEN ? rv_class(err.detail) : RV_FINE;
+}
+
+bool rv_is_of(err_t err, const char *function)
+{
+    return err.code == E_TOKEN && strcmp(err.what, function) == 0;
+}
+
+bool rv_may_pass(err_t err)
+{
+    enum rv_class class = rv_class_of(err);
+    return class == RV_OUTAGE || class == RV_BUSY;
 }

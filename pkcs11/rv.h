@@ -45,5 +45,9 @@ bool rv_is_already(CK_RV rv);
 
 /* The class behind an E_TOKEN error; RV_FINE for every other error. */
 enum rv_class rv_class_of(err_t err);
+/* True when it is what this function of the module returned: RV_TRY names the call. */
+bool rv_is_of(err_t err, const char *function);
+/* May pass by itself: worth another try at once. */
+bool rv_may_pass(err_t err);
 
 #endif

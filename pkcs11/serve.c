@@ -187,13 +187,13 @@ static err_t serve_generate(struct session *session, int fd, const struct ipc_he
 }
 
 static err_t serve_crypt(struct session *session, int fd, const struct ipc_header *header,
-                         struct span payload, struct span_mut out)
+                         struct span payload, int64_t deadline_ms, struct span_mut out)
 {
     struct ipc_crypt ask;
     size_t len = 0;
     span_move(&ask, payload.ptr, sizeof(ask));
     struct span data = span_part(payload, sizeof(ask), ask.data_len);
-    err_t err = crypt_do(session, (enum ipc_verb)header->verb, &ask, data, out, &len);
+    err_t err = crypt_do(session, (enum ipc_verb)header->verb, &ask, data, deadline_ms, out, &len);
     reply(fd, header, (enum ipc_verb)header->verb, err, span_of(out.ptr, len));
     return err;
 }
@@ -220,13 +220,13 @@ static err_t serve_random(struct session *session, int fd, const struct ipc_head
 }
 
 static err_t dispatch(struct session *session, int fd, const struct ipc_header *header,
-                      struct span payload, struct span_mut out)
+                      struct span payload, int64_t deadline_ms, struct span_mut out)
 {
     switch (header->verb) {
     case IPC_LIST: return serve_list(session, fd, header, payload);
     case IPC_GENERATE: return serve_generate(session, fd, header, payload);
     case IPC_RANDOM: return serve_random(session, fd, header, payload, out);
-    default: return serve_crypt(session, fd, header, payload, out);
+    default: return serve_crypt(session, fd, header, payload, deadline_ms, out);
     }
 }
 
@@ -264,5 +264,5 @@ void serve_request(struct session *session, int fd, const struct ipc_header *hea
         serve_refuse(fd, header, IPC_BUSY);
         return;
     }
-    judge(session, dispatch(session, fd, header, payload, secret_room(out)));
+    judge(session, dispatch(session, fd, header, payload, deadline_ms, secret_room(out)));
 }

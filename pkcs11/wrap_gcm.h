@@ -32,8 +32,10 @@ MUST_USE err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, s
 /* A wrap of nothing secret that shows whether this key opens what it wrapped. */
 struct wrap_canary {
     uint8_t bytes[WRAP_CANARY_LEN];
+    CK_RV refusal; /* of C_Decrypt under another AAD: what this token says of bytes that do not authenticate */
 };
 
+/* `refusal` is left for who asks for it: see audit_aad. */
 MUST_USE err_t wrap_canary_make(const struct session *session, CK_OBJECT_HANDLE key,
                                 struct wrap_canary *ret_canary);
 /* OK when it opens; with `flip` under an AAD that differs in one bit, which it must not. */

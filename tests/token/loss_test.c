@@ -338,12 +338,14 @@ static void test_session_spoilt_again_is_unavailable(void **state)
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
     unsigned sessions = rig_shim_count(rig, "C_OpenSession");
+    rig->call_ms = 3000;
     rig_shim(rig, "C_Encrypt rv 0xb3\n");
     assert_int_equal(
         rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &reply),
         IPC_UNAVAILABLE);
     assert_int_equal(reply.header.rv, 0xb3);
     assert_true(rig_shim_count(rig, "C_OpenSession") > sessions);
+    rig->call_ms = 20000;
     rig_shim(rig, NULL);
     assert_int_equal(
         rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &reply), IPC_OK);
@@ -358,9 +360,11 @@ static void test_unwrap_error_that_hits_the_canary_too_is_an_outage(void **state
     struct ipc_key key = rig_generate(rig, 3);
     assert_int_equal(
         rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &wrapped), IPC_OK);
+    rig->call_ms = 3000;
     rig_shim(rig, "C_Decrypt rv 0x5\n");
     assert_int_equal(rig_crypt(rig, IPC_UNWRAP, &key.ref, "a", wrapped.data, &reply),
                      IPC_UNAVAILABLE);
+    rig->call_ms = 20000;
     rig_shim(rig, NULL);
     assert_int_equal(rig_crypt(rig, IPC_UNWRAP, &key.ref, "a", wrapped.data, &reply), IPC_OK);
 }

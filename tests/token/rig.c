@@ -18,7 +18,6 @@
 #include "base/version.h"
 #include "tests/kit/unit.h"
 
-#define RING        "test"
 #define REPLY_MS    30000
 #define REALM       "00112233445566778899aabbccddeeff"
 #define SOFTHSM_MAKE SOURCE_DIR "/softhsm-config/make-token"
@@ -96,11 +95,12 @@ static struct rig *rig_new(void)
     assert_non_null(mkdtemp(rig->folder));
     rig->control_fd = -1;
     rig->service_fd = -1;
+    rig->call_ms = 20000;
     struct config *config = &rig->config;
     config->magic = CONFIG_MAGIC;
     config->version = CONFIG_VERSION;
     (void)snprintf(config->build_id, sizeof(config->build_id), "%s", P11KMS_BUILD_ID);
-    (void)snprintf(config->ring, sizeof(config->ring), RING);
+    (void)snprintf(config->ring, sizeof(config->ring), RIG_RING);
     config->token.sessions = 3;
     config->token.start_timeout_s = 20;
     config->log_level = LOG_LEVEL_INFO;
@@ -310,7 +310,7 @@ static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
 
 static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span payload)
 {
-    struct ipc_header header = {.verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = 20000};
+    struct ipc_header header = {.verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = rig->call_ms};
     (void)!failed(ipc_send(rig->service_fd, &header, payload));
     return rig->call;
 }
@@ -351,11 +351,10 @@ void rig_start_ready(struct rig *rig)
     (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
 }
 
-bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing)
+bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing)
 {
-    struct ipc_list ask = {.ring = RING, .all = all};
     struct rig_reply reply;
-    uint64_t call = send_request(rig, IPC_LIST, span_of(&ask, sizeof(ask)));
+    uint64_t call = send_request(rig, IPC_LIST, span_of(ask, sizeof(*ask)));
     *ret_listing = (struct rig_listing){0};
     for (;;) {
         if (!receive(rig, call, &reply)) {
@@ -373,7 +372,7 @@ bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing)
 
 struct ipc_key rig_generate(struct rig *rig, uint8_t id)
 {
-    struct ipc_generate ask = {.ring = RING};
+    struct ipc_generate ask = {.ring = RIG_RING};
     struct rig_reply reply;
     struct ipc_key key;
     memset(ask.id, id, sizeof(ask.id));

@@ -16,6 +16,7 @@
 #include "pkcs11/ipc.h"
 
 #define RIG_KEYS 64u
+#define RIG_RING "test"
 
 struct rig {
     char folder[64];
@@ -27,6 +28,7 @@ struct rig {
     int service_fd;
     pid_t pid; /* 0: none runs */
     bool greeted;
+    uint32_t call_ms; /* time that each request is given */
     uint64_t call;
 };
 
@@ -76,7 +78,12 @@ void rig_start_ready(struct rig *rig);
 /* One request, one reply. False: the process ended instead. */
 bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply);
 /* *ret_listing.outcome IPC_OK with all keys, or another. False: the process ended. */
-bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing);
+bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing);
+static inline bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing)
+{
+    const struct ipc_list ask = {.ring = RIG_RING, .all = all};
+    return rig_list_as(rig, &ask, ret_listing);
+}
 struct ipc_key rig_generate(struct rig *rig, uint8_t id);
 /* Wrap and unwrap; the outcome, and the result in *ret_reply. Fails the test when the process ends. */
 enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,

@@ -2,13 +2,16 @@
  * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For tests.
  *
  *   P11KMS_SHIM_MODULE   path of the real module
- *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines "<function> <action> [<number> [<times>]]":
+ *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines
+ *                        "<function> <action> [<number> [<times> [<every>]]]":
  *                        rv <CK_RV>   returned without calling the module
  *                        delay <ms>   waits first
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
+ *                        wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another
  *                        times: on the first calls only, counted anew once the line has gone
+ *                        every: of these on each <every>-th only, the first included
  *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
  *
  * Wrapped are the calls of the list at the end; every other goes straight to the module.
@@ -28,6 +31,7 @@
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
+static _Thread_local bool spoils; /* the order "wrong" holds for this call */
 
 static void note(const char *function)
 {
@@ -54,6 +58,7 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
     while (strcmp(action, "hang") == 0) {
         (void)pause();
     }
+    spoils = strcmp(action, "wrong") == 0;
     if (strcmp(action, "crash") == 0) {
         (void)signal(SIGSEGV, SIG_DFL);
         (void)raise(SIGSEGV);
@@ -65,6 +70,7 @@ struct order {
     char action[16];
     long number;
     long times;
+    long every;
 };
 
 static bool read_order(const char *function, struct order *ret_order)
@@ -75,9 +81,9 @@ static bool read_order(const char *function, struct order *ret_order)
     char line[128];
     bool found = false;
     while (control != NULL && !found && fgets(line, sizeof(line), control) != NULL) {
-        *ret_order = (struct order){.times = LONG_MAX};
-        found = sscanf(line, "%63s %15s %li %li", name, ret_order->action, &ret_order->number,
-                       &ret_order->times) >= 2 &&
+        *ret_order = (struct order){.times = LONG_MAX, .every = 1};
+        found = sscanf(line, "%63s %15s %li %li %li", name, ret_order->action, &ret_order->number,
+                       &ret_order->times, &ret_order->every) >= 2 &&
                 strcmp(name, function) == 0;
     }
     if (control != NULL) {
@@ -91,11 +97,13 @@ static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
 {
     struct order order;
     note(function);
+    spoils = false;
     if (!read_order(function, &order)) {
         atomic_store(spent, 0);
         return false;
     }
-    return atomic_fetch_add(spent, 1) < order.times &&
+    long before = atomic_fetch_add(spent, 1);
+    return before < order.times && before % order.every == 0 &&
            act(order.action, (unsigned long)order.number, ret_rv);
 }
 
@@ -156,14 +164,27 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
                    : real->name_(h, without_aad(#name_, m, &copy, &params), o);                    \
     }
 
+/* As WRAP, for the two whose output may be spoilt. */
+#define WRAP_DATA(name_)                                                                           \
+    static CK_RV shim_##name_(CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, \
+                              CK_ULONG_PTR out_n)                                                  \
+    {                                                                                              \
+        static atomic_long spent;                                                                  \
+        CK_RV rv;                                                                                  \
+        if (ordered(#name_, &spent, &rv)) {                                                        \
+            return rv;                                                                             \
+        }                                                                                          \
+        rv = real->name_(h, in, in_n, out, out_n);                                                 \
+        if (rv == CKR_OK && spoils) {                                                              \
+            out[0] ^= 1;                                                                           \
+        }                                                                                          \
+        return rv;                                                                                 \
+    }
+
 WRAP_INIT(C_EncryptInit)
-WRAP(C_Encrypt,
-     (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
-     (h, in, in_n, out, out_n))
+WRAP_DATA(C_Encrypt)
 WRAP_INIT(C_DecryptInit)
-WRAP(C_Decrypt,
-     (CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, CK_ULONG_PTR out_n),
-     (h, in, in_n, out, out_n))
+WRAP_DATA(C_Decrypt)
 WRAP(C_GenerateRandom, (CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG n), (h, out, n))
 
 static bool load(void)

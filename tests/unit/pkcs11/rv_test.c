@@ -41,6 +41,31 @@ static void test_rv_class_of_other_errors_is_fine(void **state)
     assert_int_equal(rv_class_of(FAIL_DETAIL(E_TOKEN, CKR_PIN_LOCKED, "x")), RV_PIN);
 }
 
+static err_t failing(CK_RV rv)
+{
+    RV_TRY(rv, "C_Decrypt");
+    return OK;
+}
+
+static void test_is_of_names_the_function_that_failed(void **state)
+{
+    (void)state;
+    assert_true(rv_is_of(failing(CKR_GENERAL_ERROR), "C_Decrypt"));
+    assert_false(rv_is_of(failing(CKR_GENERAL_ERROR), "C_DecryptInit"));
+    assert_false(rv_is_of(failing(CKR_OK), "C_Decrypt"));
+    assert_false(rv_is_of(FAIL(E_INVALID, "C_Decrypt"), "C_Decrypt"));
+}
+
+static void test_may_pass_what_says_nothing_and_back_pressure(void **state)
+{
+    (void)state;
+    assert_true(rv_may_pass(failing(CKR_DEVICE_ERROR)));
+    assert_true(rv_may_pass(failing(CKR_DEVICE_MEMORY)));
+    assert_false(rv_may_pass(failing(CKR_ENCRYPTED_DATA_INVALID)));
+    assert_false(rv_may_pass(failing(CKR_PIN_LOCKED)));
+    assert_false(rv_may_pass(OK));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -48,6 +73,8 @@ int main(void)
         cmocka_unit_test(test_rv_class_refused_pin_is_never_anything_else),
         cmocka_unit_test(test_rv_class_unknown_and_vendor_codes_say_nothing),
         cmocka_unit_test(test_rv_class_of_other_errors_is_fine),
+        cmocka_unit_test(test_is_of_names_the_function_that_failed),
+        cmocka_unit_test(test_may_pass_what_says_nothing_and_back_pressure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
