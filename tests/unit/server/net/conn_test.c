@@ -120,6 +120,33 @@ static void test_flush_without_a_block_to_keep_lets_the_peer_go(void **state)
     }
 }
 
+static bool is_zero(struct secret *secret)
+{
+    struct span_mut room = secret_room(secret);
+    size_t i = 0;
+    while (i < room.len && room.ptr[i] == 0) {
+        i++;
+    }
+    return secret_view(secret).len == 0 && i == room.len;
+}
+
+/* One buffer serves all peers: what was read for one, and written to it, is not there for the next. */
+static void test_buffers_after_a_call_was_read_and_answered_are_wiped(void **state)
+{
+    struct stage *stage = *state;
+    wire_open(&stage->wire);
+    wire_call(&stage->wire, 1, PATH_DECRYPT, BYTES("a very secret payload"));
+    struct span bytes = wire_bytes(&stage->wire);
+    assert_int_equal(send(stage->peer_fd, bytes.ptr, bytes.len, 0), (ssize_t)bytes.len);
+    loop_run_once(stage->env.loop, false);
+    assert_int_equal(stage->service.calls, 1);
+    assert_true(is_zero(stage->env.receive));
+    assert_true(conn_flush(stage->conn, clock_mono_ms()));
+    uint8_t buf[4096];
+    assert_true(recv(stage->peer_fd, buf, sizeof(buf), 0) > 0);
+    assert_true(is_zero(stage->env.send));
+}
+
 static void test_flush_after_the_peer_closed_is_the_end(void **state)
 {
     struct stage *stage = *state;
@@ -160,6 +187,7 @@ int main(void)
         CONN_TEST(test_flush_blocked_peer_keeps_one_block_for_ten_seconds),
         CONN_TEST(test_flush_blocked_peer_is_not_read),
         CONN_TEST(test_flush_without_a_block_to_keep_lets_the_peer_go),
+        CONN_TEST(test_buffers_after_a_call_was_read_and_answered_are_wiped),
         CONN_TEST(test_flush_after_the_peer_closed_is_the_end),
         CONN_TEST(test_abandon_answers_what_waits),
     };

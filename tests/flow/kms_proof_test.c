@@ -1,0 +1,62 @@
+/* Nothing seals before it was proven, and what opens to something else is seen, by the whole service. */
+#include "tests/flow/kms_world.h"
+
+static int setup(void **state)
+{
+    *state = world_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+static enum err_code status_code(struct world *world)
+{
+    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
+    assert_true(world->answers[stream].has);
+    return world->answers[stream].code;
+}
+
+static void corrupt_unwraps(struct world *world)
+{
+    for (int i = 0; i < 8; i++) {
+        fake_token_fault(world->token, IPC_UNWRAP, FAKE_CORRUPT);
+    }
+}
+
+static void test_seed_that_opens_to_something_else_never_seals(void **state)
+{
+    struct world *world = *state;
+    world_start_alone(world);
+    service_token_attach(world->service, fake_token_connect(world->token));
+    corrupt_unwraps(world);
+    world_pass(world, 5000);
+    assert_true(fake_token_calls(world->token, IPC_UNWRAP) > 1);
+    assert_int_equal(status_code(world), E_UNAVAILABLE);
+    int32_t stream = world_encrypt(world, CODEC_V2_ENCRYPT, "x");
+    world_pass(world, 3000);
+    assert_answer_fails(world, stream, E_UNAVAILABLE);
+}
+
+static void test_canary_that_opens_to_something_else_again_and_again_is_hard(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    corrupt_unwraps(world);
+    world_pass(world, 30000);
+    assert_int_equal(status_code(world), E_STATE);
+    assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_STATE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_canary_that_opens_to_something_else_again_and_again_is_hard, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+/* The order of a login: what stands on disk at the moment of C_Login, with a module and a keeper of the test's own. */
+#include "pkcs11/pin.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/role.h"
+#include "tests/kit/unit.h"
+
+#define SERIAL "0123456789abcdef"
+
+/* The record as the keeper has it. */
+static struct {
+    uint8_t bytes[PIN_RECORD_BYTES];
+    size_t len;
+    bool there;
+    bool full; /* nothing can be written */
+} disk;
+
+static struct {
+    unsigned logins;
+    CK_RV says;
+    char pin[32];
+    struct pin_record found; /* on disk at the last C_Login */
+} module_state;
+
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
+err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
+int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt, int salt_len, int rounds,
+                             const EVP_MD *digest, int len, unsigned char *out);
+
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len)
+{
+    (void)control_fd;
+    assert_int_equal(file, STATE_PIN);
+    if (!disk.there) {
+        return FAIL(E_NOT_FOUND, "no record");
+    }
+    assert_true(span_copy(room, span_of(disk.bytes, disk.len)));
+    *ret_len = disk.len;
+    return OK;
+}
+
+err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct span bytes)
+{
+    (void)control_fd;
+    assert_int_equal(file, STATE_PIN);
+    if (disk.full) {
+        return FAIL(E_SYSTEM, "no space");
+    }
+    assert_true(span_copy(span_mut_of(disk.bytes, sizeof(disk.bytes)), bytes));
+    disk.len = bytes.len;
+    disk.there = true;
+    return OK;
+}
+
+/* As good as the real one for telling values apart, without its third of a second. */
+int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt, int salt_len, int rounds,
+                             const EVP_MD *digest, int len, unsigned char *out)
+{
+    (void)salt;
+    (void)salt_len;
+    (void)digest;
+    assert_int_equal(rounds, PIN_RECORD_ROUNDS);
+    memset(out, 0, (size_t)len);
+    memcpy(out, pass, (size_t)pass_len);
+    return 1;
+}
+
+static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
+{
+    (void)slot;
+    memset(info, ' ', sizeof(*info));
+    memcpy(info->label, "test", 4);
+    memcpy(info->serialNumber, SERIAL, 16);
+    info->flags = CKF_TOKEN_INITIALIZED;
+    return CKR_OK;
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len)
+{
+    (void)session;
+    assert_int_equal(user, CKU_USER);
+    (void)snprintf(module_state.pin, sizeof(module_state.pin), "%.*s", (int)len, (const char *)pin);
+    module_state.logins++;
+    pin_record_parse(span_of(disk.bytes, disk.len), &module_state.found);
+    return module_state.says;
+}
+
+static CK_FUNCTION_LIST functions = {.C_GetTokenInfo = token_info, .C_Login = login};
+static const struct module module = {.fn = &functions, .initialised = true};
+static const struct token token = {.label = "test", .serial = SERIAL};
+static const struct session session = {.module = &module, .token = &token, .open = true};
+static struct config_token config;
+static struct pin_keeper keeper;
+
+static void write_pin(const char *pin)
+{
+    FILE *file = fopen(config.pin_file, "we");
+    assert_non_null(file);
+    assert_true(fprintf(file, "%s\n", pin) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    disk.there = disk.full = false;
+    disk.len = 0;
+    module_state.logins = 0;
+    module_state.says = CKR_OK;
+    config = (struct config_token){.start_timeout_s = 20};
+    (void)snprintf(config.pin_file, sizeof(config.pin_file), "%s", "/tmp/p11-kms-pin-test-XXXXXX");
+    int fd = mkstemp(config.pin_file);
+    assert_true(fd >= 0);
+    keeper = (struct pin_keeper){.config = &config, .control_fd = -1, .lock_fd = fd};
+    write_pin("1234");
+    return failed(secret_init(&secret_budget_token)) ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_int_equal(secret_in_use(SECRET_PIN), 0);
+    assert_true(secret_free_space_is_zero());
+    secret_done();
+    (void)close(keeper.lock_fd);
+    return unlink(config.pin_file);
+}
+
+static err_t try_login(void)
+{
+    char why[512] = "";
+    err_t err = pin_login(&keeper, &session, why, sizeof(why));
+    return failed(err) ? err : pin_settle(&keeper);
+}
+
+static void test_login_intent_stands_on_disk_before_the_token_is_asked(void **state)
+{
+    (void)state;
+    assert_ok(try_login());
+    assert_int_equal(module_state.logins, 1);
+    assert_string_equal(module_state.pin, "1234");
+    assert_int_equal(module_state.found.n, 1);
+    assert_int_equal(module_state.found.entries[0].state, PIN_INTENT1);
+}
+
+static void test_login_that_succeeded_leaves_the_value_as_good(void **state)
+{
+    (void)state;
+    struct pin_record record;
+    assert_ok(try_login());
+    pin_record_parse(span_of(disk.bytes, disk.len), &record);
+    assert_int_equal(record.n, 1);
+    assert_int_equal(record.entries[0].state, PIN_GOOD);
+}
+
+static void test_login_intent_that_cannot_be_kept_asks_the_token_nothing(void **state)
+{
+    (void)state;
+    disk.full = true;
+    assert_true(failed(try_login()));
+    assert_int_equal(module_state.logins, 0);
+    disk.full = false;
+    assert_ok(try_login());
+    assert_int_equal(module_state.logins, 1);
+}
+
+static void test_login_refused_value_is_kept_as_failed_and_not_tried_again(void **state)
+{
+    (void)state;
+    struct pin_record record;
+    module_state.says = CKR_PIN_INCORRECT;
+    assert_fails(try_login(), E_STATE);
+    pin_record_parse(span_of(disk.bytes, disk.len), &record);
+    assert_int_equal(record.n, 1);
+    assert_int_equal(record.entries[0].state, PIN_FAILED);
+    assert_fails(try_login(), E_STATE);
+    assert_int_equal(module_state.logins, 1);
+    module_state.says = CKR_OK;
+    write_pin("5678");
+    assert_ok(try_login());
+    assert_string_equal(module_state.pin, "5678");
+}
+
+/* A process that died inside C_Login: its intent is found, and the second try is the last. */
+static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_ok(try_login());
+        assert_int_equal(module_state.logins, i);
+        const struct pin_entry *newest = &module_state.found.entries[module_state.found.n - 1];
+        assert_int_equal(newest->state, i == 1 ? PIN_INTENT1 : PIN_INTENT2);
+        assert_ok(pin_record_write(&module_state.found, span_mut_of(disk.bytes, sizeof(disk.bytes)), &disk.len));
+    }
+    assert_fails(try_login(), E_STATE);
+    assert_int_equal(module_state.logins, 2);
+}
+
+#define PIN_TEST(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PIN_TEST(test_login_intent_stands_on_disk_before_the_token_is_asked),
+        PIN_TEST(test_login_that_succeeded_leaves_the_value_as_good),
+        PIN_TEST(test_login_intent_that_cannot_be_kept_asks_the_token_nothing),
+        PIN_TEST(test_login_refused_value_is_kept_as_failed_and_not_tried_again),
+        PIN_TEST(test_login_cut_short_twice_is_not_tried_a_third_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

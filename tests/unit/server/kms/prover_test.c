@@ -1,0 +1,167 @@
+/* The seed of a key is made of both random sources and compared with what opens again, here with a token of no mind. */
+#include <string.h>
+
+#include "server/kms/prover.h"
+#include "tests/kit/unit.h"
+
+#define OURS   0x0f /* each byte of our random source */
+#define THEIRS 0x35 /* each byte of the token's */
+
+static struct client_request asked; /* the last; its bytes are in asked_bytes */
+static uint8_t asked_bytes[64];
+static unsigned asked_n;
+
+err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms);
+void __wrap_client_cancel(struct client *client, uint64_t cookie);
+err_t __wrap_seal_random(struct seal *seal, struct span_mut out);
+
+err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms)
+{
+    (void)client;
+    (void)now_ms;
+    asked = *request;
+    asked_n++;
+    assert_true(span_copy(span_mut_of(asked_bytes, sizeof(asked_bytes)), request->data));
+    return OK;
+}
+
+void __wrap_client_cancel(struct client *client, uint64_t cookie)
+{
+    (void)client;
+    (void)cookie;
+}
+
+err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
+{
+    (void)seal;
+    memset(out.ptr, OURS, out.len);
+    return OK;
+}
+
+static const struct ring_key kek = {.kek_id = {7}, .not_before = 1000, .created = 1000, .verdict = RING_GOOD};
+static const struct times now = {.real_s = 2000, .boot_ms = 5000, .mono_ms = 5000};
+static struct directory directory;
+static struct pending pending;
+static struct prover prover;
+
+static int setup(void **state)
+{
+    (void)state;
+    asked_n = 0;
+    directory = (struct directory){.n = 1};
+    memcpy(directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
+    assert_ok(secret_init(&secret_budget_front));
+    prover = (struct prover){.directory = &directory, .pending = &pending, .life_s = 86400, .cookie_tag = 0x100};
+    assert_ok(seal_new(&prover.seal));
+    assert_ok(seeds_new(8, &prover.seeds));
+    prover_want(&prover, &kek, now.boot_ms);
+    prover_tick(&prover, now);
+    assert_int_equal(asked.verb, IPC_RANDOM);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    prover_done(&prover);
+    seeds_free(prover.seeds);
+    seal_free(prover.seal);
+    assert_int_equal(secret_in_use(SECRET_SEED) + secret_in_use(SECRET_SLOT), 0);
+    assert_true(secret_free_space_is_zero());
+    secret_done();
+    return 0;
+}
+
+static struct prover_news answer(const void *bytes, size_t len)
+{
+    const struct client_reply reply = {.cookie = asked.cookie, .data = span_of(bytes, len)};
+    return prover_reply(&prover, &reply, now);
+}
+
+static void answer_random(uint8_t *ret_seed)
+{
+    uint8_t random[SEED_LEN];
+    memset(random, THEIRS, sizeof(random));
+    assert_int_equal(answer(random, sizeof(random)).outcome, PROVER_NOTHING);
+    assert_int_equal(asked.verb, IPC_WRAP);
+    assert_int_equal(asked.data.len, SEED_LEN);
+    memcpy(ret_seed, asked_bytes, SEED_LEN);
+}
+
+/* Random bytes, wrapped: the token is asked to open it again. */
+static void answer_wrapped(uint8_t *ret_seed)
+{
+    static const uint8_t wrapped[61] = {12};
+    answer_random(ret_seed);
+    assert_int_equal(answer(wrapped, sizeof(wrapped)).outcome, PROVER_NOTHING);
+    assert_int_equal(asked.verb, IPC_UNWRAP);
+}
+
+static void test_seed_made_is_the_tokens_random_bytes_and_ours_over_them(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    uint8_t both[SEED_LEN];
+    memset(both, OURS ^ THEIRS, sizeof(both));
+    answer_random(seed);
+    assert_memory_equal(seed, both, SEED_LEN);
+}
+
+static void test_seed_made_of_a_wrong_number_of_random_bytes_is_refused(void **state)
+{
+    (void)state;
+    uint8_t random[SEED_LEN + 1] = {1};
+    assert_int_equal(answer(random, SEED_LEN - 1).outcome, PROVER_FAILED);
+    assert_int_equal(asked_n, 1);
+    assert_null(prover_find(&prover, &kek)->write);
+}
+
+static void test_first_proof_that_opens_to_the_seed_proves(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    struct prover_news news = answer(seed, SEED_LEN);
+    assert_int_equal(news.outcome, PROVER_PROVEN);
+    assert_true(news.made);
+    assert_non_null(prover_find(&prover, &kek)->write);
+}
+
+static void test_first_proof_that_opens_to_something_else_is_wrong_and_nothing_seals(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    seed[SEED_LEN - 1] ^= 1;
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_WRONG);
+    assert_null(prover_find(&prover, &kek)->write);
+    assert_int_equal(seeds_count(prover.seeds), 0);
+}
+
+static void test_canary_that_opens_to_something_else_is_wrong(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_PROVEN);
+    struct times later = now;
+    later.boot_ms += PROVER_CANARY_MS;
+    prover_tick(&prover, later);
+    assert_int_equal(asked.verb, IPC_UNWRAP);
+    seed[0] ^= 0x80;
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_WRONG);
+}
+
+#define PROVER_TEST(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROVER_TEST(test_seed_made_is_the_tokens_random_bytes_and_ours_over_them),
+        PROVER_TEST(test_seed_made_of_a_wrong_number_of_random_bytes_is_refused),
+        PROVER_TEST(test_first_proof_that_opens_to_the_seed_proves),
+        PROVER_TEST(test_first_proof_that_opens_to_something_else_is_wrong_and_nothing_seals),
+        PROVER_TEST(test_canary_that_opens_to_something_else_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
