@@ -1,6 +1,5 @@
 # Compiler flags of all our code: optimised and hardened, whatever the build type is called.
 # Target p11kms_flags carries them; generated code (proto) takes p11kms_hardening alone.
-option(P11KMS_TESTS "build the tests" OFF)
 option(P11KMS_FUZZ "build the libFuzzer targets" OFF)
 option(P11KMS_COVERAGE "instrument for gcov" OFF)
 set(P11KMS_SANITIZE "" CACHE STRING "value of -fsanitize=, empty for none")

@@ -1,42 +1,28 @@
-"""What a packager gets who knows CMake and nothing of us: copies of the sources in temporary folders, built plainly."""
+"""What a packager gets who knows CMake and nothing of us: copies of the sources, built plainly."""
 import glob
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from package_kit import copy, run
+
 PROGRAMS = ("p11-kmsd", "p11-kms-front", "p11-kms-token", "p11-kmsctl")
 SYSTEMD = ("systemdsystemunitdir", "sysusersdir", "tmpfilesdir")
-
-
-def run(*command, **env):
-    """stdout and stderr; the variables that would change a build are what `env` says, and otherwise not there."""
-    ours = {name: value for name, value in os.environ.items()
-            if not name.startswith(("CMAKE_", "P11KMS_", "SOURCE_DATE_EPOCH", "CFLAGS", "LDFLAGS"))}
-    done = subprocess.run(command, env={**ours, **env}, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise AssertionError(f"{command}: {done.returncode}\n{done.stdout}")
-    return done.stdout
-
-
-def copy(folder):
-    """The sources without .git, as in a tarball: their files keep their dates."""
-    return shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".git", "build", "__pycache__"))
+OBJECT = "base/CMakeFiles/p11kms_base.dir/err.c.o"
 
 
 def listing(folder):
-    return sorted(os.path.join(where[len(folder):], name) for where, _, names in os.walk(folder) for name in names)
+    """Paths of all files below the folder, as if it were the root."""
+    return [os.path.join(where[len(folder):], name)
+            for where, _, names in os.walk(folder) for name in names]
 
 
 def systemd_says(variable):
-    return subprocess.run(["pkg-config", "--variable=" + variable, "systemd"], check=True, text=True,
-                          capture_output=True).stdout.strip()
+    return run("pkg-config", "--variable=" + variable, "systemd").strip()
 
 
 class Build(unittest.TestCase):
@@ -58,6 +44,14 @@ class Build(unittest.TestCase):
         with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
             return [entry["command"] for entry in json.load(f)]
 
+    def bytes_of(self, build, program):
+        with open(os.path.join(build, "bin", program), "rb") as f:
+            return f.read()
+
+    def version(self, build):
+        with open(os.path.join(build, "base", "version.h"), encoding="utf-8") as f:
+            return f.read()
+
     def installed(self, build):
         """What the folder deploy/ of a build installs; its programs need not be built for it."""
         with tempfile.TemporaryDirectory(dir=self.folder) as root:
@@ -77,61 +71,59 @@ class Build(unittest.TestCase):
 
     def test_test_hooks_are_asked_for_and_shown(self):
         hooked = self.configure("hooked", "-DP11KMS_TEST_HOOKS=ON")
-        with open(os.path.join(hooked, "base", "version.h"), encoding="utf-8") as f:
-            self.assertRegex(f.read(), r"P11KMS_TEST_BUILD 1\b")
+        self.assertRegex(self.version(hooked), r"P11KMS_TEST_BUILD 1\n")
 
     def test_two_folders_give_the_same_bytes(self):
         other = copy(os.path.join(self.folder, "b", "with-a-longer-name"))
         build = self.configure("elsewhere", "-DCMAKE_INSTALL_PREFIX=/usr", source=other)
         run("cmake", "--build", build)
         for program in PROGRAMS:
-            with open(os.path.join(self.plain, "bin", program), "rb") as one, \
-                    open(os.path.join(build, "bin", program), "rb") as two:
-                first, second = one.read(), two.read()
-            self.assertNotIn(self.folder.encode(), first, program + " knows the folder of its build")
+            first, second = (self.bytes_of(tree, program) for tree in (self.plain, build))
+            self.assertFalse(self.folder.encode() in first, program + " knows its folder")
             self.assertTrue(first == second, program + " differs between two folders")
 
     def test_the_build_date_is_that_of_the_sources(self):
         date = int(os.stat(os.path.join(self.source, "CMakeLists.txt")).st_mtime)
-        for build, want in ((self.plain, date), (self.configure("dated", SOURCE_DATE_EPOCH="1700000000"), 1700000000)):
-            with open(os.path.join(build, "base", "version.h"), encoding="utf-8") as f:
-                self.assertRegex(f.read(), rf"P11KMS_BUILD_DATE {want}LL\n")
+        self.assertRegex(self.version(self.plain), rf"P11KMS_BUILD_DATE {date}LL\n")
+        given = self.configure("dated", SOURCE_DATE_EPOCH="1700000000")
+        self.assertRegex(self.version(given), r"P11KMS_BUILD_DATE 1700000000LL\n")
 
     def test_fortify_hangs_on_what_the_compiler_does_and_not_on_a_name(self):
         debian = "-g -O2 -Wdate-time -D_FORTIFY_SOURCE=2"
-        kinds = [("RelWithDebInfo", "", "3"), ("MinSizeRel", "", "3"), ("Release", "", "3"), ("None", debian, "3"),
-                 ("Mine", "-O1", "3"), ("None", "-O2 -Wp,-D_FORTIFY_SOURCE=2", "2"), ("Debug", "", None),
-                 ("None", "-O0", None)]
+        kinds = [("RelWithDebInfo", "", "3"), ("MinSizeRel", "", "3"), ("Release", "", "3"),
+                 ("None", debian, "3"), ("Mine", "-O1", "3"), ("Debug", "", None),
+                 ("None", "-O0", None), ("None", "-O2 -Wp,-D_FORTIFY_SOURCE=2", "2")]
         for i, (kind, flags, want) in enumerate(kinds):
             with self.subTest(kind=kind, flags=flags):
                 build = self.configure(f"kind{i}", "-DCMAKE_BUILD_TYPE=" + kind, CFLAGS=flags)
                 for command in self.commands(build):
                     given = re.findall(r"-D_FORTIFY_SOURCE=(\d)", command)
                     self.assertEqual(given[-1] if given else None, want, command)
-                said = run("cmake", "--build", build, "--target", "base/CMakeFiles/p11kms_base.dir/err.c.o")
+                said = run("cmake", "--build", build, "--target", OBJECT)
                 self.assertNotIn("warning", said)
 
     def test_systemd_files_go_where_packaging_tools_look(self):
         with tempfile.TemporaryDirectory(dir=self.folder) as root:
             run("cmake", "--install", self.plain, DESTDIR=root)
             for program in PROGRAMS:
-                self.assertEqual(len(glob.glob(f"{root}/usr/*bin/{program}")
-                                     + glob.glob(f"{root}/usr/libexec/p11-kms/{program}")), 1, program)
+                found = glob.glob(f"{root}/usr/**/{program}", recursive=True)
+                self.assertEqual(len(found), 1, program)
             units, users, files = (systemd_says(variable) for variable in SYSTEMD)
-            for name in (units + "/p11-kms.service", units + "/p11-kms.socket", users + "/p11-kms.conf",
-                         files + "/p11-kms.conf"):
+            for name in (units + "/p11-kms.service", units + "/p11-kms.socket",
+                         users + "/p11-kms.conf", files + "/p11-kms.conf"):
                 self.assertTrue(os.path.isfile(root + name), name)
             with open(f"{root}{units}/p11-kms.service", encoding="utf-8") as f:
                 self.assertIn("ExecStart=/usr/sbin/p11-kmsd ", f.read())
 
     def test_systemd_files_follow_the_prefix_and_can_be_put_elsewhere(self):
         local = self.installed(self.configure("local", "-DCMAKE_INSTALL_PREFIX=/opt/p11"))
-        for name in ("systemd/system/p11-kms.service", "systemd/system/p11-kms.socket", "sysusers.d/p11-kms.conf",
-                     "tmpfiles.d/p11-kms.conf"):
+        for name in ("systemd/system/p11-kms.service", "systemd/system/p11-kms.socket",
+                     "sysusers.d/p11-kms.conf", "tmpfiles.d/p11-kms.conf"):
             self.assertIn("/opt/p11/lib/" + name, local)
-        chosen = self.installed(self.configure("chosen", "-DP11KMS_UNITDIR=/u", "-DP11KMS_SYSUSERSDIR=/s",
-                                               "-DP11KMS_TMPFILESDIR=/t"))
-        for name in ("/u/p11-kms.service", "/u/p11-kms.socket", "/s/p11-kms.conf", "/t/p11-kms.conf"):
+        chosen = self.installed(self.configure(
+            "chosen", "-DP11KMS_UNITDIR=/u", "-DP11KMS_SYSUSERSDIR=/s", "-DP11KMS_TMPFILESDIR=/t"))
+        for name in ("/u/p11-kms.service", "/u/p11-kms.socket", "/s/p11-kms.conf",
+                     "/t/p11-kms.conf"):
             self.assertIn(name, chosen)
 
 
