@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/config_shape.h"
+#include "base/config_text.h"
 #include "base/config_walk.h"
 #include "base/own.h"
 #include "base/span.h"
@@ -41,8 +42,10 @@ err_t config_parse(const char *name, const char *text, size_t len, struct config
         return config_refuse(&place, NULL, "the file is too large; accepted: at most %u bytes",
                              FILE_MAX_BYTES);
     }
-    TRY(config_shape_check(&place, span_of(text, len)));
-    TRY(config_walk(&place, span_of(text, len), &config));
+    struct span bytes = span_of(text, len);
+    TRY(config_text_check(&place, &bytes));
+    TRY(config_shape_check(&place, bytes));
+    TRY(config_walk(&place, bytes, &config));
     *ret_config = config;
     return OK;
 }

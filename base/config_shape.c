@@ -2,6 +2,7 @@
 
 #include <yaml.h>
 
+#include "base/config_text.h"
 #include "base/own.h"
 
 #define DEPTH_MAX 4 /* file, tokens, token, env */
@@ -85,9 +86,7 @@ err_t config_shape_check(struct config_place *place, struct span text)
     for (bool end = false; !end;) {
         CLEANUP(yaml_event_delete) yaml_event_t event;
         if (yaml_parser_parse(&parser, &event) != 1) {
-            place->line = parser.problem_mark.line + 1;
-            return config_refuse(place, NULL, "not YAML: %s; accepted: one YAML document",
-                                 parser.problem == NULL ? "no memory" : parser.problem);
+            return config_text_refuse(place, &parser, text);
         }
         end = event.type == YAML_STREAM_END_EVENT;
         const char *fault = event_fault(&shape, &event);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/config_text.h"
 #include "base/config_value.h"
 #include "base/own.h"
 
@@ -217,13 +218,12 @@ static err_t check_pin(struct walk *walk)
     return OK;
 }
 
-static err_t walk_document(struct config_place *place, yaml_parser_t *parser, struct config *config)
+static err_t walk_document(struct config_place *place, yaml_parser_t *parser, struct span text,
+                           struct config *config)
 {
     CLEANUP(yaml_document_delete) yaml_document_t document;
     if (yaml_parser_load(parser, &document) != 1) {
-        place->line = parser->problem_mark.line + 1;
-        return config_refuse(place, NULL, "not YAML: %s",
-                             parser->problem == NULL ? "no memory" : parser->problem);
+        return config_text_refuse(place, parser, text);
     }
     const yaml_node_t *root = yaml_document_get_root_node(&document);
     if (root == NULL) {
@@ -246,5 +246,5 @@ err_t config_walk(struct config_place *place, struct span text, struct config *c
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, text.ptr, text.len);
-    return walk_document(place, &parser, config);
+    return walk_document(place, &parser, text, config);
 }

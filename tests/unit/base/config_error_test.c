@@ -46,8 +46,6 @@ static void test_parse_not_yaml_or_not_plain_yaml_is_refused(void **state)
         {"", "c.yaml:1: the file is empty; accepted: settings from \"version: 1\" on"},
         {"# nothing\n", "c.yaml:1: the file is empty"},
         {"a: [\n", "c.yaml:2: not YAML: "},
-        {"a: b\n\tc: d\n", "c.yaml:2: not YAML: "},
-        {"a: \"\xff\"\n", "c.yaml:1: not YAML: "},
         {"just words\n", "c.yaml:1: wrong type; accepted: a mapping of settings"},
         {"- a\n", "c.yaml:1: wrong type; accepted: a mapping of settings"},
         {ALL "state_dir: &a /s\n", "c.yaml:7: anchors are not accepted: write the value out"},
@@ -59,8 +57,6 @@ static void test_parse_not_yaml_or_not_plain_yaml_is_refused(void **state)
         {"%YAML 1.1\n---\n" ALL, "c.yaml:1: directives are not accepted"},
         {"%TAG ! x:\n---\n" ALL, "c.yaml:1: directives are not accepted"},
         {ALL "---\nversion: 1\n", "c.yaml:7: a second document is not accepted"},
-        {ALL "state_dir: \"/a\\x01\"\n", "c.yaml:7: control characters are not accepted"},
-        {ALL "state_dir: \"/a\\0b\"\n", "c.yaml:7: control characters are not accepted"},
         {"a: [[[[x]]]]\n", "c.yaml:1: nested deeper than any setting is"},
         {"[[[[[[[[[[[[[[[[[[[[", "c.yaml:1: nested deeper than any setting is"},
     };
