@@ -5,6 +5,7 @@
 #ifndef BASE_OWN_H
 #define BASE_OWN_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +46,13 @@ static inline void own_file_close_p(FILE **file)
 {
     if (*file != NULL) {
         (void)fclose(*file);
+    }
+}
+
+static inline void own_dir_close_p(DIR **dir)
+{
+    if (*dir != NULL) {
+        (void)closedir(*dir);
     }
 }
 

@@ -80,6 +80,12 @@ MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);
 MUST_USE err_t role_config_read(int fd, struct config *ret_config);
 
 /*
+ * The exit status of a role that cannot start for a reason that stays until an operator acts: memory that
+ * cannot be locked, a call that a profile forbids, a configuration of another build.
+ */
+#define ROLE_EXIT_LASTING 78
+
+/*
  * First thing in a role's main: undumpable, no core, no_new_privs, no capabilities, memory of the arena
  * is the caller's business. Then checks that its keeper lives and reads the config.
  */

@@ -151,6 +151,11 @@ static err_t make_blocks(struct part *part, enum secret_part which, size_t count
     return OK;
 }
 
+static size_t part_bytes(enum secret_part which, size_t amount)
+{
+    return is_heap(which) ? amount : amount * block_size[which];
+}
+
 static err_t make_part(enum secret_part which, size_t amount)
 {
     struct part *part = &parts[which];
@@ -158,8 +163,7 @@ static err_t make_part(enum secret_part which, size_t amount)
     if (amount == 0) {
         return OK;
     }
-    size_t size = is_heap(which) ? amount : amount * block_size[which];
-    TRY(map_part(part, size, which == SECRET_SEED));
+    TRY(map_part(part, part_bytes(which, amount), which == SECRET_SEED));
     if (is_heap(which)) {
         return secret_heap_init(&part->heap, part->base, part->size);
     }
@@ -176,6 +180,15 @@ err_t secret_init(const struct secret_budget *budget)
         }
     }
     return OK;
+}
+
+size_t secret_budget_bytes(const struct secret_budget *budget)
+{
+    size_t sum = 0;
+    for (int which = 0; which < SECRET_PARTS; which++) {
+        sum += round_to_pages(part_bytes((enum secret_part)which, budget->amount[which]));
+    }
+    return sum;
 }
 
 void secret_done(void)

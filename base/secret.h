@@ -63,6 +63,9 @@ struct secret;
  */
 MUST_USE err_t secret_init(const struct secret_budget *budget);
 
+/* What secret_init locks for this budget, in bytes: the least that RLIMIT_MEMLOCK must be. */
+size_t secret_budget_bytes(const struct secret_budget *budget);
+
 /* Unmaps everything; every secret must have been freed. For tests and the end of a program. */
 void secret_done(void);
 

@@ -146,13 +146,18 @@ static err_t open_signals(int *ret_fd)
     return OK;
 }
 
-static err_t run(struct config *config)
+/* What this system must grant: where it does not, it will not in a second either. */
+static err_t prepare(struct config *config)
 {
-    int signal_fd = -1;
     TRY(role_start(PROGRAM, config));
     log_init(PROGRAM, (enum log_format)config->log_format, (enum log_level)config->log_level);
     TRY(secret_init(&secret_budget_token));
-    TRY(secret_serve_crypto(true));
+    return secret_serve_crypto(true);
+}
+
+static err_t run(const struct config *config)
+{
+    int signal_fd = -1;
     TRY(open_signals(&signal_fd));
     struct ipc_header hello = {.verb = IPC_HELLO};
     TRY(ipc_send(ROLE_FD_SERVICE, &hello, span_of_text(P11KMS_BUILD_ID)));
@@ -170,7 +175,11 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     log_init(PROGRAM, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
-    err_t err = run(&config);
+    err_t err = prepare(&config);
+    if (failed(err)) {
+        die("cannot start", err, err.code == E_STATE ? 1 : ROLE_EXIT_LASTING);
+    }
+    err = run(&config);
     if (failed(err)) {
         die("cannot start", err, 1);
     }

@@ -36,6 +36,7 @@ struct front {
     struct loop_turn *turn;
     struct service *service;
     struct net *net;
+    bool prepared;        /* what this system must grant, it has granted */
     unsigned states_left; /* state files that the keeper has not yet answered */
     bool ends;            /* the keeper is gone, or all is drained */
 };
@@ -351,6 +352,7 @@ static err_t prepare(struct front *front)
 static err_t run(struct front *front)
 {
     TRY(prepare(front));
+    front->prepared = true;
     TRY(build(front));
     log_info("serving", LOG_NUM("locked_bytes", secret_locked_bytes()),
              LOG_NUM("seeds_hidden", secret_seeds_hidden()));
@@ -369,7 +371,9 @@ int main(int argc, char **argv)
     if (failed(err) && !front.ends) {
         log_error("front-failed", LOG_ERR(err));
     }
-    bool ended = !failed(err) || front.ends;
     front_done(&front);
-    return ended ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!failed(err) || front.ends) {
+        return EXIT_SUCCESS;
+    }
+    return front.prepared || err.code == E_STATE ? EXIT_FAILURE : ROLE_EXIT_LASTING;
 }

@@ -61,6 +61,7 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
         return;
     case ROLE_READY:
         if (id == ROLE_FRONT) {
+            supervisor->roles[ROLE_FRONT].was_up = true;
             on_ready(supervisor);
             return;
         }

@@ -7,6 +7,7 @@
 #define SERVER_SUPERVISOR_LISTENER_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/config.h"
@@ -38,6 +39,8 @@ MUST_USE err_t listener_adopt(const struct config_listen *config, struct listene
  * whoever waits, so one who waits on while we exit would have us started without end; he may come again.
  */
 void listener_turn_away(void);
+/* The same for one listening descriptor. False when its queue cannot be read. */
+bool listener_turn_away_from(int fd);
 MUST_USE err_t listener_bind_path(const struct config_listen *config, struct listener *ret_listener,
                                   struct problem *problem);
 

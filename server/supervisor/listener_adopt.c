@@ -99,8 +99,7 @@ err_t listener_adopt(const struct config_listen *config, struct listener *ret_li
     return OK;
 }
 
-/* False when the queue cannot be read: more of it would tell nothing else. */
-static bool turn_away_from(int fd)
+bool listener_turn_away_from(int fd)
 {
     struct pollfd queue = {.fd = fd, .events = POLLIN};
     for (int i = 0; i < SOMAXCONN && poll(&queue, 1, 0) == 1; i++) {
@@ -115,6 +114,6 @@ static bool turn_away_from(int fd)
 void listener_turn_away(void)
 {
     long n = passed();
-    for (int fd = FIRST_FD; fd < FIRST_FD + n && turn_away_from(fd); fd++) {
+    for (int fd = FIRST_FD; fd < FIRST_FD + n && listener_turn_away_from(fd); fd++) {
     }
 }

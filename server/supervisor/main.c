@@ -44,8 +44,11 @@ static int run(const struct config *config)
         log_warn("runs-as-root", LOG_TEXT("advice", "run it as the user p11-kms, as the shipped unit does"));
     }
     supervisor_run(&supervisor);
+    if (supervisor.exit_code == EXIT_CONFIG) {
+        (void)listener_turn_away_from(supervisor.listener.fd);
+    }
     supervisor_close(&supervisor);
-    return EXIT_SUCCESS;
+    return supervisor.exit_code;
 }
 
 static int check(const char *path)

@@ -146,11 +146,31 @@ static void log_end(const struct keeping *role, int status, int64_t lived_ms)
     log_write(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "role-ended", fields, sizeof(fields) / sizeof(fields[0]));
 }
 
+/*
+ * It will not start before an operator acts. When it never has, to try on would only look alive: we end.
+ * When it has, its system was changed under it: what is served without it goes on, and it is tried again.
+ */
+static void take_refusal(struct supervisor *supervisor, const struct keeping *role)
+{
+    const char *then = role->was_up ? "it is tried again" : "the service ends";
+    log_error("role-cannot-start", LOG_TEXT("role", role->name),
+              LOG_TEXT("reason", "its own line above says what this system does not grant it"),
+              LOG_TEXT("then", then));
+    if (!role->was_up) {
+        supervisor->exit_code = EXIT_CONFIG;
+    }
+}
+
 static void take_end(struct supervisor *supervisor, enum role_id id, int status, int64_t now_ms)
 {
     struct keeping *role = &supervisor->roles[id];
     int64_t lived_ms = now_ms - role->started_ms;
     log_end(role, status, lived_ms);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == ROLE_EXIT_LASTING) {
+        take_refusal(supervisor, role);
+    } else {
+        role->was_up = true;
+    }
     role->pid = 0;
     role->kill_at_ms = NEVER_MS;
     close_now(&role->control_fd);

@@ -35,6 +35,9 @@ static void advance(struct supervisor *supervisor, int64_t now_ms)
 {
     const struct keeping *front = &supervisor->roles[ROLE_FRONT];
     struct keeping *token = &supervisor->roles[ROLE_TOKEN];
+    if (supervisor->exit_code != 0) {
+        drain(supervisor, now_ms);
+    }
     if (supervisor->phase == PHASE_DRAINING && front->pid == 0) {
         supervisor->phase = PHASE_STOPPING;
         roles_stop(token, now_ms + STOP_MS);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "keys/key_id.h"
+#include "server/supervisor/rehearse.h"
 #include "server/supervisor/roles.h"
 
 #define FRONT_FILES (1u << STATE_CURRENT | 1u << STATE_SEEDS | 1u << STATE_HEALTH)
@@ -93,6 +94,7 @@ err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)
     TRY(open_state(supervisor, problem));
     TRY(open_programs(supervisor, problem));
     TRY(open_signals(supervisor, problem));
+    TRY(rehearse(&supervisor->config, problem));
     TRY(listener_open(&supervisor->config.listen, &supervisor->listener, problem));
     err_t err = role_drop_capabilities();
     return failed(err) ? problem_from(problem, EXIT_FAILURE, "capabilities", err) : OK;

@@ -35,6 +35,7 @@ struct keeping {
     int64_t started_ms;
     int64_t start_at_ms; /* not running: when to start it */
     int64_t kill_at_ms;  /* running: when it must have ended by itself */
+    bool was_up;         /* a process of it came through its start */
     bool excused;        /* its end is the consequence of another's: not counted by the back-off */
 };
 
@@ -50,6 +51,7 @@ struct supervisor {
     int token_peer_fd; /* the front's end of the token socketpair, until there is a front to have it */
     bool ready;        /* said once to the service manager */
     enum phase phase;
+    int exit_code; /* not 0: a role will never run, and we end with this */
 };
 
 /* Ready to be opened and closed: every descriptor is -1. */

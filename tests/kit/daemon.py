@@ -20,6 +20,7 @@ import grpc
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("P11KMS_BUILD", os.path.join(SOURCE, "build", "debug-asan")))
 BIN = os.path.join(BUILD, "bin")
+DENY = os.path.join(BUILD, "kit", "deny")
 RELEASE = os.environ.get("P11KMS_KIND", "test") == "release"
 PATIENCE_S = 60
 
@@ -196,6 +197,7 @@ class Daemon:
         self.log_path = os.path.join(self.folder, name + ".log")
         self.options = options
         self.bin = BIN
+        self.before = []  # words before the daemon's own command line
         self.process = None
         self.environment = {}
         self.clients = []
@@ -254,8 +256,8 @@ log: {{format: {o.get("format", "text")}, level: {o.get("level", "info")}}}
     def spawn(self, preexec=None):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(self.bin, "p11-kmsd"), "--config", self.config], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=preexec, env={**os.environ, **self.environment})
+                [*self.before, os.path.join(self.bin, "p11-kmsd"), "--config", self.config],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=preexec, env={**os.environ, **self.environment})
         return self
 
     def start(self, preexec=None):

@@ -5,6 +5,7 @@
  *   w writes a state file   p writes a file that is not its own   k has the token killed
  *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
  *   l says much, writes a state file and ends without waiting
+ *   c ends as one that cannot start (a front of the ring "never" does so at its start)
  *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
 #define _GNU_SOURCE
@@ -84,6 +85,8 @@ static void obey(struct fake *fake, char order)
         exit(EXIT_FAILURE);
     } else if (order == 'r') {
         tell(ROLE_READY, 0, "");
+    } else if (order == 'c') {
+        exit(ROLE_EXIT_LASTING);
     } else if (order == 'x') {
         exit(EXIT_FAILURE);
     } else if (order == 'h') {
@@ -126,6 +129,9 @@ int main(void)
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    if (strcmp(fake.config.ring, "never") == 0) {
+        return ROLE_EXIT_LASTING;
+    }
     if (strcmp(fake.config.ring, "late") != 0) {
         tell(ROLE_READY, 0, "");
     }

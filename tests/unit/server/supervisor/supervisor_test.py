@@ -1,5 +1,6 @@
 """The supervisor with roles that only speak its contract: start, respawn, drain, reload, kill, activation."""
 import os
+import resource
 import select
 import shutil
 import signal
@@ -142,6 +143,38 @@ log: {{level: {level}}}
         self.ask()
         self.assertGreater(time.monotonic() - begin, 0.3)
         self.assertLess(time.monotonic() - begin, 10)
+
+    def test_role_that_never_can_start_ends_the_service_with_78(self):
+        self.configure(ring="never")
+        self.refused(78, "event=role-cannot-start")
+        self.assertEqual(1, self.text().count('event=role-started program=p11-kmsd role="p11-kms-front"'))
+        self.assertFalse(os.path.exists(self.socket))
+
+    def test_role_that_cannot_start_any_more_is_tried_again(self):
+        process = self.start()
+        old = self.ask()["pid"]
+        self.ask("c")
+        self.assertNotEqual(old, self.ask()["pid"])
+        self.assertIn("event=role-cannot-start", self.text())
+        self.assertIsNone(process.poll())
+
+    def test_memory_that_cannot_be_locked_is_78_with_both_numbers_before_the_socket_is_there(self):
+        for limit in (0, 65536):
+            self.refused(78, f"RLIMIT_MEMLOCK is {limit} bytes and must be 4", preexec_fn=lambda n=limit:
+                         resource.setrlimit(resource.RLIMIT_MEMLOCK, (n, n)))
+            self.assertNotIn("event=role-started", self.text())
+            self.assertFalse(os.path.exists(self.socket))
+
+    def test_who_waits_is_turned_away_when_a_role_never_can_start(self):
+        with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+            listener.bind(self.socket)
+            listener.listen(8)
+            client.settimeout(20)
+            client.connect(self.socket)
+            self.configure(ring="never")
+            self.assertEqual(78, self.activated(listener).wait(20), self.text())
+            self.assertEqual([], select.select([listener], [], [], 0)[0])
+            self.assertEqual(b"", client.recv(1))
 
     def test_state_is_kept_for_the_next_front_and_other_files_are_denied(self):
         self.start()
