@@ -242,14 +242,19 @@ static err_t open_parts(struct seal *seal, const struct envelope *e, const uint8
     return OK;
 }
 
+bool seal_commits(const struct envelope *envelope, struct span derived)
+{
+    struct span commitment = span_part(derived, KEY_LEN, ENVELOPE_COMMIT);
+    return envelope->head.suite == ENVELOPE_SEED && derived.len == KDF_OUT &&
+           secret_equal(commitment, envelope->commitment);
+}
+
 err_t seal_open(struct seal *seal, const struct envelope *envelope, struct span derived,
                 struct span_mut out, size_t *ret_len)
 {
     size_t n = envelope->ciphertext.len;
-    struct span commitment = span_part(derived, KEY_LEN, ENVELOPE_COMMIT);
     secret_wipe(out.ptr, out.len);
-    if (envelope->head.suite != ENVELOPE_SEED || derived.len != KDF_OUT ||
-        !secret_equal(commitment, envelope->commitment)) {
+    if (!seal_commits(envelope, derived)) {
         return mismatch();
     }
     if (n > out.len) {

@@ -6,6 +6,7 @@
 #ifndef KEYS_SEAL_H
 #define KEYS_SEAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -40,6 +41,9 @@ MUST_USE err_t seal_make(struct seal *seal, const struct seal_seed *seed, uint8_
 /* Derives the 64 bytes for this envelope from its seed. out: SEAL_DERIVED_LEN bytes in the arena. */
 MUST_USE err_t seal_derive(struct seal *seal, const struct envelope *envelope, struct span seed,
                            struct span_mut out);
+
+/* These derived bytes are those of the envelope: its commitment, compared in constant time. */
+bool seal_commits(const struct envelope *envelope, struct span derived);
 
 /*
  * Opens with derived bytes: commitment in constant time, then GCM. Plaintext goes to out (in the arena),

@@ -32,7 +32,7 @@ static const struct rule {
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-/* *ret_known false: the object has no such attribute. E_UNSUPPORTED: nonsense, which says nothing of the key. */
+/* *ret_known false: the object has no such attribute. E_UNSUPPORTED: nonsense, which says nothing. */
 static err_t read_one(const struct session *session, CK_OBJECT_HANDLE key, CK_ATTRIBUTE attribute,
                       bool *ret_known)
 {
@@ -81,8 +81,8 @@ err_t audit_attributes(const struct session *session, CK_OBJECT_HANDLE key, stru
 }
 
 /*
- * A code that says nothing may have been a hiccup of the token, which would hide that it opens under any AAD: it
- * is believed the third time.
+ * A code that says nothing may have been a hiccup of the token, which would hide that it opens under any
+ * AAD: it is believed the third time.
  */
 static err_t open_flipped(const struct session *session, CK_OBJECT_HANDLE key,
                           const struct wrap_canary *canary)

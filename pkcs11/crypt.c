@@ -88,8 +88,8 @@ static bool settles(const struct session *session, struct call *call, struct key
         return false;
     }
     doubt->tries++;
-    bool means_it = rv_class_of(err) == RV_DATA && key->has_canary && key->canary.refusal == err.detail;
-    if (means_it || doubt->rounds == ROUNDS) {
+    bool known = key->has_canary && key->canary.refusal == err.detail;
+    if ((known && rv_class_of(err) == RV_DATA) || doubt->rounds == ROUNDS) {
         return true;
     }
     if (canary_stands(session, key, err.detail)) {

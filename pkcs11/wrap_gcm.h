@@ -32,7 +32,7 @@ MUST_USE err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, s
 /* A wrap of nothing secret that shows whether this key opens what it wrapped. */
 struct wrap_canary {
     uint8_t bytes[WRAP_CANARY_LEN];
-    CK_RV refusal; /* of C_Decrypt under another AAD: what this token says of bytes that do not authenticate */
+    CK_RV refusal; /* of C_Decrypt under another AAD: so this token says "does not authenticate" */
 };
 
 /* `refusal` is left for who asks for it: see audit_aad. */

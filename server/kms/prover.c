@@ -251,6 +251,17 @@ static err_t take_wrapped(struct prover *prover, struct proof *proof, const stru
                : FAIL(E_LIMIT, "the queue of the token is full");
 }
 
+/* A remembered seed: that the token opened it right nobody knows but the token, so it is asked again. */
+static err_t take_reopened(struct prover *prover, struct proof *proof,
+                           const struct client_reply *reply, struct times now)
+{
+    TRY(secret_new(SECRET_SLOT, reply->data.len, &proof->fresh));
+    TRY(secret_append(proof->fresh, reply->data));
+    return ask_unwrap(prover, proof, PROOF_UNWRAP, &proof->name, now.mono_ms)
+               ? OK
+               : FAIL(E_LIMIT, "the queue of the token is full");
+}
+
 /* From now on this seed seals for the key. */
 static err_t take_write(struct prover *prover, struct proof *proof, struct span bytes, struct times now)
 {
@@ -259,7 +270,9 @@ static err_t take_write(struct prover *prover, struct proof *proof, struct span 
     if (proof->write != NULL) {
         seeds_unpin(prover->seeds, proof->write);
     }
+    seeds_confirm(prover->seeds, seed);
     seeds_pin(prover->seeds, seed);
+    pending_remove(prover->pending, proof->name.key);
     proof->write = seed;
     proof->write_age_s = seed_age_s(&seed->name.head, now.real_s);
     proof->write_boot_ms = now.boot_ms;
@@ -287,8 +300,7 @@ static err_t take_step(struct prover *prover, struct proof *proof, const struct 
         TRY(compare(reply->data, proof->fresh));
         return take_write(prover, proof, reply->data, now);
     case PROOF_REOPEN:
-        pending_remove(prover->pending, proof->name.key);
-        return take_write(prover, proof, reply->data, now);
+        return take_reopened(prover, proof, reply, now);
     case PROOF_CANARY:
         return compare(reply->data, proof->write->bytes);
     case PROOF_REST:
@@ -342,7 +354,7 @@ struct prover_news prover_reply(struct prover *prover, const struct client_reply
     }
     enum proof_step step = proof->step;
     struct prover_news news = {.key = proof->key, .err = take_step(prover, proof, reply, now)};
-    bool proves = step == PROOF_UNWRAP || step == PROOF_REOPEN || step == PROOF_CANARY;
+    bool proves = step == PROOF_UNWRAP || step == PROOF_CANARY;
     bool *failing = step == PROOF_CANARY ? &proof->failing : &proof->make_failing;
     if (failed(news.err)) {
         news.outcome = blame(news.err);

@@ -2,7 +2,7 @@
  * prover: the seeds that seal, and the proof that their KEKs still work. A first seed is made from the
  * token's RNG XOR ours, wrapped, unwrapped again and compared before it seals anything. The seed that
  * seals is unwrapped and compared again every 20 s (every 2 s while that fails): the canary. After a
- * restart the own young seed of a key is opened instead of making another. At 3/4 of its life a seed gets
+ * restart the own young seed of a key is opened, twice, instead of making another. At 3/4 of its life a seed gets
  * a successor; while none can be made it seals on.
  */
 #ifndef SERVER_KMS_PROVER_H

@@ -71,8 +71,7 @@ static err_t fill_slot(struct seed *slot, const struct seed_name *name, struct s
     CLEANUP(secret_free_p) struct secret *secret = NULL;
     TRY(secret_new(SECRET_SEED, bytes.len, &secret));
     TRY(secret_append(secret, bytes));
-    slot->name = *name;
-    slot->bytes = TAKE(secret);
+    *slot = (struct seed){.name = *name, .bytes = TAKE(secret)};
     return OK;
 }
 
@@ -83,12 +82,12 @@ err_t seeds_add(struct seeds *seeds, const struct seed_name *name, struct span s
         return FAIL(E_CRYPTO, "a wrapped seed that holds no seed");
     }
     size_t slot = lru_find(seeds->lru, name->key);
-    if (slot != LRU_NONE) {
+    if (slot != LRU_NONE && seeds->slots[slot].confirmed) {
         seeds->slots[slot].name.own |= name->own;
         *ret_seed = &seeds->slots[slot];
         return OK;
     }
-    slot = lru_add(seeds->lru, name->key);
+    slot = slot != LRU_NONE ? slot : lru_add(seeds->lru, name->key);
     if (slot == LRU_NONE) {
         return FAIL(E_LIMIT, "no room for a seed");
     }
@@ -104,6 +103,23 @@ err_t seeds_add(struct seeds *seeds, const struct seed_name *name, struct span s
 static size_t slot_of(const struct seeds *seeds, const struct seed *seed)
 {
     return seed == NULL ? LRU_NONE : (size_t)(seed - seeds->slots);
+}
+
+void seeds_confirm(struct seeds *seeds, const struct seed *seed)
+{
+    seeds->slots[slot_of(seeds, seed)].confirmed = true;
+}
+
+void seeds_mark_reopened(struct seeds *seeds, const struct seed *seed, int64_t boot_ms)
+{
+    seeds->slots[slot_of(seeds, seed)].reopened_ms = boot_ms;
+}
+
+void seeds_drop(struct seeds *seeds, const struct seed *seed)
+{
+    size_t slot = slot_of(seeds, seed);
+    secret_free(TAKE(seeds->slots[slot].bytes));
+    lru_remove(seeds->lru, slot);
 }
 
 void seeds_pin(struct seeds *seeds, const struct seed *seed)

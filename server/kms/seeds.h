@@ -37,6 +37,8 @@ struct span seed_name_wrapped(const struct seed_name *name);
 struct seed {
     struct seed_name name;
     struct secret *bytes; /* SEED_LEN; NULL in a slot that holds none */
+    bool confirmed;       /* a commitment matched under it, or the token opened it twice to the same */
+    int64_t reopened_ms;  /* boot ms of the token's second answer, when its first did not fit; or 0 */
 };
 
 struct seeds;
@@ -47,9 +49,16 @@ DEFINE_CLEANUP(struct seeds *, seeds_free)
 
 /* NULL when it is not open. Valid until the next seeds_add, for ever while pinned. */
 const struct seed *seeds_find(struct seeds *seeds, const uint8_t key[32]);
-/* Copies both. A seed that is here already is kept (`own` is added). E_LIMIT: the arena part is used up. */
+/*
+ * Copies both. A seed that is here already is kept (`own` is added), but for one that is not confirmed:
+ * these bytes replace it. E_LIMIT: the arena part is used up.
+ */
 MUST_USE err_t seeds_add(struct seeds *seeds, const struct seed_name *name, struct span seed,
                          const struct seed **ret_seed);
+void seeds_confirm(struct seeds *seeds, const struct seed *seed);
+void seeds_mark_reopened(struct seeds *seeds, const struct seed *seed, int64_t boot_ms);
+/* Wipes it; not for one that is pinned. */
+void seeds_drop(struct seeds *seeds, const struct seed *seed);
 /* What seals is not evicted. */
 void seeds_pin(struct seeds *seeds, const struct seed *seed);
 void seeds_unpin(struct seeds *seeds, const struct seed *seed);

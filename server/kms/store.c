@@ -11,45 +11,10 @@
 #define COOKIE_LIST   0x0200000000000000u
 #define COOKIE_PROVE  0x0300000000000000u
 
-#define SEEDS_PER_TOKEN_CALL_MS 2000 /* a call that failed after so long had used up its time */
-
 struct times store_now(const struct store *store)
 {
     const struct rotation_view *view = &store->rotation.view;
     return times_now(view->has_remembered ? (int64_t)view->remembered.not_before : 0);
-}
-
-/* The seed that the token opened goes where everyone finds it. */
-static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct span bytes)
-{
-    struct seed_name name = unwrap->name;
-    const struct seed_name *remembered = pending_find(&store->pending, name.key);
-    name.own = remembered != NULL && remembered->own;
-    const struct seed *seed = NULL;
-    TRY(seeds_add(store->seeds, &name, bytes, &seed));
-    store->seeds_dirty |= remembered == NULL;
-    return OK;
-}
-
-static void take_unwrap(struct store *store, const struct client_reply *reply, struct times now)
-{
-    struct unwrap unwrap;
-    if (!unwraps_take(&store->unwraps, reply->cookie, &unwrap)) {
-        return;
-    }
-    err_t err = failed(reply->err) ? reply->err : keep_seed(store, &unwrap, reply->data);
-    if (err.code == E_INVALID || err.code == E_CRYPTO) {
-        err = FAIL(E_CRYPTO, "the token cannot open this seed");
-        negative_add(store->negative, unwrap.name.key, now.boot_ms);
-    }
-    if (!failed(err) || err.code == E_CRYPTO || err.code == E_NOT_FOUND) {
-        pending_remove(&store->pending, unwrap.name.key);
-    } else {
-        store->background_ms = now.boot_ms + PROVER_RETRY_MS;
-    }
-    bool timed_out = err.code == E_DEADLINE || err.code == E_UNAVAILABLE;
-    bool again = timed_out && now.mono_ms - unwrap.started_ms >= SEEDS_PER_TOKEN_CALL_MS;
-    store->events.on_seed(store->events.ctx, unwrap.name.key, err, again);
 }
 
 static size_t ring_keys_of(struct store *store, const struct client_reply *reply,
@@ -173,7 +138,7 @@ static void on_reply(void *ctx, const struct client_reply *reply)
     struct times now = store_now(store);
     switch (reply->cookie & COOKIE_TAG) {
     case COOKIE_UNWRAP:
-        take_unwrap(store, reply, now);
+        store_take_unwrap(store, reply, now);
         break;
     case COOKIE_LIST:
         take_listing(store, reply, now);
@@ -321,33 +286,6 @@ static void list_when_due(struct store *store, struct times now)
     }
 }
 
-/* A few at a time, and only once the keys are known and the first proof is made. */
-static void reopen_some(struct store *store, struct times now)
-{
-    if (store->snapshot.write == NULL || now.boot_ms < store->background_ms) {
-        return;
-    }
-    for (size_t tries = store->pending.left; tries > 0; tries--) {
-        if (store->unwraps.background_n >= UNWRAPS_BACKGROUND_MAX) {
-            return;
-        }
-        const struct seed_name *name = pending_next(&store->pending);
-        if (seeds_find(store->seeds, name->key) != NULL) {
-            pending_remove(&store->pending, name->key);
-            continue;
-        }
-        const struct ipc_key_ref *ref = directory_find(&store->directory, name->head.kek_id);
-        if (ref == NULL && store->lister.all_done == 0) {
-            (void)lister_want_all(&store->lister);
-        } else if (ref == NULL) {
-            pending_remove(&store->pending, name->key);
-        } else if (failed(unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {
-            store->background_ms = now.boot_ms + PROVER_RETRY_MS;
-            return;
-        }
-    }
-}
-
 void store_tick(struct store *store)
 {
     client_tick(store->client, clock_mono_ms());
@@ -356,7 +294,7 @@ void store_tick(struct store *store)
     want_proofs(store, now);
     swap_snapshot(store);
     list_when_due(store, now);
-    reopen_some(store, now);
+    store_reopen_some(store, now);
     report_tick(store, now);
     report_keep(store, now);
 }

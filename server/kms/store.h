@@ -1,8 +1,8 @@
 /*
  * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires the
  * token client, the seed cache, the prover, the rotation and the health; the service asks it to seal and
- * to open. Split by job: store.c (life, token replies, time), store_open.c (seal and open), report.c
- * (state, mend, what is remembered). One thread, never blocks.
+ * to open. Split by job: store.c (life, token replies, time), store_open.c (seal and open),
+ * store_unwrap.c (seeds that the token opens), report.c (state, mend, what is remembered). One thread, never blocks.
  *
  * Status and Encrypt read one snapshot, replaced in one assignment.
  */
@@ -112,6 +112,10 @@ struct times store_now(const struct store *store);
 MUST_USE err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out);
 MUST_USE err_t store_open(struct store *store, const struct envelope *envelope, struct call *call,
                           struct secret *out);
+
+/* store_unwrap.c: a seed that was asked for; and some of those that were open before the restart. */
+void store_take_unwrap(struct store *store, const struct client_reply *reply, struct times now);
+void store_reopen_some(struct store *store, struct times now);
 
 /* report.c */
 struct health_policy report_policy(const struct config *config);

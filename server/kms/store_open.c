@@ -1,4 +1,7 @@
+#include "base/log.h"
 #include "server/kms/store.h"
+
+#define REOPEN_MS 2000 /* a seed that fits no envelope is asked for again, so often at most */
 
 err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out)
 {
@@ -58,14 +61,46 @@ static err_t open_with(struct store *store, const struct envelope *envelope, str
     return OK;
 }
 
-static err_t derive_and_open(struct store *store, const struct envelope *envelope, struct span seed,
-                             struct secret *out)
+/*
+ * The envelope does not commit to what this seed derives. Under a seed that proved itself before, the
+ * envelope is bad. Any other may be what the token opened wrongly: it goes, and the token is asked again.
+ */
+static err_t doubt(struct store *store, const struct envelope *envelope, const struct seed *seed,
+                   struct call *call)
+{
+    uint8_t key[32];
+    struct times now = store_now(store);
+    bool asked_again = seed->reopened_ms != 0 && now.boot_ms - seed->reopened_ms < REOPEN_MS;
+    if (seed->confirmed || asked_again) {
+        return FAIL(E_CRYPTO, "the envelope does not commit to its seed");
+    }
+    span_move(key, seed->name.key, sizeof(key));
+    seeds_drop(store->seeds, seed);
+    TRY(miss(store, envelope, key, call));
+    unwraps_mark_again(&store->unwraps, key);
+    return OK;
+}
+
+static void confirm(struct store *store, const struct seed *seed)
+{
+    if (!seed->confirmed && seed->reopened_ms != 0) {
+        log_error("token-opened-wrongly", LOG_TEXT("what", "a seed; asked again it opened it right"));
+    }
+    seeds_confirm(store->seeds, seed);
+}
+
+static err_t derive_and_open(struct store *store, const struct envelope *envelope,
+                             const struct seed *seed, struct call *call, struct secret *out)
 {
     CLEANUP(secret_free_p) struct secret *keys = NULL;
     TRY(secret_new(SECRET_SLOT, SEAL_DERIVED_LEN, &keys));
-    TRY(seal_derive(store->seal, envelope, seed,
+    TRY(seal_derive(store->seal, envelope, secret_view(seed->bytes),
                     span_mut_of(secret_room(keys).ptr, SEAL_DERIVED_LEN)));
     secret_set_len(keys, SEAL_DERIVED_LEN);
+    if (!seal_commits(envelope, secret_view(keys))) {
+        return doubt(store, envelope, seed, call);
+    }
+    confirm(store, seed);
     TRY(open_with(store, envelope, secret_view(keys), out));
     derived_add(store->derived, envelope->before_iv, TAKE(keys));
     return OK;
@@ -85,5 +120,5 @@ err_t store_open(struct store *store, const struct envelope *envelope, struct ca
     if (seed == NULL) {
         return miss(store, envelope, key, call);
     }
-    return derive_and_open(store, envelope, secret_view(seed->bytes), out);
+    return derive_and_open(store, envelope, seed, call, out);
 }

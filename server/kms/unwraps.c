@@ -48,7 +48,7 @@ static void drop(struct unwraps *unwraps, struct unwrap *unwrap)
 }
 
 static err_t ask(struct unwraps *unwraps, const struct seed_name *name, const struct ipc_key_ref *ref,
-                 enum client_class class, int64_t mono_ms)
+                 enum client_class class, bool again, int64_t mono_ms)
 {
     struct unwrap *unwrap = find_cookie(unwraps, 0);
     if (unwrap == NULL) {
@@ -59,7 +59,7 @@ static err_t ask(struct unwraps *unwraps, const struct seed_name *name, const st
     request.class = class;
     request.cookie = unwraps->cookie_tag | ++unwraps->last;
     TRY(client_call(unwraps->client, &request, mono_ms));
-    *unwrap = (struct unwrap){request.cookie, class, mono_ms, *name};
+    *unwrap = (struct unwrap){request.cookie, class, mono_ms, again, *name};
     unwraps->n++;
     unwraps->background_n += class == CLIENT_BACKGROUND ? 1 : 0;
     return OK;
@@ -72,11 +72,20 @@ err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name, const
     if (running != NULL && running->class <= class) {
         return OK;
     }
+    bool again = running != NULL && running->again;
     if (running != NULL) {
         client_cancel(unwraps->client, running->cookie);
         drop(unwraps, running);
     }
-    return ask(unwraps, name, ref, class, mono_ms);
+    return ask(unwraps, name, ref, class, again, mono_ms);
+}
+
+void unwraps_mark_again(struct unwraps *unwraps, const uint8_t key[32])
+{
+    struct unwrap *running = find_key(unwraps, key);
+    if (running != NULL) {
+        running->again = true;
+    }
 }
 
 bool unwraps_take(struct unwraps *unwraps, uint64_t cookie, struct unwrap *ret_unwrap)

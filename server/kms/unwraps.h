@@ -20,6 +20,7 @@ struct unwrap {
     uint64_t cookie; /* 0: free */
     enum client_class class;
     int64_t started_ms;
+    bool again;      /* what it opened to before did not fit */
     struct seed_name name;
 };
 
@@ -39,6 +40,8 @@ void unwraps_init(struct unwraps *unwraps, struct client *client, uint64_t cooki
  */
 MUST_USE err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name,
                              const struct ipc_key_ref *ref, enum client_class class, int64_t mono_ms);
+/* The asking for this seed that runs is a second one. */
+void unwraps_mark_again(struct unwraps *unwraps, const uint8_t key[32]);
 /* The reply to this cookie has come: *ret_unwrap is what was asked, and is no longer here. */
 bool unwraps_take(struct unwraps *unwraps, uint64_t cookie, struct unwrap *ret_unwrap);
 /* Nobody waits any more: a queued call is dropped, but not one of the background. */

@@ -77,6 +77,42 @@ static void test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own(void **s
     assert_int_equal(secret_in_use(SECRET_SEED), 1);
 }
 
+static void test_seeds_add_replaces_what_is_not_confirmed_and_nothing_else(void **state)
+{
+    (void)state;
+    CLEANUP(seeds_free_p) struct seeds *seeds = NULL;
+    const struct seed *seed = NULL;
+    struct seed_name name = name_of(1);
+    const uint8_t wrong[SEED_LEN] = {7};
+    const uint8_t right[SEED_LEN] = {8};
+    assert_ok(seeds_new(2, &seeds));
+    assert_ok(seeds_add(seeds, &name, span_of(wrong, SEED_LEN), &seed));
+    seeds_mark_reopened(seeds, seed, 5);
+    assert_ok(seeds_add(seeds, &name, span_of(right, SEED_LEN), &seed));
+    assert_true(secret_equal(span_of(right, SEED_LEN), secret_view(seed->bytes)));
+    assert_false(seed->confirmed);
+    assert_int_equal(seed->reopened_ms, 0);
+    seeds_confirm(seeds, seed);
+    assert_ok(seeds_add(seeds, &name, span_of(wrong, SEED_LEN), &seed));
+    assert_true(secret_equal(span_of(right, SEED_LEN), secret_view(seed->bytes)));
+    assert_int_equal(secret_in_use(SECRET_SEED), 1);
+}
+
+static void test_seeds_drop_wipes_it_and_leaves_room(void **state)
+{
+    (void)state;
+    CLEANUP(seeds_free_p) struct seeds *seeds = NULL;
+    const struct seed *seed = NULL;
+    struct seed_name name = name_of(1);
+    const uint8_t bytes[SEED_LEN] = {7};
+    assert_ok(seeds_new(1, &seeds));
+    assert_ok(seeds_add(seeds, &name, span_of(bytes, SEED_LEN), &seed));
+    seeds_drop(seeds, seed);
+    assert_null(seeds_find(seeds, name.key));
+    assert_int_equal(secret_in_use(SECRET_SEED), 0);
+    assert_ok(seeds_add(seeds, &name, span_of(bytes, SEED_LEN), &seed));
+}
+
 static void test_seeds_pinned_one_stays(void **state)
 {
     (void)state;
@@ -189,6 +225,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_seeds_add_of_a_wrong_length_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_add_replaces_what_is_not_confirmed_and_nothing_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_drop_wipes_it_and_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_pinned_one_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seed_name_of_lengths_at_and_past_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_derived_keeps_up_to_max, setup, teardown),
