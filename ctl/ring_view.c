@@ -77,7 +77,7 @@ void ring_view_done(struct ring_view *view)
 void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE])
 {
     if (key->state == IPC_KEY_NO_ID) {
-        (void)snprintf(ret_text, RING_VIEW_STATE, "CKA_ID is empty");
+        (void)snprintf(ret_text, RING_VIEW_STATE, "CKA_ID is empty or longer than 64 bytes");
     } else {
         ipc_attribute_names(ipc_key_faults(key, false), ret_text, RING_VIEW_STATE);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pkcs11/ipc.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 
 #define KEK_BYTES 32u
@@ -32,20 +33,19 @@ static const struct rule {
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-/* *ret_known false: the object has no such attribute. E_UNSUPPORTED: nonsense, which says nothing. */
+/* *ret_known false: the object has no such attribute. E_PROTOCOL: nonsense, which says nothing. */
 static err_t read_one(const struct session *session, CK_OBJECT_HANDLE key, CK_ATTRIBUTE attribute,
                       bool *ret_known)
 {
     CK_ULONG len = attribute.ulValueLen;
     CK_RV rv = P11(session->module, C_GetAttributeValue, session->handle, key, &attribute, 1);
-    if (rv_is_no_attribute(rv) ||
-        (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)) {
+    if (rv_is_no_attribute(rv)) {
         *ret_known = false;
         return OK;
     }
     RV_TRY(rv, "C_GetAttributeValue");
     if (attribute.ulValueLen != len) {
-        return FAIL(E_UNSUPPORTED, "an attribute of another length than its type has");
+        return LIE("C_GetAttributeValue gave a flag or number of another size", attribute.ulValueLen);
     }
     *ret_known = true;
     return OK;
@@ -69,6 +69,9 @@ err_t audit_attributes(const struct session *session, CK_OBJECT_HANDLE key, stru
         CK_BBOOL value = CK_FALSE;
         bool known;
         TRY(read_one(session, key, (CK_ATTRIBUTE){rules[i].type, &value, sizeof(value)}, &known));
+        if (value > CK_TRUE) {
+            return LIE("C_GetAttributeValue gave a flag that is neither true nor false", value);
+        }
         if (!known) {
             audit.not_reported |= rules[i].bit;
         } else if ((value != CK_FALSE) != rules[i].must) {

@@ -14,7 +14,7 @@ struct audit {
     uint32_t not_reported;
 };
 
-/* E_TOKEN, E_UNSUPPORTED: an attribute could not be read. */
+/* E_TOKEN, E_PROTOCOL: an attribute could not be read. */
 MUST_USE err_t audit_attributes(const struct session *session, CK_OBJECT_HANDLE key,
                                 struct audit *ret_audit);
 /*

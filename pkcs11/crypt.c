@@ -104,7 +104,7 @@ static bool settles(const struct session *session, struct call *call, struct key
 static bool may_pass(const struct call *call, err_t err)
 {
     if (err.code != E_TOKEN) {
-        return call->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED;
+        return err.code == E_PROTOCOL || (call->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED);
     }
     switch (rv_class_of(err)) {
     case RV_LOST:

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 
-#define SLOTS_MAX 64u
+#define SLOTS_MAX 1024u
 
 void find_text(char *to, size_t to_len, struct span padded)
 {
@@ -34,6 +35,30 @@ static void mention(char *why, size_t why_len, const struct token *token)
                    token->label, token->serial);
 }
 
+/* A slot that cannot be looked into may hold the token that is looked for; one that is empty may not. */
+static void mention_failure(char *why, size_t why_len, CK_SLOT_ID slot, CK_RV rv)
+{
+    size_t used = strlen(why);
+    if (rv_class(rv) != RV_LOST) {
+        (void)snprintf(why + used, why_len - used, "%s slot %lu fails with %s", used == 0 ? "" : ",",
+                       slot, rv_name(rv));
+    }
+}
+
+static err_t list_slots(const struct module *module, CK_SLOT_ID slots[SLOTS_MAX], CK_ULONG *ret_n)
+{
+    CK_ULONG n = 0;
+    /* The call without room is the one in which modules look at their slots; its number may be old at once. */
+    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, NULL, &n), "C_GetSlotList");
+    n = SLOTS_MAX;
+    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, slots, &n), "C_GetSlotList");
+    if (n > SLOTS_MAX) {
+        return LIE("C_GetSlotList gave more slots than there is room for", n);
+    }
+    *ret_n = n;
+    return OK;
+}
+
 err_t find_token(const struct module *module, const struct uri *uri, struct token *ret_token,
                  char *why, size_t why_len)
 {
@@ -42,14 +67,15 @@ err_t find_token(const struct module *module, const struct uri *uri, struct toke
     char there[200] = "";
     size_t matches = 0;
     struct token found = {0};
-    /* The call without room is the one in which modules look at their slots. */
-    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, NULL, &n), "C_GetSlotList");
-    n = SLOTS_MAX;
-    RV_TRY(P11(module, C_GetSlotList, CK_TRUE, slots, &n), "C_GetSlotList");
+    TRY(list_slots(module, slots, &n));
     for (CK_ULONG i = 0; i < n; i++) {
-        CK_TOKEN_INFO info;
-        if (P11(module, C_GetTokenInfo, slots[i], &info) != CKR_OK ||
-            (info.flags & CKF_TOKEN_INITIALIZED) == 0) {
+        CK_TOKEN_INFO info = {0};
+        CK_RV rv = P11(module, C_GetTokenInfo, slots[i], &info);
+        if (rv != CKR_OK) {
+            mention_failure(there, sizeof(there), slots[i], rv);
+            continue;
+        }
+        if ((info.flags & CKF_TOKEN_INITIALIZED) == 0) {
             continue;
         }
         struct token token;
@@ -71,7 +97,7 @@ err_t find_token(const struct module *module, const struct uri *uri, struct toke
 
 err_t find_token_flags(const struct module *module, const struct token *token, CK_FLAGS *ret_flags)
 {
-    CK_TOKEN_INFO info;
+    CK_TOKEN_INFO info = {0};
     RV_TRY(P11(module, C_GetTokenInfo, token->slot, &info), "C_GetTokenInfo");
     struct token there;
     describe(&there, token->slot, &info);
@@ -106,6 +132,9 @@ err_t session_open(struct session *session, bool writable)
                  &session->handle);
     }
     RV_TRY(rv, "C_OpenSession");
+    if (session->handle == CK_INVALID_HANDLE) {
+        return LIE("C_OpenSession gave a handle that is none", session->handle);
+    }
     session->open = true;
     return OK;
 }
@@ -124,6 +153,16 @@ err_t session_renew(struct session *session)
     return session_open(session, false);
 }
 
+static err_t check_handles(const CK_OBJECT_HANDLE *handles, CK_ULONG n)
+{
+    for (CK_ULONG i = 0; i < n; i++) {
+        if (handles[i] == CK_INVALID_HANDLE) {
+            return LIE("C_FindObjects gave a handle that is none", handles[i]);
+        }
+    }
+    return OK;
+}
+
 static err_t collect(const struct session *session, CK_OBJECT_HANDLE *handles, size_t max,
                      size_t *ret_n)
 {
@@ -139,9 +178,13 @@ static err_t collect(const struct session *session, CK_OBJECT_HANDLE *handles, s
             *ret_n = n;
             return OK;
         }
-        if (n == max || got > room) {
+        if (got > room) {
+            return LIE("C_FindObjects gave more handles than there is room for", got);
+        }
+        if (n == max) {
             return FAIL(E_LIMIT, "more keys on the token than are looked at");
         }
+        TRY(check_handles(to, got));
         n += got;
     }
 }

@@ -25,7 +25,7 @@ struct token {
 
 /*
  * The one initialised token that the URI matches. E_NOT_FOUND: none or several; `why` lists the tokens
- * that are there. E_TOKEN: the module cannot say.
+ * that are there, and the slots that fail. E_TOKEN: the module cannot say. E_PROTOCOL: it lies, see lie.h.
  */
 MUST_USE err_t find_token(const struct module *module, const struct uri *uri, struct token *ret_token,
                           char *why, size_t why_len);

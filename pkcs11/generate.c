@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/key.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 
 err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
@@ -48,6 +49,9 @@ static err_t create(const struct session *session, const struct ipc_generate *as
     template[1].ulValueLen = span_of_text(ret_label).len;
     RV_TRY(P11(session->module, C_GenerateKey, session->handle, &mechanism, template, n, ret_handle),
            "C_GenerateKey");
+    if (*ret_handle == CK_INVALID_HANDLE) {
+        return LIE("C_GenerateKey gave a handle that is none", *ret_handle);
+    }
     return OK;
 }
 
@@ -58,28 +62,6 @@ static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle, st
     TRY(key_read_rest(session, &key, true));
     keys_put(&key);
     *ret_key = key.info;
-    return OK;
-}
-
-static err_t create_checked(const struct session *session, const struct ipc_generate *ask,
-                            struct ipc_key *ret_key)
-{
-    CK_OBJECT_HANDLE handle = 0;
-    char label[33];
-    struct ipc_key made;
-    err_t err = create(session, ask, true, &handle, label);
-    if (err.code == E_TOKEN && rv_is_template_refused(err.detail)) {
-        err = create(session, ask, false, &handle, label);
-    }
-    TRY(err);
-    TRY(describe(session, handle, &made));
-    if (!span_equal(span_of_text(made.label), span_of_text(label)) ||
-        !span_equal(span_of(made.ref.id, made.ref.id_len), span_of(ask->id, sizeof(ask->id)))) {
-        log_error("token-key-misnamed", LOG_TEXT("label", label), LOG_TEXT("read_back", made.label));
-        return FAIL(E_UNSUPPORTED, "the token did not keep the key's label or id");
-    }
-    log_info("token-key-generated", LOG_TEXT("label", label), LOG_TEXT("token", made.token));
-    *ret_key = made;
     return OK;
 }
 
@@ -99,6 +81,31 @@ static err_t find_made(const struct session *session, const struct ipc_generate 
         return FAIL(E_UNSUPPORTED, "the id belongs to another key");
     }
     *ret_key = key;
+    return OK;
+}
+
+static err_t create_checked(const struct session *session, const struct ipc_generate *ask,
+                            struct ipc_key *ret_key)
+{
+    CK_OBJECT_HANDLE handle = 0;
+    char label[33];
+    struct ipc_key made;
+    err_t err = create(session, ask, true, &handle, label);
+    if (err.code == E_TOKEN && rv_is_template_refused(err.detail)) {
+        err = create(session, ask, false, &handle, label);
+    }
+    if (err.code == E_PROTOCOL) {
+        return find_made(session, ask, ret_key); /* made, but under a handle that is none */
+    }
+    TRY(err);
+    TRY(describe(session, handle, &made));
+    if (!span_equal(span_of_text(made.label), span_of_text(label)) ||
+        !span_equal(span_of(made.ref.id, made.ref.id_len), span_of(ask->id, sizeof(ask->id)))) {
+        log_error("token-key-misnamed", LOG_TEXT("label", label), LOG_TEXT("read_back", made.label));
+        return FAIL(E_UNSUPPORTED, "the token did not keep the key's label or id");
+    }
+    log_info("token-key-generated", LOG_TEXT("label", label), LOG_TEXT("token", made.token));
+    *ret_key = made;
     return OK;
 }
 

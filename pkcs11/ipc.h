@@ -100,8 +100,8 @@ enum ipc_attribute {
 
 enum ipc_key_state {
     IPC_KEY_READ,       /* attributes and fingerprint are known */
-    IPC_KEY_UNREADABLE, /* an attribute or the fingerprint ended in an error: rv says which */
-    IPC_KEY_NO_ID       /* empty CKA_ID: refused */
+    IPC_KEY_UNREADABLE, /* an attribute or the fingerprint ended in an error: rv says which; 0: it lied */
+    IPC_KEY_NO_ID       /* CKA_ID empty or longer than IPC_ID_MAX: refused */
 };
 
 struct ipc_key {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pkcs11/audit.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 
 #define BLOCK     16u
@@ -29,29 +30,20 @@ bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b)
                       span_of(b->fingerprint, b->fingerprint_len));
 }
 
-/* *ret_len 0 for an attribute that is absent or empty; E_LIMIT for a length that is nonsense or beyond room. */
+/* *ret_len 0 for an attribute that is absent or empty. E_PROTOCOL: a length that cannot be. */
 static err_t read_bytes(const struct session *session, CK_OBJECT_HANDLE handle,
                         CK_ATTRIBUTE_TYPE type, struct span_mut room, size_t *ret_len)
 {
-    CK_ATTRIBUTE attribute = {type, NULL, 0};
+    CK_ATTRIBUTE attribute = {type, room.ptr, room.len};
     CK_RV rv = P11(session->module, C_GetAttributeValue, session->handle, handle, &attribute, 1);
     if (rv_is_no_attribute(rv)) {
         *ret_len = 0;
         return OK;
     }
     RV_TRY(rv, "C_GetAttributeValue");
-    if (attribute.ulValueLen == 0) {
-        *ret_len = 0;
-        return OK;
-    }
     if (attribute.ulValueLen > room.len) {
-        return FAIL(E_LIMIT, "attribute longer than we keep");
-    }
-    attribute.pValue = room.ptr;
-    RV_TRY(P11(session->module, C_GetAttributeValue, session->handle, handle, &attribute, 1),
-           "C_GetAttributeValue");
-    if (attribute.ulValueLen > room.len) {
-        return FAIL(E_LIMIT, "attribute longer than its room");
+        return LIE("C_GetAttributeValue gave a label or CKA_ID longer than its room",
+                   attribute.ulValueLen);
     }
     *ret_len = attribute.ulValueLen;
     return OK;
@@ -63,7 +55,7 @@ static err_t read_label(const struct session *session, struct key *key)
     uint8_t label[VALUE_MAX];
     size_t len = 0;
     err_t err = read_bytes(session, key->handle, CKA_LABEL, span_mut_of(label, sizeof(label)), &len);
-    if (err.code == E_LIMIT) {
+    if (err.code == E_PROTOCOL) {
         key->info.state = IPC_KEY_UNREADABLE;
         return OK;
     }
@@ -72,15 +64,21 @@ static err_t read_label(const struct session *session, struct key *key)
     return OK;
 }
 
+/* An id that is longer than ours can be is one that no KEK has, like none at all. */
 static err_t read_id(const struct session *session, struct key *key)
 {
+    uint8_t id[VALUE_MAX];
     size_t len = 0;
-    err_t err = read_bytes(session, key->handle, CKA_ID, span_mut_of(key->info.ref.id, IPC_ID_MAX), &len);
-    if (failed(err) && err.code != E_LIMIT) {
+    err_t err = read_bytes(session, key->handle, CKA_ID, span_mut_of(id, sizeof(id)), &len);
+    if (failed(err) && err.code != E_PROTOCOL) {
         return err;
     }
-    key->info.ref.id_len = (uint8_t)len;
-    key->info.state = !failed(err) && len == 0 ? IPC_KEY_NO_ID : IPC_KEY_UNREADABLE;
+    bool fits = !failed(err) && len > 0 && len <= IPC_ID_MAX;
+    if (fits) {
+        span_move(key->info.ref.id, id, len);
+        key->info.ref.id_len = (uint8_t)len;
+    }
+    key->info.state = failed(err) || fits ? IPC_KEY_UNREADABLE : IPC_KEY_NO_ID;
     return OK;
 }
 
@@ -125,7 +123,7 @@ static err_t encrypt_zeros(const struct session *session, CK_OBJECT_HANDLE key, 
     RV_TRY(P11(session->module, C_Encrypt, session->handle, zero, sizeof(zero), out, &len),
            "C_Encrypt");
     if (len != BLOCK) {
-        return FAIL(E_UNSUPPORTED, "AES-CBC output of another length than its input");
+        return LIE("C_Encrypt of AES-CBC gave another length than its input has", len);
     }
     span_move(ret_block, out, BLOCK);
     return OK;

@@ -43,7 +43,7 @@ MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE han
 MUST_USE err_t key_read_rest(const struct session *session, struct key *key, bool probe);
 /* Its id, and perhaps its label, could not be read: it may be any key. Of key_read_name. */
 bool key_is_nameless(const struct key *key);
-/* The fingerprint alone, into key->info. E_TOKEN, E_UNSUPPORTED. */
+/* The fingerprint alone, into key->info. E_TOKEN, E_PROTOCOL, E_UNSUPPORTED. */
 MUST_USE err_t key_read_fingerprint(const struct session *session, struct key *key);
 
 bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b);

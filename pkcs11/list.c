@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "pkcs11/audit.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/lost.h"
 #include "pkcs11/rv.h"
 
@@ -42,6 +43,18 @@ static bool wanted(const struct ipc_list *ask, const struct key *key)
            (key_is_nameless(key) && key->info.label[0] == '\0');
 }
 
+/* Nobody takes a key's whole name away, but a module out of order seems to. */
+static bool lost_its_name(const struct key *key, const struct key *now)
+{
+    err_t err = OK;
+    if (now->info.state == IPC_KEY_NO_ID) {
+        err = LIE("C_GetAttributeValue says that a key with a CKA_ID has no CKA_ID", key->handle);
+    } else if (now->info.label[0] == '\0' && key->info.label[0] != '\0') {
+        err = LIE("C_GetAttributeValue says that a key with a label has no label", key->handle);
+    }
+    return failed(err);
+}
+
 /*
  * A known key: its name again, and for the serving one the fingerprint, which must be what it was. Where that
  * cannot be read, what is known stands.
@@ -50,11 +63,12 @@ static err_t look_again(const struct session *session, const struct ipc_list *as
 {
     struct key now;
     TRY(key_read_name(session, key->handle, &now));
-    if (key_is_nameless(&now)) {
+    if (key_is_nameless(&now) || lost_its_name(key, &now)) {
         return OK;
     }
     if (!span_equal(span_of(now.info.ref.id, now.info.ref.id_len),
                     span_of(key->info.ref.id, key->info.ref.id_len))) {
+        keys_drop_handle(key->handle); /* the key that had this handle stays expected */
         *key = now;
         return key_read_rest(session, key, true);
     }

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "pkcs11/crypt.h"
 #include "pkcs11/generate.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/list.h"
 #include "pkcs11/lost.h"
 #include "pkcs11/rv.h"
@@ -19,6 +20,7 @@
 #define SEND_WAIT_MS  10000
 #define RANDOM_MAX    256u
 #define OUT_BYTES     2048u
+#define RANDOM_SURE   16u /* so many zeros are no chance */
 #define OUTAGES_MAX   3u /* calls in a row that came to nothing */
 
 static bool ends(const char *text, size_t room)
@@ -202,6 +204,13 @@ static err_t random_once(const struct session *session, struct span_mut out, siz
 {
     status_count_call();
     RV_TRY(P11(session->module, C_GenerateRandom, session->handle, out.ptr, n), "C_GenerateRandom");
+    size_t zeros = 0;
+    while (zeros < n && out.ptr[zeros] == 0) {
+        zeros++;
+    }
+    if (zeros == n && n >= RANDOM_SURE) {
+        return LIE("C_GenerateRandom gave zeros only", n);
+    }
     return OK;
 }
 

@@ -36,6 +36,8 @@ static void say_rv(char *why, size_t why_len, const char *what, err_t err)
 {
     if (err.code == E_TOKEN) {
         (void)snprintf(why, why_len, "%s: %s failed with %s", what, err.what, rv_name(err.detail));
+    } else if (err.code == E_PROTOCOL) {
+        (void)snprintf(why, why_len, "%s: %s: %lu", what, err.what, err.detail);
     } else {
         (void)snprintf(why, why_len, "%s: %s", what, err.what);
     }

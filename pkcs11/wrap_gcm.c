@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "pkcs11/ipc.h"
+#include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
@@ -41,7 +42,7 @@ static err_t encrypt(const struct session *session, CK_OBJECT_HANDLE key, struct
     RV_TRY(P11(session->module, C_Encrypt, session->handle, p11_bytes(data), data.len, out.ptr, &len),
            "C_Encrypt");
     if (len != data.len + TAG_LEN) {
-        return FAIL(E_UNSUPPORTED, "the token's AES-GCM output has another length than host IVs give");
+        return LIE("C_Encrypt of AES-GCM gave another length than data and tag have", len);
     }
     return OK;
 }
@@ -86,7 +87,7 @@ static err_t decrypt(const struct session *session, CK_OBJECT_HANDLE key, struct
                &len),
            "C_Decrypt");
     if (len != sealed.len - TAG_LEN) {
-        return FAIL(E_UNSUPPORTED, "the token's AES-GCM plaintext has another length than its input");
+        return LIE("C_Decrypt of AES-GCM gave another length than its input has", len);
     }
     return OK;
 }

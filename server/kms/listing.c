@@ -20,7 +20,7 @@ err_t listing_ring_key(const struct ipc_key *key, const struct config *config, s
     TRY(ring_label_parse(span_of_text(key->label), config->ring, &ring_key.not_before,
                          &ring_key.created));
     if (key->state == IPC_KEY_NO_ID) {
-        return FAIL(E_INVALID, "a key of this ring has an empty CKA_ID");
+        return FAIL(E_INVALID, "a key of this ring has a CKA_ID that is empty or longer than 64 bytes");
     }
     bool named = !failed(listing_kek_id(key, ring_key.kek_id));
     if (named && key->state == IPC_KEY_READ) {

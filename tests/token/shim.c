@@ -10,6 +10,7 @@
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
  *                        wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another
+ *                        others       lies about what came back, see lies.c
  *                        times: on the first calls only, counted anew once the line has gone
  *                        every: of these on each <every>-th only, the first included
  *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
@@ -20,7 +21,6 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <p11-kit/pkcs11.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tests/token/shim.h"
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
@@ -66,14 +68,7 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
     return false;
 }
 
-struct order {
-    char action[16];
-    long number;
-    long times;
-    long every;
-};
-
-static bool read_order(const char *function, struct order *ret_order)
+bool shim_order(const char *function, struct shim_order *ret_order)
 {
     const char *path = getenv("P11KMS_SHIM_CONTROL");
     FILE *control = path == NULL ? NULL : fopen(path, "re");
@@ -81,7 +76,7 @@ static bool read_order(const char *function, struct order *ret_order)
     char line[128];
     bool found = false;
     while (control != NULL && !found && fgets(line, sizeof(line), control) != NULL) {
-        *ret_order = (struct order){.times = LONG_MAX, .every = 1};
+        *ret_order = (struct shim_order){.times = LONG_MAX, .every = 1};
         found = sscanf(line, "%63s %15s %li %li %li", name, ret_order->action, &ret_order->number,
                        &ret_order->times, &ret_order->every) >= 2 &&
                 strcmp(name, function) == 0;
@@ -95,10 +90,10 @@ static bool read_order(const char *function, struct order *ret_order)
 /* True when *ret_rv is to be returned at once. `spent`: orders of this function that were followed. */
 static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
 {
-    struct order order;
+    struct shim_order order;
     note(function);
     spoils = false;
-    if (!read_order(function, &order)) {
+    if (!shim_order(function, &order)) {
         atomic_store(spent, 0);
         return false;
     }
@@ -138,8 +133,8 @@ WRAP(C_GenerateKey,
 static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK_MECHANISM *copy,
                                     CK_GCM_PARAMS *params)
 {
-    struct order order;
-    if (m->mechanism != CKM_AES_GCM || !read_order(function, &order) ||
+    struct shim_order order;
+    if (m->mechanism != CKM_AES_GCM || !shim_order(function, &order) ||
         strcmp(order.action, "no-aad") != 0) {
         return m;
     }
@@ -186,6 +181,8 @@ WRAP_DATA(C_Encrypt)
 WRAP_INIT(C_DecryptInit)
 WRAP_DATA(C_Decrypt)
 WRAP(C_GenerateRandom, (CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG n), (h, out, n))
+WRAP(C_GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE m, CK_MECHANISM_INFO_PTR info),
+     (slot, m, info))
 
 static bool load(void)
 {
@@ -195,7 +192,12 @@ static bool load(void)
         void *object;
         CK_C_GetFunctionList function;
     } symbol = {.object = library == NULL ? NULL : dlsym(library, "C_GetFunctionList")};
-    return symbol.object != NULL && symbol.function(&real) == CKR_OK;
+    CK_FUNCTION_LIST *module = NULL;
+    if (symbol.object == NULL || symbol.function(&module) != CKR_OK) {
+        return false;
+    }
+    real = lies_over(module);
+    return true;
 }
 
 __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ret_list)
@@ -220,6 +222,7 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
     TAKES(C_DecryptInit);
     TAKES(C_Decrypt);
     TAKES(C_GenerateRandom);
-    *ret_list = &list;
+    TAKES(C_GetMechanismInfo);
+    *ret_list = lies_list(&list);
     return CKR_OK;
 }
