@@ -16,7 +16,7 @@
 const struct secret_budget secret_budget_front = {
     .amount = {[SECRET_SEED] = 4096,
                [SECRET_DERIVED] = 1024,
-               [SECRET_SLOT] = 544,
+               [SECRET_SLOT] = 672,
                [SECRET_LARGE] = 8,
                [SECRET_NET] = 32,
                [SECRET_CRYPTO] = 1u << 20,

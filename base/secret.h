@@ -8,12 +8,12 @@
  * off. Each part has its own budget: a part that is used up refuses the request (E_LIMIT) and touches
  * nobody else. ASan builds poison whatever is not handed out.
  *
- * The budget of the front, 4 MiB in all so that the default RLIMIT_MEMLOCK of 8 MiB holds:
+ * The budget of the front, 4.4 MiB in all so that the default RLIMIT_MEMLOCK of 8 MiB holds:
  *
  *   part            block     blocks            what sleeps there
  *   SECRET_SEED       64 B     4096   256 KiB   seeds (32 B used)
  *   SECRET_DERIVED   128 B     1024   128 KiB   the LRU of derived keys
- *   SECRET_SLOT      2 KiB      544   1.1 MiB   request and reply bodies of 512 calls, token payloads up to 2 KiB
+ *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, token payloads up to 2 KiB
  *   SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB
  *   SECRET_NET      16 KiB       32   512 KiB   receive buffer, output buffers
  *   SECRET_PIN       1 KiB        4     4 KiB   PINs

@@ -67,6 +67,12 @@ static void on_reply(void *ctx, struct ticket ticket, struct service_reply *repl
     net_reply(front->net, ticket, reply);
 }
 
+static void on_full(void *ctx)
+{
+    const struct front *front = ctx;
+    service_limit_bites(front->service, SERVICE_LIMIT_CONNECTIONS);
+}
+
 static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
 {
     (void)ctx;
@@ -320,7 +326,8 @@ static err_t build(struct front *front)
     loop_poll_want(front->control_poll, LOOP_READABLE);
     TRY(loop_timer_new(front->loop, on_time, front, &front->timer));
     TRY(loop_turn_new(front->loop, on_turn, front, &front->turn));
-    TRY(net_new(front->loop, ROLE_FD_SERVICE, front->service, &front->net));
+    const struct net_events net_events = {front, on_full};
+    TRY(net_new(front->loop, ROLE_FD_SERVICE, front->service, &net_events, &front->net));
     apply_uids(front);
     loop_timer_at(front->timer, service_next_ms(front->service));
     return OK;

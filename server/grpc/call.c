@@ -77,6 +77,11 @@ void grpc_call_refuse(struct grpc_call *call, err_t err)
     answer_error(call, err, err.what);
 }
 
+bool grpc_call_is_status(const struct grpc_call *call)
+{
+    return call->state == GRPC_BODY && call->method == CODEC_V2_STATUS;
+}
+
 static void keep_first(struct grpc_call *call, err_t err)
 {
     if (!failed(call->refusal)) {
@@ -309,8 +314,12 @@ void grpc_call_write(struct grpc_call *call, size_t n, struct writer *out)
     call->sent += n;
 }
 
-size_t grpc_call_overload_head(struct grpc_header ret_headers[GRPC_HEADERS_MAX])
+size_t grpc_call_overload_head(struct service *service,
+                               struct grpc_header ret_headers[GRPC_HEADERS_MAX])
 {
+    if (service != NULL) {
+        service_limit_bites(service, SERVICE_LIMIT_CALLS);
+    }
     ret_headers[0] = header(":status", "200");
     ret_headers[1] = header("content-type", "application/grpc");
     ret_headers[2] = header("grpc-status", grpc_status_digits(GRPC_RESOURCE_EXHAUSTED));

@@ -77,6 +77,8 @@ void grpc_call_end(struct grpc_call *call);
 void grpc_call_reply(struct grpc_call *call, struct service_reply *reply);
 /* Answers with an error whatever state it is in but ANSWERED; a waiting call is cancelled. */
 void grpc_call_refuse(struct grpc_call *call, err_t err);
+/* Its headers are whole, and it asks how we are. */
+bool grpc_call_is_status(const struct grpc_call *call);
 
 /* Of an ANSWERED call. Values live as long as the call. */
 size_t grpc_call_head(const struct grpc_call *call,
@@ -90,7 +92,8 @@ size_t grpc_call_left(const struct grpc_call *call);
 /* Writes the next n of them. */
 void grpc_call_write(struct grpc_call *call, size_t n, struct writer *out);
 
-/* The answer to a call for which there is no struct grpc_call. */
-size_t grpc_call_overload_head(struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
+/* The answer to a call for which there is not even a struct grpc_call; counted unless service is NULL. */
+size_t grpc_call_overload_head(struct service *service,
+                               struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
 
 #endif

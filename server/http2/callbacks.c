@@ -24,6 +24,8 @@ static void attach(struct h2_session *session, struct h2_stream *stream)
         stream->next->prev = stream;
     }
     session->streams = stream;
+    session->calls += stream->kept ? 0 : 1;
+    session->has_kept |= stream->kept;
 }
 
 static void detach(struct h2_session *session, struct h2_stream *stream)
@@ -36,6 +38,21 @@ static void detach(struct h2_session *session, struct h2_stream *stream)
     if (stream->next != NULL) {
         stream->next->prev = stream->prev;
     }
+    session->calls -= stream->kept ? 0 : 1;
+    session->has_kept = session->has_kept && !stream->kept;
+}
+
+/* Within its share; else, since the method is not known yet, one of those for Status. */
+static struct h2_stream *take_call(struct h2_session *session)
+{
+    struct h2_stream_pool *pool = &session->shared->pool;
+    if (session->policy == H2_DENY && session->streams != NULL) {
+        return NULL;
+    }
+    if (h2_stream_is_free(pool, session->calls)) {
+        return h2_stream_take(pool, false);
+    }
+    return session->has_kept ? NULL : h2_stream_take(pool, true);
 }
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
@@ -45,8 +62,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     if (!is_request(frame)) {
         return 0;
     }
-    bool one_too_many = session->policy == H2_DENY && session->streams != NULL;
-    struct h2_stream *stream = one_too_many ? NULL : h2_stream_take(&session->shared->pool);
+    struct h2_stream *stream = take_call(session);
     if (stream == NULL) {
         return 0; /* refused once its headers are whole, since they must be decoded anyway */
     }
@@ -90,6 +106,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
 static void on_stream_end(struct h2_session *session, struct h2_stream *stream)
 {
     stream->remote_ended = true;
+    session->active_ms = session->now_ms;
     h2_request_end(&stream->request);
     if (stream->request.malformed) {
         h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
@@ -123,6 +140,16 @@ static void on_headers(struct h2_session *session, struct h2_stream *stream, boo
     on_headers_whole(session, stream);
 }
 
+/* It has the call that is kept for a Status, and is none: the call goes back before anything is sent. */
+static void on_overload(struct h2_session *session, struct h2_stream *stream)
+{
+    int32_t id = stream->id;
+    (void)nghttp2_session_set_stream_user_data(session->ng, id, NULL);
+    detach(session, stream);
+    h2_stream_give(&session->shared->pool, stream);
+    h2_session_submit_overload(session, id);
+}
+
 /* HEADERS (with its CONTINUATIONs) or DATA is complete. */
 static void on_message_frame(struct h2_session *session, const nghttp2_frame *frame)
 {
@@ -135,6 +162,10 @@ static void on_message_frame(struct h2_session *session, const nghttp2_frame *fr
     }
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->reset) {
         on_headers(session, stream, ends_stream(frame));
+    }
+    if (is_request(frame) && stream->kept && !stream->reset && !grpc_call_is_status(&stream->call)) {
+        on_overload(session, stream);
+        return;
     }
     if (ends_stream(frame) && !stream->reset) {
         on_stream_end(session, stream);

@@ -32,10 +32,13 @@ struct h2_session {
     enum h2_phase phase;
     struct ticket ticket;
     struct h2_stream *streams;
+    size_t calls;      /* streams of the calls for all */
+    bool has_kept;     /* and one of those for Status */
     struct writer *out; /* while nghttp2 is asked for bytes */
     int64_t now_ms;
     int64_t next_ms;
     int64_t begun_ms;
+    int64_t active_ms; /* when a request was last whole, or answered; at first begun_ms */
     int64_t drain_by_ms;
     size_t block_size; /* of the header block that is being read, as in RFC 9113 section 6.5.2 */
     bool settings_seen;

@@ -44,7 +44,7 @@ void h2_shared_free(struct h2_shared *shared)
 
 size_t h2_shared_calls(const struct h2_shared *shared)
 {
-    return shared->pool.in_use;
+    return shared->pool.in_use + shared->pool.kept_in_use;
 }
 
 static err_t say_settings(struct h2_session *session)
@@ -74,6 +74,7 @@ err_t h2_session_new(struct h2_shared *shared, enum h2_policy policy, struct tic
     session->ticket = ticket;
     session->now_ms = now_ms;
     session->begun_ms = now_ms;
+    session->active_ms = now_ms;
     session->next_ms = now_ms + H2_SETTINGS_MS;
     nghttp2_mem memory = {.malloc = h2_memory_malloc,
                           .free = h2_memory_free,
@@ -214,7 +215,8 @@ void h2_session_submit(struct h2_session *session, struct h2_stream *stream)
 void h2_session_submit_overload(struct h2_session *session, int32_t stream)
 {
     struct grpc_header headers[GRPC_HEADERS_MAX];
-    size_t n = grpc_call_overload_head(headers);
+    bool counts = session->policy == H2_SERVE; /* of the denied nobody need know */
+    size_t n = grpc_call_overload_head(counts ? session->shared->service : NULL, headers);
     submit(session, stream, headers, n, NULL);
 }
 
@@ -259,6 +261,7 @@ void h2_session_reply(struct h2_session *session, int32_t stream_id, struct serv
         secret_free(TAKE(reply->body));
         return;
     }
+    session->active_ms = now_ms;
     grpc_call_reply(&stream->call, reply);
     h2_session_submit(session, stream);
 }
@@ -294,7 +297,9 @@ static void tick_session(struct h2_session *session)
 {
     int64_t settings_by_ms = session->begun_ms + H2_SETTINGS_MS;
     bool must_hurry = !session->settings_seen || session->policy == H2_DENY;
-    if (must_hurry && session->now_ms >= settings_by_ms) {
+    if (h2_session_is_busy(session)) {
+        /* its answer is awaited; the session may end behind it */
+    } else if (must_hurry && session->now_ms >= settings_by_ms) {
         h2_session_end(session, NGHTTP2_SETTINGS_TIMEOUT);
     } else if (must_hurry) {
         h2_session_note_due(session, settings_by_ms);
@@ -333,6 +338,30 @@ void h2_session_drain(struct h2_session *session, int64_t now_ms)
     h2_session_note_due(session, session->drain_by_ms);
     (void)nghttp2_submit_shutdown_notice(session->ng);
     (void)nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
+}
+
+void h2_session_deny(struct h2_session *session, int64_t now_ms)
+{
+    session->now_ms = now_ms;
+    session->policy = H2_DENY;
+    session->begun_ms = now_ms;
+    h2_session_note_due(session, now_ms + H2_SETTINGS_MS);
+    leave_once(session);
+}
+
+bool h2_session_is_busy(const struct h2_session *session)
+{
+    const struct h2_stream *stream = session->streams;
+    while (stream != NULL && stream->call.state != GRPC_WAITING) {
+        stream = stream->next;
+    }
+    return stream != NULL;
+}
+
+int64_t h2_session_idle_since_ms(const struct h2_session *session)
+{
+    bool goes = session->ended || session->phase != H2_OPEN;
+    return goes || h2_session_is_busy(session) ? INT64_MAX : session->active_ms;
 }
 
 void h2_session_abandon(struct h2_session *session, int64_t now_ms)

@@ -5,7 +5,8 @@
  *
  *   limit                                    answer
  *   256 streams a session (advertised)       nghttp2 refuses the stream
- *   512 calls of all sessions                RESOURCE_EXHAUSTED
+ *   512 calls of all sessions, and a share   RESOURCE_EXHAUSTED, but for one Status a session
+ *   of them (stream.h)
  *   header list above 8 KiB                  RESOURCE_EXHAUSTED, above 64 KiB the session ends
  *   5 s from connect to SETTINGS             the session ends
  *   5 s from HEADERS to END_STREAM           DEADLINE_EXCEEDED and GOAWAY (within headers: the end)
@@ -71,6 +72,16 @@ void h2_session_tick(struct h2_session *session, int64_t now_ms);
 
 /* GOAWAY(2^31-1) now; after a round trip GOAWAY(last stream); the calls that run are finished. */
 void h2_session_drain(struct h2_session *session, int64_t now_ms);
+
+/* From now on it is as H2_DENY: GOAWAY(last stream) now, and only calls that the service has are
+ * finished. */
+void h2_session_deny(struct h2_session *session, int64_t now_ms);
+
+/* True while the service has a call of it. */
+bool h2_session_is_busy(const struct h2_session *session);
+/* CLOCK_MONOTONIC ms when the peer last had a request whole or an answer; unfinished requests do not
+ * count. INT64_MAX while the session is busy, or is on its way out already. */
+int64_t h2_session_idle_since_ms(const struct h2_session *session);
 
 /* Answers every call that is still open with UNAVAILABLE and says GOAWAY: pull, then free. */
 void h2_session_abandon(struct h2_session *session, int64_t now_ms);

@@ -4,7 +4,7 @@
 
 err_t h2_stream_pool_init(struct h2_stream_pool *pool)
 {
-    struct h2_stream *all = calloc(H2_CALLS_MAX, sizeof(*all));
+    struct h2_stream *all = calloc(H2_CALLS_MAX + H2_KEPT_MAX, sizeof(*all));
     if (all == NULL) {
         return FAIL_ERRNO("cannot allocate the pool of calls");
     }
@@ -18,17 +18,32 @@ void h2_stream_pool_done(struct h2_stream_pool *pool)
     *pool = (struct h2_stream_pool){0};
 }
 
-struct h2_stream *h2_stream_take(struct h2_stream_pool *pool)
+bool h2_stream_is_free(const struct h2_stream_pool *pool, size_t held)
+{
+    size_t left = H2_CALLS_MAX - pool->in_use;
+    size_t share = left > H2_CALLS_LAST ? (left - H2_CALLS_LAST) / 2 : 0;
+    return left > H2_CALLS_MAX / 2 || (left > 0 && held <= share);
+}
+
+static struct h2_stream *take_any(struct h2_stream_pool *pool)
 {
     struct h2_stream *stream = pool->free;
     if (stream != NULL) {
         pool->free = stream->next;
-    } else if (pool->fresh < H2_CALLS_MAX) {
-        stream = &pool->all[pool->fresh++];
-    } else {
+        return stream;
+    }
+    return &pool->all[pool->fresh++];
+}
+
+struct h2_stream *h2_stream_take(struct h2_stream_pool *pool, bool kept)
+{
+    size_t *in_use = kept ? &pool->kept_in_use : &pool->in_use;
+    if (*in_use == (kept ? H2_KEPT_MAX : H2_CALLS_MAX)) {
         return NULL;
     }
-    pool->in_use++;
+    ++*in_use;
+    struct h2_stream *stream = take_any(pool);
+    stream->kept = kept;
     stream->next = NULL;
     stream->prev = NULL;
     stream->id = 0;
@@ -47,7 +62,8 @@ void h2_stream_give(struct h2_stream_pool *pool, struct h2_stream *stream)
     stream->prev = NULL;
     stream->next = pool->free;
     pool->free = stream;
-    pool->in_use--;
+    pool->in_use -= stream->kept ? 0 : 1;
+    pool->kept_in_use -= stream->kept ? 1 : 0;
 }
 
 int64_t h2_stream_due_ms(const struct h2_stream *stream)

@@ -135,5 +135,8 @@ void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ai
                        "the keys of token %s cannot be listed, so a new KEK of ring %s goes unseen; see "
                        "listing-failed in the log",
                        token_name(facts), facts->config->ring);
+    } else if (ailments->limit != NULL) {
+        (void)snprintf(ret_text, size, "%s: see with ss -xp who is connected to %s", ailments->limit,
+                       facts->config->listen.socket);
     }
 }

@@ -30,6 +30,7 @@ void mend_text(const struct mend_facts *facts, char *ret_text, size_t size);
 struct mend_ailments {
     bool seed_outlived;     /* what seals is past seed_life, though the KEK is proven */
     bool listing_outlived;  /* no listing has been complete for MEND_LISTING_MS */
+    const char *limit;      /* a bound that bites, in words; NULL none */
 };
 
 #define MEND_LISTING_MS 60000

@@ -88,6 +88,7 @@ static void full_mend(const struct store *store, struct times now, char *ret_tex
         .seed_outlived = seed_outlived(store, now),
         .listing_outlived = store->rotation.listed &&
                             now.boot_ms - store->rotation.listed_ms >= MEND_LISTING_MS,
+        .limit = limits_text(&store->limits),
     };
     mend_text(&facts, ret_text, size);
     if (ret_text[0] == '\0') {

@@ -70,6 +70,9 @@ static struct service_reply failure(struct service *service, const struct call *
         fill_not_found(call, err, &reply);
     }
     log_refused(service, call, err);
+    if (err.code == E_LIMIT) {
+        service_limit_bites(service, SERVICE_LIMIT_WAITING);
+    }
     return reply;
 }
 
@@ -134,6 +137,11 @@ enum service_outcome service_handle(struct service *service, const struct servic
     bool done = handle(service, call, &request, ret_reply);
     codec_request_done(&request);
     return done ? SERVICE_DONE : SERVICE_PENDING;
+}
+
+void service_limit_bites(struct service *service, enum service_limit limit)
+{
+    limits_bite(&service->store->limits, limit, clock_mono_ms());
 }
 
 void service_cancel(struct service *service, struct ticket ticket)

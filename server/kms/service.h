@@ -52,6 +52,16 @@ struct service;
 enum service_outcome service_handle(struct service *service, const struct service_call *call,
                                     struct service_reply *ret_reply);
 
+/* The bounds that a peer can reach; what a bound is, its room knows. */
+enum service_limit {
+    SERVICE_LIMIT_CONNECTIONS, /* all are taken, and one more peer waits */
+    SERVICE_LIMIT_CALLS,       /* a call was refused for want of one in flight */
+    SERVICE_LIMIT_WAITING,     /* a call was refused for want of a place or of memory to wait in */
+    SERVICE_LIMITS
+};
+/* It bites now: counted, said once, and named in the mend until it has not bitten for a minute. */
+void service_limit_bites(struct service *service, enum service_limit limit);
+
 /* The stream is gone or its deadline passed (grpc answered it): forget the call. */
 void service_cancel(struct service *service, struct ticket ticket);
 

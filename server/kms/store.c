@@ -295,6 +295,7 @@ void store_tick(struct store *store)
     swap_snapshot(store);
     list_when_due(store, now);
     store_reopen_some(store, now);
+    limits_tick(&store->limits, now.mono_ms);
     report_tick(store, now);
     report_keep(store, now);
 }
@@ -324,5 +325,5 @@ void store_reload(struct store *store, const struct config *config)
     }
     store->config = *config;
     store->prover.life_s = config->seed_life_s;
-    rotation_list_failed(&store->rotation, clock_boot_ms()); /* waivers may have changed: look again soon */
+    rotation_look_soon(&store->rotation); /* waivers may have changed */
 }

@@ -23,6 +23,7 @@
 #include "server/kms/derived.h"
 #include "server/kms/directory.h"
 #include "server/kms/kms.h"
+#include "server/kms/limits.h"
 #include "server/kms/lister.h"
 #include "server/kms/mend.h"
 #include "server/kms/negative.h"
@@ -86,6 +87,7 @@ struct store {
     struct prover prover;
     struct rotation rotation;
     struct refused refused;
+    struct limits limits;
     struct snapshot snapshot;
     struct report report;
     bool has_current;           /* read from STATE_CURRENT */

@@ -14,6 +14,7 @@ struct conn {
     struct secret *blocked; /* bytes that the socket did not take; NULL: none */
     size_t blocked_sent;    /* of them, taken since */
     int64_t blocked_by_ms;
+    int64_t leave_by_ms;    /* INT64_MAX: it may stay */
     bool lost; /* nothing more will be read */
 };
 
@@ -58,6 +59,7 @@ err_t conn_open(struct conn_env *env, int fd, enum h2_policy policy, struct tick
     conn->env = env;
     conn->fd = own_fd_take(&owned);
     conn->ticket = ticket;
+    conn->leave_by_ms = INT64_MAX;
     TRY(h2_session_new(env->shared, policy, ticket, clock_mono_ms(), &conn->session));
     TRY(loop_poll_new(env->loop, conn->fd, on_ready, conn, &conn->poll));
     loop_poll_want(conn->poll, LOOP_READABLE);
@@ -160,14 +162,20 @@ bool conn_flush(struct conn *conn, int64_t now_ms)
             return false;
         }
     }
+    if (now_ms >= conn->leave_by_ms && !h2_session_is_busy(conn->session)) {
+        return false;
+    }
     return !conn->lost && (conn->blocked != NULL || !h2_session_done(conn->session));
 }
 
 int64_t conn_next_ms(const struct conn *conn)
 {
-    int64_t session_ms = h2_session_next_ms(conn->session);
-    bool blocked_first = conn->blocked != NULL && conn->blocked_by_ms < session_ms;
-    return blocked_first ? conn->blocked_by_ms : session_ms;
+    int64_t next_ms = h2_session_next_ms(conn->session);
+    if (conn->blocked != NULL && conn->blocked_by_ms < next_ms) {
+        next_ms = conn->blocked_by_ms;
+    }
+    bool leaves = conn->leave_by_ms < next_ms && !h2_session_is_busy(conn->session);
+    return leaves ? conn->leave_by_ms : next_ms; /* the last answer flushes it anyway */
 }
 
 void conn_tick(struct conn *conn, int64_t now_ms)
@@ -183,6 +191,23 @@ void conn_reply(struct conn *conn, int32_t stream, struct service_reply *reply, 
 void conn_drain(struct conn *conn, int64_t now_ms)
 {
     h2_session_drain(conn->session, now_ms);
+}
+
+void conn_leave(struct conn *conn, int64_t now_ms)
+{
+    conn->leave_by_ms = now_ms + CONN_LEAVE_MS;
+    h2_session_drain(conn->session, now_ms);
+}
+
+void conn_deny(struct conn *conn, int64_t now_ms)
+{
+    conn->leave_by_ms = now_ms + CONN_LEAVE_MS;
+    h2_session_deny(conn->session, now_ms);
+}
+
+int64_t conn_idle_since_ms(const struct conn *conn)
+{
+    return h2_session_idle_since_ms(conn->session);
 }
 
 void conn_abandon(struct conn *conn, int64_t now_ms)

@@ -16,6 +16,8 @@
 #include "server/http2/session.h"
 #include "server/net/loop.h"
 
+#define CONN_LEAVE_MS 2000 /* beside a call that the service has */
+
 struct conn;
 
 /* What all conns share; the owner's. */
@@ -43,7 +45,14 @@ bool conn_flush(struct conn *conn, int64_t now_ms);
 int64_t conn_next_ms(const struct conn *conn);
 void conn_tick(struct conn *conn, int64_t now_ms);
 void conn_reply(struct conn *conn, int32_t stream, struct service_reply *reply, int64_t now_ms);
+/* Says goodbye and goes on until the peer has gone. */
 void conn_drain(struct conn *conn, int64_t now_ms);
+/* The same, to make room: a peer that takes its time is closed after CONN_LEAVE_MS. */
+void conn_leave(struct conn *conn, int64_t now_ms);
+/* The peer may not be served any more: nothing new is taken, what the service has is answered. */
+void conn_deny(struct conn *conn, int64_t now_ms);
+/* As h2_session_idle_since_ms. */
+int64_t conn_idle_since_ms(const struct conn *conn);
 /* Before conn_close at the end of the program: answers what is open, if the socket takes it. */
 void conn_abandon(struct conn *conn, int64_t now_ms);
 

@@ -12,8 +12,7 @@
 
 struct listener {
     int fd;
-    listener_fn on_peer;
-    void *ctx;
+    struct listener_events events;
     struct loop_poll *poll;
     struct loop_timer *retry;
     bool wanted;
@@ -54,14 +53,18 @@ static bool accept_one(struct listener *listener)
         return true; /* a peer that cannot be told is none */
     }
     struct listener_peer peer = {.uid = creds.uid, .pid = creds.pid};
-    return listener->on_peer(listener->ctx, own_fd_take(&fd), &peer);
+    listener->events.on_peer(listener->events.ctx, own_fd_take(&fd), &peer);
+    return true;
 }
 
 static void on_ready(void *ctx, int events)
 {
     (void)events;
     struct listener *listener = ctx;
-    for (int i = 0; i < ACCEPTS_MAX && listener->wanted && accept_one(listener); i++) {
+    for (int i = 0; i < ACCEPTS_MAX && listener->wanted; i++) {
+        if (!listener->events.has_room(listener->events.ctx) || !accept_one(listener)) {
+            return;
+        }
     }
 }
 
@@ -71,7 +74,7 @@ static void on_retry(void *ctx)
     listener_want(listener, listener->wanted);
 }
 
-err_t listener_new(struct loop *loop, int listen_fd, listener_fn on_peer, void *ctx,
+err_t listener_new(struct loop *loop, int listen_fd, const struct listener_events *events,
                    struct listener **ret_listener)
 {
     CLEANUP(listener_free_p) struct listener *listener = calloc(1, sizeof(*listener));
@@ -79,8 +82,7 @@ err_t listener_new(struct loop *loop, int listen_fd, listener_fn on_peer, void *
         return FAIL_ERRNO("cannot allocate the listener");
     }
     listener->fd = listen_fd;
-    listener->on_peer = on_peer;
-    listener->ctx = ctx;
+    listener->events = *events;
     TRY(loop_poll_new(loop, listen_fd, on_ready, listener, &listener->poll));
     TRY(loop_timer_new(loop, on_retry, listener, &listener->retry));
     *ret_listener = TAKE(listener);

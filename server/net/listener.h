@@ -14,13 +14,18 @@ struct listener_peer {
     pid_t pid;
 };
 
-/* fd is the callee's. Returns false when no more peers are wanted now. */
-typedef bool (*listener_fn)(void *ctx, int fd, const struct listener_peer *peer);
+struct listener_events {
+    void *ctx;
+    /* A peer waits, maybe. Returns false when it must wait on. */
+    bool (*has_room)(void *ctx);
+    /* fd is the callee's. */
+    void (*on_peer)(void *ctx, int fd, const struct listener_peer *peer);
+};
 
 struct listener;
 
 /* listen_fd stays the caller's; it is not yet awaited. */
-MUST_USE err_t listener_new(struct loop *loop, int listen_fd, listener_fn on_peer, void *ctx,
+MUST_USE err_t listener_new(struct loop *loop, int listen_fd, const struct listener_events *events,
                             struct listener **ret_listener);
 void listener_free(struct listener *listener);
 DEFINE_CLEANUP(struct listener *, listener_free)

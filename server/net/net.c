@@ -13,11 +13,14 @@
 
 struct slot {
     struct conn *conn;
+    uid_t uid;
     uint32_t generation;
     bool changed; /* to be flushed at the end of this wake-up */
+    bool leaves;  /* was asked to go, so that another may come */
 };
 
 struct net {
+    struct net_events events;
     struct conn_env env;
     struct listener *listener;
     struct loop_timer *timer;
@@ -26,6 +29,8 @@ struct net {
     struct slot slots[SLOTS];
     size_t served; /* conns in the first NET_CONNS_MAX slots */
     size_t denied; /* in the others */
+    size_t leaving;
+    int64_t room_ms; /* CLOCK_MONOTONIC: when to see again who may go; INT64_MAX: accepting goes on */
     bool any_changed;
     bool draining;
     void (*on_done)(void *ctx);
@@ -41,6 +46,14 @@ static void on_change(void *ctx, struct conn *conn)
     struct net *net = ctx;
     net->slots[conn_ticket(conn).conn].changed = true;
     net->any_changed = true;
+}
+
+static void note_due(struct net *net, int64_t due_ms)
+{
+    if (due_ms < net->timer_ms) {
+        net->timer_ms = due_ms;
+        loop_timer_at(net->timer, due_ms);
+    }
 }
 
 static bool is_allowed(const struct net *net, uid_t uid)
@@ -66,19 +79,17 @@ static struct slot *free_slot(struct net *net, bool allowed)
     return NULL;
 }
 
+static void accept_again(struct net *net)
+{
+    net->room_ms = INT64_MAX;
+    listener_want(net->listener, !net->draining);
+}
+
 static void count(struct net *net, const struct slot *slot, int by)
 {
     size_t *counter = slot < &net->slots[NET_CONNS_MAX] ? &net->served : &net->denied;
     *counter = by > 0 ? *counter + 1 : *counter - 1;
-    listener_want(net->listener, !net->draining && net->served < NET_CONNS_MAX);
-}
-
-static void note_due(struct net *net, int64_t due_ms)
-{
-    if (due_ms < net->timer_ms) {
-        net->timer_ms = due_ms;
-        loop_timer_at(net->timer, due_ms);
-    }
+    accept_again(net);
 }
 
 static void log_refused(struct net *net, const struct listener_peer *peer)
@@ -97,7 +108,51 @@ static void log_failed(struct net *net, err_t err)
     note_due(net, log_limit_next_ms(&net->failed));
 }
 
-static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
+/* The one that nobody has used for the longest; NULL: all are busy, young or on their way out. */
+static struct slot *longest_idle(struct net *net, int64_t now_ms)
+{
+    int64_t since_ms = now_ms - NET_IDLE_MS + 1;
+    struct slot *found = NULL;
+    for (size_t i = 0; i < NET_CONNS_MAX; i++) {
+        struct slot *slot = &net->slots[i];
+        if (slot->conn != NULL && conn_idle_since_ms(slot->conn) < since_ms) {
+            since_ms = conn_idle_since_ms(slot->conn);
+            found = slot;
+        }
+    }
+    return found;
+}
+
+static void make_room(struct net *net, int64_t now_ms)
+{
+    size_t at_once = net->leaving == 0 ? 1 : NET_LEAVE_MAX;
+    struct slot *slot;
+    while (net->leaving < at_once && (slot = longest_idle(net, now_ms)) != NULL) {
+        log_debug("peer-leaves", LOG_NUM("slot", slot - net->slots));
+        slot->leaves = true;
+        net->leaving++;
+        conn_leave(slot->conn, now_ms);
+        on_change(net, slot->conn);
+    }
+}
+
+/* Peers that find none wait in the socket's queue, until a connection has gone or may be asked. */
+static bool has_room(void *ctx)
+{
+    struct net *net = ctx;
+    if (net->served < NET_CONNS_MAX) {
+        return true;
+    }
+    int64_t now_ms = clock_mono_ms();
+    make_room(net, now_ms);
+    net->events.on_full(net->events.ctx);
+    net->room_ms = now_ms + NET_ROOM_MS;
+    note_due(net, net->room_ms);
+    listener_want(net->listener, false);
+    return false;
+}
+
+static void on_peer(void *ctx, int fd, const struct listener_peer *peer)
 {
     struct net *net = ctx;
     OWN_FD owned = fd;
@@ -107,21 +162,21 @@ static bool on_peer(void *ctx, int fd, const struct listener_peer *peer)
     }
     struct slot *slot = free_slot(net, allowed);
     if (slot == NULL) {
-        return true;
+        return;
     }
+    slot->uid = peer->uid;
     slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
     struct ticket ticket = {.conn = (uint32_t)(slot - net->slots), .generation = slot->generation};
     err_t err = conn_open(&net->env, own_fd_take(&owned), allowed ? H2_SERVE : H2_DENY, ticket,
                           &slot->conn);
     if (failed(err)) {
         log_failed(net, err);
-        return true;
+        return;
     }
     log_debug("peer-accepted", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid),
               LOG_NUM("slot", ticket.conn));
     count(net, slot, 1);
     on_change(net, slot->conn);
-    return net->served < NET_CONNS_MAX;
 }
 
 static void close_slot(struct net *net, struct slot *slot)
@@ -129,6 +184,8 @@ static void close_slot(struct net *net, struct slot *slot)
     log_debug("peer-closed", LOG_NUM("slot", slot - net->slots));
     conn_close(TAKE(slot->conn));
     slot->changed = false;
+    net->leaving -= slot->leaves ? 1 : 0;
+    slot->leaves = false;
     count(net, slot, -1);
 }
 
@@ -181,6 +238,11 @@ static void on_time(void *ctx)
     int64_t now_ms = clock_mono_ms();
     net->timer_ms = INT64_MAX;
     tick_logs(net, now_ms);
+    if (net->room_ms <= now_ms) {
+        accept_again(net);
+    } else {
+        note_due(net, net->room_ms);
+    }
     for (size_t i = 0; i < SLOTS; i++) {
         struct conn *conn = net->slots[i].conn;
         if (conn != NULL && conn_next_ms(conn) <= now_ms) {
@@ -192,12 +254,15 @@ static void on_time(void *ctx)
     }
 }
 
-err_t net_new(struct loop *loop, int listen_fd, struct service *service, struct net **ret_net)
+err_t net_new(struct loop *loop, int listen_fd, struct service *service,
+              const struct net_events *events, struct net **ret_net)
 {
     CLEANUP(net_free_p) struct net *net = calloc(1, sizeof(*net));
     if (net == NULL) {
         return FAIL_ERRNO("cannot allocate the network room");
     }
+    net->events = *events;
+    net->room_ms = INT64_MAX;
     net->env.loop = loop;
     net->env.on_change = on_change;
     net->env.ctx = net;
@@ -209,7 +274,8 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service, struct 
     TRY(secret_new(SECRET_NET, 1, &net->env.send));
     TRY(loop_timer_new(loop, on_time, net, &net->timer));
     TRY(loop_turn_new(loop, on_turn, net, &net->turn));
-    TRY(listener_new(loop, listen_fd, on_peer, net, &net->listener));
+    const struct listener_events of_listener = {net, has_room, on_peer};
+    TRY(listener_new(loop, listen_fd, &of_listener, &net->listener));
     listener_want(net->listener, true);
     *ret_net = TAKE(net);
     return OK;
@@ -239,6 +305,19 @@ void net_set_allowed_uids(struct net *net, const uint32_t *uids, size_t n)
 {
     net->uids_n = n < NET_UIDS_MAX ? n : NET_UIDS_MAX;
     span_move(net->uids, uids, net->uids_n * sizeof(uids[0]));
+    size_t ended = 0;
+    for (size_t i = 0; i < NET_CONNS_MAX; i++) {
+        struct slot *slot = &net->slots[i];
+        if (slot->conn != NULL && !is_allowed(net, slot->uid)) {
+            conn_deny(slot->conn, clock_mono_ms());
+            on_change(net, slot->conn);
+            ended++;
+        }
+    }
+    if (ended > 0) {
+        log_info("connections-ended", LOG_NUM("n", ended),
+                 LOG_TEXT("why", "their users are not in allowed_uids any more"));
+    }
 }
 
 void net_reply(struct net *net, struct ticket ticket, struct service_reply *reply)

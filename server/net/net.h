@@ -2,8 +2,9 @@
  * net: the clients of the front. Accepts on the listening socket that it is given, checks who a
  * peer is, and moves bytes between sockets and sessions. The door of this room for front/main.
  *
- *   128 connections, then accepting pauses · a refused peer gets PERMISSION_DENIED to its first
- *   call, at most 4 such at a time · a peer that reads nothing for 10 s is closed
+ *   128 connections; when one more peer comes, those go that were idle the longest (GOAWAY, and closed
+ *   2 s later), and while all are busy accepting pauses · a refused peer gets PERMISSION_DENIED to its
+ *   first call, at most 4 such at a time · a peer that reads nothing for 10 s is closed
  *
  * What a peer sends and what it gets pass through SECRET_NET blocks only: one to receive, one to
  * send, and one more for each peer whose socket is full.
@@ -23,20 +24,32 @@
 #define NET_DENIED_MAX 4u
 #define NET_UIDS_MAX   32u
 #define NET_BLOCKED_MS 10000
+#define NET_IDLE_MS    1000 /* so long without a call, and a connection may be asked to go */
+#define NET_ROOM_MS    200  /* in this pace it is looked for more who may go */
+#define NET_LEAVE_MAX  8u   /* so many are on their way out at a time, once one takes its time */
 
 struct net;
 struct service;
 struct service_reply;
 
+struct net_events {
+    void *ctx;
+    /* A peer waits, and all connections are taken. */
+    void (*on_full)(void *ctx);
+};
+
 /* listen_fd: listening, non-blocking; stays the caller's. Nobody is allowed until
  * net_set_allowed_uids. */
 MUST_USE err_t net_new(struct loop *loop, int listen_fd, struct service *service,
-                       struct net **ret_net);
+                       const struct net_events *events, struct net **ret_net);
 /* Closes every connection; calls that wait are answered UNAVAILABLE and cancelled. NULL is fine. */
 void net_free(struct net *net);
 DEFINE_CLEANUP(struct net *, net_free)
 
-/* Whom to serve from now on, at most NET_UIDS_MAX; connections that stand are left alone. */
+/*
+ * Whom to serve from now on, at most NET_UIDS_MAX. Connections of others end now: what the service has of
+ * them is answered, what comes after is not taken.
+ */
 void net_set_allowed_uids(struct net *net, const uint32_t *uids, size_t n);
 
 /* service_events.on_reply: the answer to a call that waited. Takes reply->body; a stale ticket is

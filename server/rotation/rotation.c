@@ -296,6 +296,14 @@ void rotation_list_failed(struct rotation *rotation, int64_t boot_ms)
     rotation->view.list_at_ms = boot_ms + ROTATION_LIST_FAST_MS;
 }
 
+void rotation_look_soon(struct rotation *rotation)
+{
+    int64_t soon_ms = rotation->looked_ms + ROTATION_LIST_FAST_MS;
+    if (soon_ms < rotation->view.list_at_ms) {
+        rotation->view.list_at_ms = soon_ms;
+    }
+}
+
 /* Room for one more: what nobody needs any longer goes first. */
 static void forget_one_proof(struct rotation *rotation)
 {

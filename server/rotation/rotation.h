@@ -75,6 +75,8 @@ void rotation_listed(struct rotation *rotation, const struct ring_key *keys, siz
                      int64_t boot_ms);
 /* A listing failed or the token is away: only sets the next time to list. */
 void rotation_list_failed(struct rotation *rotation, int64_t boot_ms);
+/* What a listing means has changed: the next one comes in the fast pace, and never later than planned. */
+void rotation_look_soon(struct rotation *rotation);
 /* The first seed of this key (or a remembered one) was unwrapped and compared. */
 void rotation_proven(struct rotation *rotation, const struct ring_key *key, int64_t now_s, int64_t boot_ms);
 /* The serving key opened its canary wrongly: a look that counts towards ROTATION_CHANGED. */

@@ -5,6 +5,7 @@ import unittest
 
 import kit_path  # noqa: F401
 from daemon import running, until
+from frames import Closed, Connection
 import signal
 
 # The kit is read before the uid changes: another user may not enter the folder of this checkout.
@@ -57,6 +58,19 @@ class Peer(unittest.TestCase):
         self.daemon.write_config(allowed_uids=[self.own])
         self.daemon.process.send_signal(signal.SIGHUP)
         until(lambda: self.ask(self.own) == 0, 10, "allowed again")
+
+    def test_a_uid_taken_away_loses_the_connections_that_stand(self):
+        held = [Connection(self.daemon.socket) for _ in range(3)]
+        for conn in held:
+            self.addCleanup(conn.close)
+            self.assertEqual(0, conn.ask().code)
+        self.daemon.write_config(allowed_uids=[self.own + 1])
+        self.daemon.process.send_signal(signal.SIGHUP)
+        for conn in held:
+            with self.assertRaises(Closed):
+                while True:
+                    conn.step()
+            self.assertEqual(0, conn.goaway)
 
 
 if __name__ == "__main__":

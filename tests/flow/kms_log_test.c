@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log_limit.h"
+#include "server/kms/calls.h"
 #include "tests/flow/kms_world.h"
 
 #define MINUTE 60000
@@ -105,6 +106,39 @@ static void test_key_id_in_the_state_file_follows_a_rotation(void **state)
     assert_string_not_equal(health_of(world).key_id, before);
 }
 
+/* One line when it begins, the mend while it lasts, and the count when it is over. */
+static void test_limit_that_bites_is_said_once_and_stands_in_the_mend(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    for (int i = 0; i < 90; i++) {
+        service_limit_bites(world->service, SERVICE_LIMIT_CONNECTIONS);
+        world_pass(world, 1000);
+    }
+    assert_string_equal(health_of(world).state, "OK");
+    assert_non_null(strstr(health_of(world).mend, "all connections are taken"));
+    assert_non_null(strstr(world->line, "all connections are taken"));
+    assert_int_equal(world_logged("limit-bites", "connections"), 1);
+    world_pass(world, MINUTE + 1000);
+    assert_string_equal(health_of(world).mend, "");
+    assert_int_equal(world_logged("limit-over", "connections"), 1);
+    assert_int_equal(world_logged_number("limit-over", "times"), 90);
+    service_limit_bites(world->service, SERVICE_LIMIT_CONNECTIONS);
+    assert_int_equal(world_logged("limit-bites", "connections"), 2);
+}
+
+static void test_calls_that_find_no_place_to_wait_are_counted(void **state)
+{
+    struct world *world = *state;
+    world_start_alone(world);
+    for (unsigned i = 0; i < CALLS_SECRETS_MAX; i++) {
+        (void)world_encrypt(world, CODEC_V2_ENCRYPT, "x");
+    }
+    assert_int_equal(world_logged("limit-bites", NULL), 0);
+    assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_LIMIT);
+    assert_int_equal(world_logged("limit-bites", "waiting"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +149,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_limit_that_bites_is_said_once_and_stands_in_the_mend, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_calls_that_find_no_place_to_wait_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key_id_in_the_state_file_follows_a_rotation, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,11 @@ enum service_outcome service_handle(struct service *service, const struct servic
     return SERVICE_PENDING;
 }
 
+void service_limit_bites(struct service *service, enum service_limit limit)
+{
+    service->bites[limit]++;
+}
+
 void service_cancel(struct service *service, struct ticket ticket)
 {
     service->cancels++;

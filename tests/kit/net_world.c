@@ -25,13 +25,20 @@ static int listen_abstract(struct net_world *world)
     return fd;
 }
 
+static void on_full(void *ctx)
+{
+    struct net_world *world = ctx;
+    world->full++;
+}
+
 struct net_world *net_world_new(void)
 {
     struct net_world *world = calloc(1, sizeof(*world));
     must(world != NULL && !failed(secret_init(&secret_budget_front)));
     world->listen_fd = listen_abstract(world);
     must(!failed(loop_new(&world->loop)));
-    must(!failed(net_new(world->loop, world->listen_fd, &world->service, &world->net)));
+    const struct net_events events = {world, on_full};
+    must(!failed(net_new(world->loop, world->listen_fd, &world->service, &events, &world->net)));
     uint32_t own = getuid();
     net_set_allowed_uids(world->net, &own, 1);
     return world;

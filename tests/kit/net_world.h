@@ -18,6 +18,7 @@ struct net_world {
     struct sockaddr_un addr;
     socklen_t addr_len;
     bool drained;
+    unsigned full; /* so often a peer found no room */
 };
 
 struct net_client {

@@ -133,7 +133,7 @@ static void test_headers_end_not_grpc_is_an_http_answer_alone(void **state)
 static void test_status_of_nothing_is_served_with_no_slot_free(void **state)
 {
     (void)state;
-    struct secret *slots[544];
+    struct secret *slots[672];
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         assert_ok(secret_new(SECRET_SLOT, 1, &slots[i]));
     }

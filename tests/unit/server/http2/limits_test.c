@@ -177,41 +177,145 @@ static void test_bad_trailers_are_malformed(void **state)
     assert_still_serves(rig, 101);
 }
 
-static void test_calls_above_512_of_all_sessions_are_refused(void **state)
+/* A session beside the rig's, whose peer has said the headers of n calls and nothing more. */
+static struct h2_session *greedy_new(const struct rig *rig, uint32_t conn, int32_t n, const char *path)
+{
+    static struct wire calls;
+    static uint8_t sink[65536];
+    struct h2_session *session = NULL;
+    struct wire_request request = wire_request_to(path);
+    const struct ticket ticket = {.conn = conn, .generation = 1};
+    assert_ok(h2_session_new(rig->shared, H2_SERVE, ticket, rig->now_ms, &session));
+    calls.len = 0;
+    wire_open(&calls);
+    wire_settings_ack(&calls);
+    for (int32_t i = 0; i < n; i++) {
+        wire_headers(&calls, 2 * i + 1, WIRE_END_HEADERS, &request);
+    }
+    assert_true(h2_session_pull(session, span_mut_of(sink, sizeof(sink))) > 0);
+    assert_ok(h2_session_feed(session, wire_bytes(&calls), rig->now_ms));
+    while (h2_session_pull(session, span_mut_of(sink, sizeof(sink))) > 0) {
+    }
+    return session;
+}
+
+static void free_all(struct h2_session **sessions, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        h2_session_free(sessions[i]);
+    }
+}
+
+static void test_calls_of_one_session_alone_may_fill_all_its_streams(void **state)
 {
     (void)state;
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
-    struct h2_session *others[2] = {NULL, NULL};
-    static struct wire calls;
-    static uint8_t sink[65536];
-    for (int i = 0; i < 2; i++) {
-        struct ticket ticket = {.conn = 20u + (uint32_t)i, .generation = 1};
-        assert_ok(h2_session_new(rig->shared, H2_SERVE, ticket, rig->now_ms, &others[i]));
-        calls.len = 0;
-        wire_open(&calls);
-        wire_settings_ack(&calls);
-        struct wire_request request = wire_request_to(PATH_ENCRYPT);
-        for (int32_t n = 0; n < 256 - i; n++) {
-            wire_headers(&calls, 2 * n + 1, WIRE_END_HEADERS, &request);
-        }
-        assert_true(h2_session_pull(others[i], span_mut_of(sink, sizeof(sink))) > 0);
-        assert_ok(h2_session_feed(others[i], wire_bytes(&calls), rig->now_ms));
-    }
-    assert_int_equal(h2_shared_calls(rig->shared), H2_CALLS_MAX - 1);
-    assert_still_serves(rig, 1);
+    struct h2_session *alone = greedy_new(rig, 20, 256, PATH_ENCRYPT);
+    assert_int_equal(h2_shared_calls(rig->shared), 256);
+    assert_int_equal(rig->service.bites[SERVICE_LIMIT_CALLS], 0);
+    h2_session_free(alone);
+}
+
+/* How many calls a peer that comes last may have open at a time. */
+static int32_t open_as_last(struct rig *rig)
+{
     struct wire_request request = wire_request_to(PATH_ENCRYPT);
-    wire_headers(&rig->to_send, 3, WIRE_END_HEADERS, &request);
-    wire_headers(&rig->to_send, 5, WIRE_END_HEADERS, &request);
-    wire_message(&rig->to_send, 5, WIRE_END_STREAM, BYTES("x"));
+    unsigned before = rig->service.bites[SERVICE_LIMIT_CALLS];
+    int32_t n = 0;
+    while (n < 300 && rig->service.bites[SERVICE_LIMIT_CALLS] == before) {
+        wire_headers(&rig->to_send, 2 * n++ + 1, WIRE_END_HEADERS, &request);
+        rig_run(rig);
+    }
+    assert_status(rig, 2 * n - 1, "8");
+    for (int32_t i = 0; i < n; i++) {
+        wire_reset(&rig->to_send, 2 * i + 1, 8);
+    }
     rig_run(rig);
+    return n - 1;
+}
+
+/* Each takes what it gets, one after the other, and keeps it: the next one still finds some. */
+static void assert_last_of(size_t greedy_n, int32_t at_least)
+{
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
+    struct h2_session *greedy[127];
+    for (size_t i = 0; i < greedy_n; i++) {
+        greedy[i] = greedy_new(rig, 20u + (uint32_t)i, 256, PATH_ENCRYPT);
+    }
+    assert_in_range(h2_shared_calls(rig->shared), H2_CALLS_MAX / 2, H2_CALLS_MAX);
+    assert_in_range(open_as_last(rig), at_least, 256);
+    assert_still_serves(rig, 1001);
+    wire_call(&rig->to_send, 1003, PATH_STATUS, BYTES(""));
+    rig_run(rig);
+    assert_status(rig, 1003, "0");
+    free_all(greedy, greedy_n);
+}
+
+static void test_calls_of_greedy_sessions_leave_room_for_the_next(void **state)
+{
+    (void)state;
+    assert_last_of(1, 40);
+    assert_last_of(4, 12);
+    assert_last_of(16, 1);
+    assert_last_of(127, 1);
+}
+
+/* A session that has used up its share is still told how we are. */
+static void test_status_has_a_call_that_nobody_else_gets(void **state)
+{
+    (void)state;
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
+    struct h2_session *other = greedy_new(rig, 20, 256, PATH_ENCRYPT);
+    struct h2_session *of_status = greedy_new(rig, 21, 256, PATH_STATUS);
+    struct wire_request encrypt = wire_request_to(PATH_ENCRYPT);
+    struct wire_request status = wire_request_to(PATH_STATUS);
+    for (int32_t i = 0; i < 200; i++) {
+        wire_headers(&rig->to_send, 2 * i + 1, WIRE_END_HEADERS, &encrypt);
+    }
+    rig_run(rig);
+    assert_status(rig, 399, "8");
+    for (int32_t stream = 401; stream < 420; stream += 2) {
+        wire_call(&rig->to_send, stream, PATH_STATUS, BYTES(""));
+        rig_run(rig);
+        assert_status(rig, stream, "0");
+    }
+    wire_headers(&rig->to_send, 421, WIRE_END_HEADERS, &status);
+    wire_call(&rig->to_send, 423, PATH_STATUS, BYTES(""));
+    rig_run(rig);
+    assert_status(rig, 423, "8"); /* one at a time */
+    wire_message(&rig->to_send, 421, WIRE_END_STREAM, BYTES(""));
+    rig_run(rig);
+    assert_status(rig, 421, "0");
+    h2_session_free(other);
+    h2_session_free(of_status);
+    for (int32_t i = 0; i < 200; i++) {
+        wire_reset(&rig->to_send, 2 * i + 1, 8);
+    }
+    rig_run(rig);
+}
+
+/* The calls of all are 512, whoever has them; a Status above them too has its own. */
+static void test_calls_of_all_sessions_are_bounded(void **state)
+{
+    (void)state;
+    CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
+    struct h2_session *greedy[300];
+    for (size_t i = 0; i < 300; i++) {
+        greedy[i] = greedy_new(rig, 20u + (uint32_t)i, 256, PATH_ENCRYPT);
+    }
     assert_int_equal(h2_shared_calls(rig->shared), H2_CALLS_MAX);
-    assert_status(rig, 5, "8");
-    wire_message(&rig->to_send, 3, WIRE_END_STREAM, BYTES("x"));
+    wire_call(&rig->to_send, 1, PATH_ENCRYPT, BYTES("x"));
+    wire_call(&rig->to_send, 3, PATH_STATUS, BYTES(""));
     rig_run(rig);
+    assert_status(rig, 1, "8");
     assert_status(rig, 3, "0");
-    h2_session_free(others[0]);
-    h2_session_free(others[1]);
-    assert_still_serves(rig, 7);
+    free_all(greedy, 300);
+    assert_still_serves(rig, 5);
+    for (size_t i = 0; i < 300; i++) {
+        greedy[i] = greedy_new(rig, 20u + (uint32_t)i, 256, PATH_STATUS);
+    }
+    assert_int_equal(h2_shared_calls(rig->shared), H2_CALLS_MAX + H2_KEPT_MAX);
+    free_all(greedy, 300);
 }
 
 static void test_streams_above_256_do_not_reach_the_service(void **state)
@@ -283,7 +387,10 @@ int main(void)
         cmocka_unit_test(test_doubled_and_late_pseudo_headers_are_malformed),
         cmocka_unit_test(test_content_length_that_is_true_is_served),
         cmocka_unit_test(test_bad_trailers_are_malformed),
-        cmocka_unit_test(test_calls_above_512_of_all_sessions_are_refused),
+        cmocka_unit_test(test_calls_of_one_session_alone_may_fill_all_its_streams),
+        cmocka_unit_test(test_calls_of_greedy_sessions_leave_room_for_the_next),
+        cmocka_unit_test(test_status_has_a_call_that_nobody_else_gets),
+        cmocka_unit_test(test_calls_of_all_sessions_are_bounded),
         cmocka_unit_test(test_streams_above_256_do_not_reach_the_service),
         cmocka_unit_test(test_deny_first_call_is_refused_and_the_session_ends),
         cmocka_unit_test(test_deny_takes_one_call_of_the_pool_and_no_memory),

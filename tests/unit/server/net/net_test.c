@@ -3,78 +3,17 @@
 #include "server/net/net.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "tests/kit/net_world.h"
 #include "tests/kit/unit.h"
 
 #define BYTES(literal_) span_of((literal_), sizeof(literal_) - 1)
-#define TIMERS          4u
-
-/* ---- a clock that the test can turn on ---- */
-
-static int64_t skew_ms;
-static struct {
-    struct loop_timer *timer;
-    int64_t at_ms;
-} timers[TIMERS];
-
-int64_t __real_clock_mono_ms(void);
-int64_t __wrap_clock_mono_ms(void);
-int64_t __wrap_clock_mono_ms(void)
-{
-    return __real_clock_mono_ms() + skew_ms;
-}
-
-void __real_loop_timer_at(struct loop_timer *timer, int64_t at_ms);
-void __wrap_loop_timer_at(struct loop_timer *timer, int64_t at_ms);
-void __wrap_loop_timer_at(struct loop_timer *timer, int64_t at_ms)
-{
-    size_t i = 0;
-    while (timers[i].timer != timer && timers[i].timer != NULL) {
-        assert_true(++i < TIMERS);
-    }
-    timers[i].timer = timer;
-    timers[i].at_ms = at_ms;
-    __real_loop_timer_at(timer, at_ms);
-}
-
-static void pass(struct net_world *world, int64_t ms)
-{
-    skew_ms += ms;
-    for (size_t i = 0; i < TIMERS; i++) {
-        if (timers[i].timer != NULL && timers[i].at_ms <= clock_mono_ms()) {
-            __real_loop_timer_at(timers[i].timer, 0);
-        }
-    }
-    net_world_turn(world);
-}
-
-/* ---- what is logged ---- */
-
-static unsigned refused_lines;
-static int64_t suppressed;
-
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
-{
-    (void)level;
-    refused_lines += strcmp(event, "peer-refused") == 0 ? 1 : 0;
-    if (n > 0 && strcmp(fields[0].key, "suppressed") == 0) {
-        suppressed = fields[0].number;
-    }
-}
 
 static int setup(void **state)
 {
-    memset(timers, 0, sizeof(timers));
-    refused_lines = 0;
-    suppressed = 0;
     *state = net_world_new();
     return 0;
 }
@@ -153,65 +92,6 @@ static void test_peer_gone_cancels_what_waits(void **state)
     net_world_turn(world);
     assert_int_equal(world->service.cancels, 2);
     assert_int_equal(net_connections(world->net), 0);
-}
-
-static void test_accept_64_are_served_and_the_65th_waits_its_turn(void **state)
-{
-    struct net_world *world = *state;
-    struct net_client *clients[NET_CONNS_MAX + 1];
-    for (size_t i = 0; i < NET_CONNS_MAX; i++) {
-        clients[i] = net_client_new(world);
-        assert_served(world, clients[i], 1);
-    }
-    struct net_client *last = net_client_new(world);
-    wire_call(&last->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    net_client_run(world, last);
-    assert_int_equal(last->peer->frames, 0);
-    assert_int_equal(net_connections(world->net), NET_CONNS_MAX);
-    assert_served(world, clients[7], 3);
-    net_client_free(clients[7]);
-    net_client_run(world, last);
-    assert_string_equal(wire_peer_answer(last->peer, 1)->grpc_status, "0");
-    clients[7] = last;
-    for (size_t i = 0; i < NET_CONNS_MAX; i++) {
-        net_client_free(clients[i]);
-    }
-}
-
-static void test_accept_refused_uid_is_told_once_and_closed(void **state)
-{
-    struct net_world *world = *state;
-    struct net_client *allowed = net_client_new(world);
-    assert_served(world, allowed, 1);
-    uint32_t other = getuid() + 1;
-    net_set_allowed_uids(world->net, &other, 1);
-    struct net_client *client = net_client_new(world);
-    wire_call(&client->to_send, 1, PATH_ENCRYPT, BYTES("x"));
-    net_client_run(world, client);
-    assert_string_equal(wire_peer_answer(client->peer, 1)->grpc_status, "7");
-    assert_true(client->eof);
-    assert_int_equal(world->service.calls, 1);
-    assert_int_equal(net_connections(world->net), 1);
-    assert_served(world, allowed, 3); /* connections that stand are left alone */
-    net_client_free(client);
-    net_client_free(allowed);
-}
-
-/* Anyone may reach an abstract socket, as often as he likes. */
-static void test_accept_refused_in_a_loop_fills_no_log_and_is_counted(void **state)
-{
-    struct net_world *world = *state;
-    net_set_allowed_uids(world->net, NULL, 0);
-    for (int i = 0; i < 50; i++) {
-        struct net_client *client = net_client_new(world);
-        net_world_turn(world);
-        net_client_free(client);
-        net_world_turn(world);
-    }
-    assert_int_equal(refused_lines, 10);
-    pass(world, 10000);
-    assert_int_equal(refused_lines, 11);
-    assert_int_equal(suppressed, 40);
 }
 
 static void test_accept_four_refused_at_a_time(void **state)
@@ -345,9 +225,6 @@ int main(void)
         NET_TEST(test_call_is_answered_over_the_socket),
         NET_TEST(test_reply_reaches_its_stream_later_and_stale_ones_nobody),
         NET_TEST(test_peer_gone_cancels_what_waits),
-        NET_TEST(test_accept_64_are_served_and_the_65th_waits_its_turn),
-        NET_TEST(test_accept_refused_uid_is_told_once_and_closed),
-        NET_TEST(test_accept_refused_in_a_loop_fills_no_log_and_is_counted),
         NET_TEST(test_accept_four_refused_at_a_time),
         NET_TEST(test_peer_that_speaks_no_http2_is_closed_alone),
         NET_TEST(test_peer_that_does_not_read_is_bounded_and_served_when_it_reads),

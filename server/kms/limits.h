@@ -1,0 +1,29 @@
+/*
+ * limits: how often each bound that a peer can reach has bitten. The one place of these counters; a bound
+ * that begins to bite is logged once, and once more when it has not for a minute.
+ */
+#ifndef SERVER_KMS_LIMITS_H
+#define SERVER_KMS_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/kms/service.h"
+
+#define LIMITS_CALM_MS 60000
+
+struct limits {
+    struct {
+        uint64_t total;  /* since the start */
+        uint64_t before; /* of them, before it began to bite this time */
+        int64_t last_ms; /* CLOCK_MONOTONIC */
+        bool bites;
+    } at[SERVICE_LIMITS];
+};
+
+void limits_bite(struct limits *limits, enum service_limit limit, int64_t mono_ms);
+void limits_tick(struct limits *limits, int64_t mono_ms);
+/* What an operator should know of a bound that bites; NULL: none does. */
+const char *limits_text(const struct limits *limits);
+
+#endif
