@@ -29,7 +29,8 @@ static const struct ctl_command commands[] = {
      true, ctl_pin_retry},
     {"inspect", "[--hex|--base64|--raw|--auto] [FILE|-|VALUE]",
      "decode an envelope or an etcd value, without any key",
-     "Takes a file, standard input or the value itself: a KMS envelope or what etcd holds.\n",
+     "Takes a file, standard input or the value itself: a KMS envelope, what etcd holds, or what\n"
+     "`etcdctl get --prefix -w json` prints. Exit code 1: not everything is sealed by p11-kms.\n",
      false, ctl_inspect},
 };
 

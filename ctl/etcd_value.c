@@ -122,23 +122,97 @@ static struct span read_name(struct cursor *c)
     return name;
 }
 
-err_t etcd_value_parse(struct span bytes, struct etcd_value *ret_value)
+/* Passes over the text when it stands there. */
+static bool take(struct cursor *c, const char *text)
 {
-    static const char prefix[] = "k8s:enc:kms:v";
-    struct cursor c = cursor_of(bytes);
-    if (!span_equal(cursor_bytes(&c, sizeof(prefix) - 1), span_of_text(prefix))) {
-        return FAIL(E_NOT_FOUND, "not an etcd value of KMS");
+    struct span wanted = span_of_text(text);
+    if (c->bad || !span_equal(span_part(c->rest, 0, wanted.len), wanted)) {
+        return false;
     }
-    uint8_t version = cursor_u8(&c);
-    if ((version != '1' && version != '2') || cursor_u8(&c) != ':') {
-        return FAIL(E_NOT_FOUND, "not an etcd value of KMS v1 or v2");
+    (void)cursor_bytes(c, wanted.len);
+    return true;
+}
+
+static err_t parse_kms(struct cursor *c, struct etcd_value *value)
+{
+    bool first = take(c, "v1:");
+    if (!first && !take(c, "v2:")) {
+        return OK; /* of a version that we do not know */
     }
-    struct etcd_value value = {.api = version == '1' ? ENVELOPE_V1 : ENVELOPE_V2};
-    value.name = read_name(&c);
-    if (c.bad) {
+    value->form = ETCD_KMS;
+    value->api = first ? ENVELOPE_V1 : ENVELOPE_V2;
+    value->name = read_name(c);
+    if (c->bad) {
         return FAIL(E_INVALID, "broken provider name");
     }
-    TRY(version == '1' ? parse_v1(&c, &value) : parse_v2(&c, &value));
+    return first ? parse_v1(c, value) : parse_v2(c, value);
+}
+
+static bool is_native(struct span transformer)
+{
+    return span_equal(transformer, span_of_text("aescbc")) ||
+           span_equal(transformer, span_of_text("aesgcm")) ||
+           span_equal(transformer, span_of_text("secretbox"));
+}
+
+static err_t parse_encrypted(struct cursor *c, struct etcd_value *value)
+{
+    value->form = ETCD_UNKNOWN;
+    value->transformer = read_name(c);
+    value->object = c->rest;
+    if (c->bad) {
+        return FAIL(E_INVALID, "k8s:enc: without the name of a transformer");
+    }
+    if (span_equal(value->transformer, span_of_text("kms"))) {
+        return parse_kms(c, value);
+    }
+    if (is_native(value->transformer) && take(c, "v1:")) {
+        value->form = ETCD_NATIVE;
+        value->name = read_name(c);
+        value->object = c->rest;
+        return c->bad ? FAIL(E_INVALID, "broken name of a key") : OK;
+    }
+    return OK;
+}
+
+/* apiVersion and kind; what does not read leaves them empty. */
+static void parse_type(struct span type_meta, struct etcd_value *value)
+{
+    struct cursor c = cursor_of(type_meta);
+    while (!c.bad && c.rest.len > 0) {
+        struct field field = read_field(&c);
+        if (!c.bad && field.type == WIRE_BYTES && field.number == 1) {
+            value->api_version = field.bytes;
+        } else if (!c.bad && field.type == WIRE_BYTES && field.number == 2) {
+            value->kind = field.bytes;
+        }
+    }
+}
+
+static void parse_plain(struct cursor *c, struct etcd_value *value)
+{
+    value->object = c->rest;
+    struct field field = read_field(c);
+    if (!c->bad && field.type == WIRE_BYTES && field.number == 1) {
+        parse_type(field.bytes, value);
+    }
+}
+
+err_t etcd_value_parse(struct span bytes, struct etcd_value *ret_value)
+{
+    struct cursor c = cursor_of(bytes);
+    struct etcd_value value = {.form = ETCD_PLAIN};
+    if (take(&c, "k8s:enc:")) {
+        TRY(parse_encrypted(&c, &value));
+    } else if (span_equal(span_part(bytes, 0, 4), span_of("k8s", 4))) {
+        (void)cursor_bytes(&c, 4);
+        parse_plain(&c, &value);
+    } else if (bytes.len > 0 && bytes.ptr[0] == '{') {
+        value.json = true;
+        value.object = bytes;
+    } else {
+        return FAIL(E_NOT_FOUND, "no value that kube-apiserver writes to etcd");
+    }
     *ret_value = value;
     return OK;
 }

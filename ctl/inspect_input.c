@@ -5,7 +5,8 @@
 
 #include "base/own.h"
 
-#define ETCD_PREFIX "k8s:enc:kms:v"
+#define NO_VALUE "no envelope or etcd value, as raw bytes, hex or base64"
+#define SEVERAL  "more than one object: print them with etcdctl get --prefix -w json"
 
 static int hex_digit(uint8_t c)
 {
@@ -47,7 +48,7 @@ static err_t decode_digits(struct span_mut text, int (*digit)(uint8_t), unsigned
         }
         int value = ended ? -1 : digit(c);
         if (value < 0) {
-            return FAIL(E_INVALID, "no envelope or etcd value, as raw bytes, hex or base64");
+            return FAIL(E_INVALID, NO_VALUE);
         }
         held = held << bits | (uint32_t)value;
         held_bits += bits;
@@ -58,7 +59,7 @@ static err_t decode_digits(struct span_mut text, int (*digit)(uint8_t), unsigned
         }
     }
     if (len == 0 || held_bits >= bits || held != 0) {
-        return FAIL(E_INVALID, "no envelope or etcd value, as raw bytes, hex or base64");
+        return FAIL(E_INVALID, NO_VALUE);
     }
     *ret_bytes = span_of(text.ptr, len);
     return OK;
@@ -74,10 +75,44 @@ static bool all_hex(struct span_mut text)
     return true;
 }
 
+static bool begins(struct span bytes, const char *front, size_t len)
+{
+    return bytes.len >= len && span_equal(span_part(bytes, 0, len), span_of(front, len));
+}
+
+/* As an envelope, as what kube-apiserver writes, or as a list of that in JSON. */
+static bool begins_like_a_value(struct span bytes)
+{
+    return begins(bytes, "P11K", 4) || begins(bytes, "k8s:enc:", 8) || begins(bytes, "k8s\0", 4) ||
+           begins(bytes, "{", 1);
+}
+
+/* Raw bytes: a value, or one below its key, as etcdctl prints them. */
+static bool find_raw(struct span text, struct span *ret_bytes)
+{
+    const uint8_t *end = text.len == 0 ? NULL : memchr(text.ptr, '\n', text.len);
+    size_t first_line = end == NULL ? text.len : (size_t)(end - text.ptr) + 1;
+    struct span below = span_part(text, first_line, text.len - first_line);
+    if (begins_like_a_value(text)) {
+        *ret_bytes = text;
+        return true;
+    }
+    if (begins_like_a_value(below)) {
+        *ret_bytes = below;
+        return true;
+    }
+    return false;
+}
+
+/* Where one value of raw bytes ends and the next key begins nobody can tell. */
+static bool holds_another(struct span value)
+{
+    return value.ptr[0] == 'k' && (memmem(value.ptr, value.len, "\nk8s:enc:", 9) != NULL ||
+                                   memmem(value.ptr, value.len, "\nk8s\0", 5) != NULL);
+}
+
 err_t inspect_decode(struct span_mut text, enum inspect_encoding encoding, struct span *ret_bytes)
 {
-    const uint8_t *value =
-        text.len == 0 ? NULL : memmem(text.ptr, text.len, ETCD_PREFIX, sizeof(ETCD_PREFIX) - 1);
     switch (encoding) {
     case INSPECT_RAW:
         *ret_bytes = span_const(text);
@@ -89,13 +124,8 @@ err_t inspect_decode(struct span_mut text, enum inspect_encoding encoding, struc
     case INSPECT_AUTO:
         break;
     }
-    if (text.len >= 4 && span_equal(span_of(text.ptr, 4), span_of_text("P11K"))) {
-        *ret_bytes = span_const(text);
-        return OK;
-    }
-    if (value != NULL) {
-        *ret_bytes = span_of(value, text.len - (size_t)(value - text.ptr));
-        return OK;
+    if (find_raw(span_const(text), ret_bytes)) {
+        return holds_another(*ret_bytes) ? FAIL(E_INVALID, SEVERAL) : OK;
     }
     return all_hex(text) ? decode_digits(text, hex_digit, 4, ret_bytes)
                          : decode_digits(text, base64_digit, 6, ret_bytes);
@@ -112,29 +142,33 @@ static err_t read_stream(FILE *file, struct inspect_input *input, size_t *ret_le
         return FAIL_ERRNO("cannot read the input");
     }
     if (len > INSPECT_MAX) {
-        return FAIL(E_LIMIT, "the input is larger than 4 MiB");
+        return FAIL(E_LIMIT, "the input is larger than 32 MiB: inspect fewer objects at a time");
     }
     *ret_len = len;
     return OK;
 }
 
-static err_t read_any(const char *from, struct inspect_input *input, size_t *ret_len)
+static err_t read_file(const char *path, struct inspect_input *input, size_t *ret_len)
 {
-    if (from == NULL || strcmp(from, "-") == 0) {
-        return read_stream(stdin, input, ret_len);
-    }
-    OWN_FILE *file = fopen(from, "re");
-    if (file != NULL) {
-        return read_stream(file, input, ret_len);
-    }
-    if (errno != ENOENT && errno != ENAMETOOLONG) {
+    OWN_FILE *file = fopen(path, "re");
+    if (file == NULL) {
         return FAIL_ERRNO("cannot open the input file");
     }
-    input->store = (uint8_t *)strdup(from);
+    return read_stream(file, input, ret_len);
+}
+
+/* What is no file is a value only when it begins like one: a mistyped path must not be taken for base64. */
+static err_t take_operand(const char *text, enum inspect_encoding encoding, struct inspect_input *input)
+{
+    size_t len = strlen(text);
+    input->store = (uint8_t *)strdup(text);
     if (input->store == NULL) {
         return FAIL_ERRNO("out of memory for the input");
     }
-    *ret_len = strlen(from);
+    err_t err = inspect_decode(span_mut_of(input->store, len), encoding, &input->bytes);
+    if (failed(err) || !begins_like_a_value(input->bytes)) {
+        return FAIL_DETAIL(E_SYSTEM, ENOENT, "no such file, and no envelope or etcd value either");
+    }
     return OK;
 }
 
@@ -143,8 +177,16 @@ err_t inspect_input_read(const char *from, enum inspect_encoding encoding,
 {
     CLEANUP(inspect_input_done) struct inspect_input input = {0};
     size_t len = 0;
-    TRY(read_any(from, &input, &len));
-    TRY(inspect_decode(span_mut_of(input.store, len), encoding, &input.bytes));
+    bool standard = from == NULL || strcmp(from, "-") == 0;
+    err_t err = standard ? read_stream(stdin, &input, &len) : read_file(from, &input, &len);
+    bool no_file = !standard && err.code == E_SYSTEM &&
+                   (err.detail == ENOENT || err.detail == ENAMETOOLONG || err.detail == ENOTDIR);
+    if (no_file) {
+        TRY(take_operand(from, encoding, &input));
+    } else {
+        TRY(err);
+        TRY(inspect_decode(span_mut_of(input.store, len), encoding, &input.bytes));
+    }
     *ret_input = input;
     input.store = NULL;
     return OK;

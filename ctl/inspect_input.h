@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define INSPECT_MAX (4u << 20) /* etcd takes 1.5 MiB, and hex doubles it */
+#define INSPECT_MAX (32u << 20) /* etcd takes 1.5 MiB an object; a list holds many */
 
 enum inspect_encoding { INSPECT_AUTO, INSPECT_HEX, INSPECT_BASE64, INSPECT_RAW };
 
@@ -14,14 +14,17 @@ struct inspect_input {
     uint8_t *store;
 };
 
-/* from: "-" or NULL is standard input; the name of a file that exists; else the text itself. */
+/*
+ * from: "-" or NULL is standard input; the name of a file; else the text itself if it begins like a value.
+ * E_SYSTEM(ENOENT): neither.
+ */
 MUST_USE err_t inspect_input_read(const char *from, enum inspect_encoding encoding,
                                   struct inspect_input *ret_input);
 void inspect_input_done(struct inspect_input *input);
 
 /*
- * Decodes text in place: AUTO takes raw bytes that begin like an envelope or hold an etcd value
- * (after the key, as `etcdctl get` prints them), else hex, else base64. E_INVALID: none of them.
+ * Decodes text in place: AUTO takes raw bytes that begin like an envelope, an etcd value (also below its
+ * key, as `etcdctl get` prints them) or JSON, else hex, else base64. E_INVALID: none of them.
  */
 MUST_USE err_t inspect_decode(struct span_mut text, enum inspect_encoding encoding,
                               struct span *ret_bytes);

@@ -1,4 +1,5 @@
 """p11-kmsctl over a real token process and SoftHSM: what each command does, prints and exits with."""
+import base64
 import datetime
 import hashlib
 import json
@@ -410,6 +411,48 @@ class Others(CtlTest):
 
     def test_inspect_of_what_is_no_envelope_is_a_finding(self):
         self.ctl("inspect", "5031314b", code=1)
+
+    def inspect(self, value, code=0):
+        path = os.path.join(self.node.folder, "value")
+        with open(path, "wb") as f:
+            f.write(value)
+        return self.json("inspect", path, code=code)
+
+    PLAIN = b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Secret\x12\x01x"
+    NATIVE = b"k8s:enc:aescbc:v1:key1:0123456789abcdef"
+    OTHER = b"k8s:enc:kms:v2:vault:\x0a\x03obj\x12\x05key-7\x1a\x05vault"
+
+    def test_inspect_says_what_a_value_is_that_is_not_ours(self):
+        plain = self.inspect(b"/registry/secrets/default/a\n" + self.PLAIN + b"\n", code=1)
+        self.assertIn("not encrypted", plain["sealed_by"])
+        self.assertEqual((plain["etcd_value"], plain["kind"]), ("plain protobuf", "Secret"))
+        plain = self.inspect(b'{"kind":"Secret","apiVersion":"v1"}\n', code=1)
+        self.assertEqual(plain["etcd_value"], "plain JSON")
+        native = self.inspect(self.NATIVE, code=1)
+        self.assertEqual((native["etcd_value"], native["key_name"]), ("aescbc", "key1"))
+        other = self.inspect(self.OTHER, code=1)
+        self.assertEqual((other["sealed_by"], other["provider"], other["etcd_key_id"]),
+                         ("another KMS plugin", "vault", "key-7"))
+        first = self.inspect(b"k8s:enc:kms:v1:vault:\x00\x05vaultobject", code=1)
+        self.assertEqual((first["etcd_value"], first["provider"]), ("KMS v1", "vault"))
+
+    def test_inspect_of_a_list_has_a_row_an_object(self):
+        values = {"/a": self.PLAIN, "/b": self.NATIVE, "/c": self.OTHER, "/d": b"?"}
+        listing = {"header": {"cluster_id": 14841639068965178418}, "count": len(values), "kvs": [
+            {"key": base64.b64encode(key.encode()).decode(), "value": base64.b64encode(value).decode()}
+            for key, value in values.items()]}
+        rows = self.inspect(json.dumps(listing).encode(), code=1)
+        self.assertEqual([row["object"] for row in rows], list(values))
+        self.assertEqual([row["name"] for row in rows], ["", "key1", "vault", ""])
+        self.assertEqual(rows[2]["key_id"], "key-7")
+        self.assertEqual([bool(row["problem"]) for row in rows], [False, False, False, True])
+        lines = self.ctl("inspect", os.path.join(self.node.folder, "value"), code=1).stdout.splitlines()
+        self.assertEqual(len(lines), 1 + len(values))
+
+    def test_inspect_of_a_path_that_is_not_there_says_so(self):
+        for path in ("/tmp/nowhere/value", "deadbeef"):
+            done = self.ctl("inspect", path, code=2)
+            self.assertIn(path + ": no such file", done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #include "ctl/etcd_value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "keys/envelope.h"
@@ -100,16 +101,59 @@ static void test_parse_v2_broken_messages_are_refused(void **state)
 static void test_parse_other_values_are_not_found(void **state)
 {
     (void)state;
-    static const char *const other[] = {"",
-                                        "k8s:enc:aescbc:v1:key1:x",
-                                        "k8s:enc:kms:v3:p:x",
-                                        "k8s:enc:kms:v",
-                                        "k8s:enc:kms:v2",
-                                        "{\"kind\":\"Secret\"}"};
+    static const char *const other[] = {"", "k8s", "k8s:en", "P11K", "Secret"};
     for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
         struct etcd_value value;
         assert_fails(etcd_value_parse(span_of_text(other[i]), &value), E_NOT_FOUND);
     }
+}
+
+static void test_parse_native_transformers_and_their_keys(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"aescbc", "aesgcm", "secretbox"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct etcd_value value;
+        char text[64];
+        (void)snprintf(text, sizeof(text), "k8s:enc:%s:v1:key1:object", names[i]);
+        assert_ok(etcd_value_parse(span_of_text(text), &value));
+        assert_int_equal(value.form, ETCD_NATIVE);
+        assert_true(span_equal(value.transformer, span_of_text(names[i])));
+        assert_true(span_equal(value.name, span_of_text("key1")));
+        assert_true(span_equal(value.object, span_of_text("object")));
+        (void)snprintf(text, sizeof(text), "k8s:enc:%s:v1:key1", names[i]);
+        assert_fails(etcd_value_parse(span_of_text(text), &value), E_INVALID);
+    }
+}
+
+static void test_parse_unknown_transformers_and_versions(void **state)
+{
+    (void)state;
+    static const char *const unknown[] = {"k8s:enc:kms:v3:p:x", "k8s:enc:kms:", "k8s:enc:aescbc:v2:k:x",
+                                          "k8s:enc:rot13:v1:x"};
+    struct etcd_value value;
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        assert_ok(etcd_value_parse(span_of_text(unknown[i]), &value));
+        assert_int_equal(value.form, ETCD_UNKNOWN);
+    }
+    assert_fails(etcd_value_parse(span_of_text("k8s:enc:"), &value), E_INVALID);
+    assert_fails(etcd_value_parse(span_of_text("k8s:enc:kms"), &value), E_INVALID);
+}
+
+static void test_parse_plain_objects(void **state)
+{
+    (void)state;
+    struct etcd_value value;
+    assert_ok(etcd_value_parse(BYTES("k8s\0\x0a\x0c\x0a\x02v1\x12\x06Secret\x12\x01x"), &value));
+    assert_int_equal(value.form, ETCD_PLAIN);
+    assert_false(value.json);
+    assert_true(span_equal(value.api_version, span_of_text("v1")));
+    assert_true(span_equal(value.kind, span_of_text("Secret")));
+    assert_ok(etcd_value_parse(BYTES("k8s\0\x0a\x7fx"), &value)); /* plain all the same */
+    assert_int_equal(value.kind.len, 0);
+    assert_ok(etcd_value_parse(BYTES("{\"kind\":\"Secret\"}"), &value));
+    assert_int_equal(value.form, ETCD_PLAIN);
+    assert_true(value.json);
 }
 
 static void test_parse_provider_name_is_checked(void **state)
@@ -137,6 +181,9 @@ int main(void)
         cmocka_unit_test(test_parse_v2_unknown_fields_of_every_type_are_passed_over),
         cmocka_unit_test(test_parse_v2_broken_messages_are_refused),
         cmocka_unit_test(test_parse_other_values_are_not_found),
+        cmocka_unit_test(test_parse_native_transformers_and_their_keys),
+        cmocka_unit_test(test_parse_unknown_transformers_and_versions),
+        cmocka_unit_test(test_parse_plain_objects),
         cmocka_unit_test(test_parse_provider_name_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,14 @@ static void test_decode_auto_takes_raw_envelopes_and_etcd_values(void **state)
     assert_true(is("P11Kxyz"));
     assert_ok(decode("/registry/secrets/default/a\nk8s:enc:kms:v2:p:xyz", INSPECT_AUTO));
     assert_true(is("k8s:enc:kms:v2:p:xyz"));
+    assert_ok(decode("k8s:enc:aescbc:v1:key1:xyz", INSPECT_AUTO));
+    assert_true(is("k8s:enc:aescbc:v1:key1:xyz"));
+    assert_ok(decode("key\n{}", INSPECT_AUTO));
+    assert_true(is("{}"));
+    char plain[] = "/registry/a\nk8s\0x";
+    assert_ok(inspect_decode(span_mut_of(plain, sizeof(plain) - 1), INSPECT_AUTO, &bytes));
+    assert_true(span_equal(bytes, span_of("k8s\0x", 5)));
+    assert_fails(decode("/a\nk8s:enc:kms:v2:p:xyz\n/b\nk8s:enc:kms:v2:p:xyz", INSPECT_AUTO), E_INVALID);
     assert_ok(decode("anything", INSPECT_RAW));
     assert_true(is("anything"));
 }
@@ -74,6 +82,23 @@ static void test_read_takes_a_file_or_the_text_itself(void **state)
     assert_ok(inspect_input_read(path, INSPECT_AUTO, &input));
     assert_true(span_equal(input.bytes, span_of_text("P11K")));
     (void)unlink(path);
+}
+
+static void test_read_path_that_is_not_there_is_never_a_value(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/tmp/nowhere/value", "nowhere", "deadbeef", "x/y", ""};
+    struct inspect_input input = {0};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        for (int encoding = INSPECT_AUTO; encoding <= INSPECT_RAW; encoding++) {
+            err_t err = inspect_input_read(paths[i], (enum inspect_encoding)encoding, &input);
+            assert_int_equal(err.code, E_SYSTEM);
+            assert_int_equal(err.detail, ENOENT);
+        }
+    }
+    assert_ok(inspect_input_read("azhzOmVuYzphZXNjYmM6djE6azE6eA==", INSPECT_AUTO, &input));
+    assert_true(span_equal(input.bytes, span_of_text("k8s:enc:aescbc:v1:k1:x")));
+    inspect_input_done(&input);
 }
 
 static void test_read_file_at_limit_passes_and_above_is_refused(void **state)
@@ -99,6 +124,7 @@ int main(void)
         cmocka_unit_test(test_decode_base64_both_alphabets_with_and_without_padding),
         cmocka_unit_test(test_decode_auto_takes_raw_envelopes_and_etcd_values),
         cmocka_unit_test(test_read_takes_a_file_or_the_text_itself),
+        cmocka_unit_test(test_read_path_that_is_not_there_is_never_a_value),
         cmocka_unit_test(test_read_file_at_limit_passes_and_above_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
