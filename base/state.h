@@ -1,6 +1,7 @@
 /*
- * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret and
- * all of it may be lost; only the PIN record guards something (tries on the token). A file is replaced
+ * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret, but for
+ * the slow hash of a PIN that was refused, and all of it may be lost; only the PIN record guards something
+ * (tries on the token). A file is replaced
  * by temp, fsync, rename, fsync of the folder. Used by the supervisor and p11-kmsctl, which keep it on
  * behalf of the roles; the roles send and receive bytes and never see a path.
  */

@@ -17,7 +17,8 @@
 #define CALL_LIMIT_MS 10000
 #define ABSENT_MS                                                                                  \
     10000 /* a module or token that is not there may still come, but not for minutes */
-#define END_MS 8000 /* a login's answer is written down, and the module is let go of */
+/* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
+#define END_MS 8000
 
 struct token_session {
     struct client *client;
@@ -25,6 +26,7 @@ struct token_session {
     int control_fd;
     int signal_fd; /* while a login may be under way; else -1 */
     pid_t pid;
+    int64_t end_ms; /* what its end may take */
     uint64_t cookie; /* of the call that is waited for */
     bool answered;
     err_t err;           /* of that call */
@@ -198,6 +200,7 @@ static err_t open_session(const struct config *config, const struct role_program
     session->control_fd = -1;
     session->signal_fd = signal_fd;
     session->state = state;
+    session->end_ms = (int64_t)config->token.start_timeout_s * 1000 + END_MS;
     const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
     TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
     TRY(client_new(&events, 1, &session->client));
@@ -246,7 +249,7 @@ static void close_control(struct token_session *session)
 /* Served until it has ended: a login that was under way has its answer written down. */
 static void reap(struct token_session *session)
 {
-    int64_t until_ms = clock_mono_ms() + END_MS;
+    int64_t until_ms = clock_mono_ms() + session->end_ms;
     while (waitpid(session->pid, NULL, WNOHANG) == 0) {
         if (clock_mono_ms() >= until_ms) {
             (void)kill(session->pid, SIGKILL);

@@ -19,7 +19,10 @@ void find_text(char *to, size_t to_len, struct span padded)
 
 static void describe(struct token *token, CK_SLOT_ID slot, const CK_TOKEN_INFO *info)
 {
-    *token = (struct token){.slot = slot, .flags = info->flags};
+    *token = (struct token){.slot = slot,
+                            .flags = info->flags,
+                            .pin_min = info->ulMinPinLen,
+                            .pin_max = info->ulMaxPinLen};
     find_text(token->label, sizeof(token->label), span_of(info->label, sizeof(info->label)));
     find_text(token->serial, sizeof(token->serial),
               span_of(info->serialNumber, sizeof(info->serialNumber)));

@@ -17,6 +17,8 @@
 struct token {
     CK_SLOT_ID slot;
     CK_FLAGS flags;
+    CK_ULONG pin_min; /* bytes of a PIN, as the token says; maximum 0, or below the minimum: not told */
+    CK_ULONG pin_max;
     char label[33];
     char serial[17];
     char model[17];

@@ -24,7 +24,6 @@
 
 #define FRAME_MAX  2048u /* a block of the arena; no request is longer */
 #define DRAIN_MS   2000
-#define LOGIN_MS   5000 /* a login under way, and the hash of a refused PIN on a slow machine */
 #define PROGRAM    "p11-kms-token"
 
 static _Noreturn void die(const char *why, err_t err, int status)
@@ -183,7 +182,7 @@ int main(int argc, char **argv)
     if (failed(err)) {
         die("cannot start", err, 1);
     }
-    start_end_logins(LOGIN_MS);
+    start_end_logins();
     if (pool_stop(DRAIN_MS)) {
         start_undo();
     }

@@ -13,9 +13,13 @@
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
-#define RETRY_MS 2000
+#define RETRY_MS      2000
+#define LOCK_SLICE_MS 100
 
-/* systemd copies a credential when it starts the service: a correction reaches nobody before the next start. */
+/*
+ * systemd copies a credential when it starts the service: a correction reaches nobody before the
+ * next start.
+ */
 static bool is_credential(const struct config_token *config)
 {
     return config->pin_file[0] == '\0';
@@ -65,14 +69,27 @@ static struct pin_flags read_flags(struct pin_keeper *keeper, const struct sessi
     return flags_of(flags, !failed(err));
 }
 
-/* Half of the time that a start has: another login may take long too, and its process may be stopped. */
+/*
+ * Half of the time that a start has: another login may take long too, and its process may be
+ * stopped. In slices, so that an end need not wait for it.
+ */
+static err_t wait_lock(const struct pin_keeper *keeper)
+{
+    int64_t until_ms = clock_mono_ms() + (int64_t)keeper->config->start_timeout_s * 500;
+    err_t err = FAIL(E_DEADLINE, "the process is told to end");
+    while (err.code == E_DEADLINE && clock_mono_ms() < until_ms && !atomic_load(keeper->ending)) {
+        err = state_wait_lock(keeper->lock_fd, LOCK_SLICE_MS);
+    }
+    return err;
+}
+
 static err_t lock(struct pin_keeper *keeper, const char **ret_mend)
 {
-    err_t err = state_wait_lock(keeper->lock_fd, (int64_t)keeper->config->start_timeout_s * 500);
+    err_t err = wait_lock(keeper);
     if (err.code == E_DEADLINE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
-        *ret_mend = "another login holds pin.lock in the state directory (a stopped p11-kmsctl?): it is "
-                    "waited for";
+        *ret_mend = "another login holds pin.lock in the state directory (a stopped p11-kmsctl?): "
+                    "it is waited for";
         return FAIL(E_STATE, "the lock of the PIN record is held");
     }
     TRY(err);
@@ -83,6 +100,7 @@ static err_t lock(struct pin_keeper *keeper, const char **ret_mend)
 static void let_go(struct pin_keeper *keeper)
 {
     secret_free(TAKE(keeper->pin));
+    secret_wipe(keeper->hash, sizeof(keeper->hash));
     keeper->has_hash = false;
     if (keeper->locked) {
         (void)flock(keeper->lock_fd, LOCK_UN);
@@ -151,57 +169,62 @@ static err_t hash_pin(struct pin_keeper *keeper)
     return OK;
 }
 
-static const char *mend_of(enum pin_decision decision, bool credential)
+static void warn_unstored(const struct pin_keeper *keeper, err_t err)
 {
-    switch (decision) {
-    case PIN_TRY: break;
-    case PIN_STOP_FAILED:
-        return credential ? "the token refused this PIN before: correct the credential and restart the service, "
-                            "or run p11-kmsctl pin-retry"
-                          : "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
-    case PIN_STOP_CUT:
-        return "two logins with this PIN were cut short, and what the token said is not known: check the "
-               "PIN, then correct it or run p11-kmsctl pin-retry";
-    case PIN_STOP_ERRORS:
-        return "five logins with this PIN ended in an error of the token: mend the token, then run "
-               "p11-kmsctl pin-retry";
-    case PIN_STOP_LOCKED: return "the token's user PIN is locked: unlock it with its vendor's tool";
-    case PIN_STOP_LOW:
-        return "the token counts wrong PINs and this PIN never succeeded here: check it, then run "
-               "p11-kmsctl pin-retry";
-    case PIN_STOP_FULL:
-        return "too many wrong PINs are remembered: check the PIN, then run p11-kmsctl pin-retry";
-    case PIN_STOP_UNREADABLE: return "the token's PIN flags cannot be read";
-    case PIN_STOP_WAIT:
-        return "the last login ended in an error of the token: tried again after a minute";
+    if (failed(err)) {
+        log_warn("token-pin-record-not-kept", LOG_TEXT("folder", keeper->state_dir), LOG_ERR(err));
     }
-    return "";
 }
 
-/* Reads what there is and decides. OK: the intent is stored, log in. */
-static err_t decide(struct pin_keeper *keeper, const struct session *session, bool ordered,
+/*
+ * On a full disk, say, a PIN that has worked is tried all the same: should the token refuse it,
+ * this process remembers it, and a token that counts keeps the next one from it.
+ */
+static bool is_safe_unstored(const struct pin_keeper *keeper, const struct pin_try *try)
+{
+    const struct pin_flags *flags = &try->flags;
+    return pin_record_is_proven(&keeper->record, try->serial, &try->source) && !flags->count_low &&
+           !flags->final_try;
+}
+
+static bool is_odd_length(const struct token *token, size_t n)
+{
+    bool told = token->pin_max > 0 && token->pin_min <= token->pin_max;
+    return told && (n < token->pin_min || n > token->pin_max);
+}
+
+/* Reads what there is and decides. OK: that a login begins is stored, log in. */
+static err_t decide(struct pin_keeper *keeper, const struct session *session, struct pin_try *try,
                     const char **ret_mend)
 {
-    struct pin_flags flags = read_flags(keeper, session);
-    if (pin_record_needs_hash(&keeper->record, session->token->serial, &flags)) {
+    try->flags = read_flags(keeper, session);
+    if (pin_record_needs_hash(&keeper->record, try->serial, &try->source)) {
         TRY(hash_pin(keeper));
+        try->hash = keeper->hash;
     }
-    enum pin_decision decision =
-        pin_record_begin(&keeper->record, session->token->serial,
-                         keeper->has_hash ? keeper->hash : NULL, &flags, clock_real_s(), ordered);
+    enum pin_decision decision = pin_record_begin(&keeper->record, try);
     /* Also when stopped: what was learnt stays, and an order is carried out once. */
-    TRY(store_record(keeper));
-    if (decision == PIN_STOP_WAIT || decision == PIN_STOP_UNREADABLE) {
+    err_t stored = store_record(keeper);
+    if (decision == PIN_STOP_WAIT) {
+        keeper->retry_ms = clock_mono_ms() + pin_record_wait_s(&keeper->record, try) * 1000;
+    } else if (decision == PIN_STOP_UNREADABLE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }
     if (decision != PIN_TRY) {
-        *ret_mend = mend_of(decision, is_credential(keeper->config));
+        *ret_mend = pin_mend(decision, is_credential(keeper->config));
         return FAIL(E_STATE, "the PIN is not tried");
     }
-    return OK;
+    if (failed(stored) && is_safe_unstored(keeper, try)) {
+        warn_unstored(keeper, stored);
+        return OK;
+    }
+    return stored;
 }
 
-/* The mend stands from the start: a refusal that cannot be written down is not tried again by itself. */
+/*
+ * The mend stands from the start: a refusal that cannot be written down is not tried again by
+ * itself.
+ */
 static void say_refused(const struct pin_keeper *keeper, const struct session *session, CK_RV rv,
                         const char **ret_mend)
 {
@@ -214,63 +237,69 @@ static void say_refused(const struct pin_keeper *keeper, const struct session *s
                       "p11-kmsctl pin-retry";
 }
 
-static err_t refused(struct pin_keeper *keeper, const struct session *session, CK_RV rv,
-                     const char **ret_mend)
+/*
+ * Which value it was takes a while to compute: a kill meanwhile must not leave the refusal unknown.
+ */
+static err_t note_refusal(struct pin_keeper *keeper, const struct session *session,
+                          struct pin_try *try, bool by_code)
 {
-    bool wrong = rv_class(rv) == RV_PIN;
-    if (wrong) {
-        say_refused(keeper, session, rv, ret_mend);
+    struct pin_flags after = {0};
+    pin_record_end(&keeper->record, try, PIN_ANSWER_WRONG, &after);
+    err_t first = store_record(keeper);
+    if (by_code) {
+        after = read_flags(keeper, session);
     }
     TRY(hash_pin(keeper));
-    struct pin_flags flags = read_flags(keeper, session);
-    pin_record_end(&keeper->record, session->token->serial, keeper->hash,
-                   wrong ? PIN_ANSWER_WRONG : PIN_ANSWER_OTHER, &flags, clock_real_s());
-    TRY(store_record(keeper));
-    if (!wrong) {
-        log_error("token-login-failed", LOG_TEXT("rv", rv_name(rv)),
-                  LOG_TEXT("serial", session->token->serial));
-        return FAIL_DETAIL(E_UNAVAILABLE, rv, "C_Login");
-    }
-    return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
+    try->hash = keeper->hash;
+    pin_record_refused(&keeper->record, try, &after);
+    err_t second = store_record(keeper);
+    return failed(second) ? second : first;
 }
 
-/*
- * Only what is quick: the hash of a value that was tried without one follows in pin_settle. A value that was not
- * looked at has proven nothing, and needs none.
- */
-static void note_success(struct pin_keeper *keeper, const struct session *session, bool looked_at)
+static err_t refused(struct pin_keeper *keeper, const struct session *session, struct pin_try *try,
+                     CK_RV rv, const char **ret_mend)
 {
-    struct pin_flags clean = {.readable = true};
-    (void)snprintf(keeper->serial, sizeof(keeper->serial), "%s", session->token->serial);
-    if (keeper->has_hash) {
-        pin_record_end(&keeper->record, keeper->serial, keeper->hash,
-                       looked_at ? PIN_ANSWER_GOOD : PIN_ANSWER_NONE, &clean, clock_real_s());
-    } else {
-        pin_record_take_back(&keeper->record, keeper->serial);
+    bool by_code = rv_class(rv) == RV_PIN;
+    struct pin_flags after = {0};
+    if (!by_code) {
+        after = read_flags(keeper, session);
     }
-    err_t err = store_record(keeper);
-    if (failed(err)) {
-        log_warn("token-pin-record-not-kept", LOG_ERR(err));
+    if (by_code || pin_flags_are_worse(&try->flags, &after)) {
+        say_refused(keeper, session, rv, ret_mend);
+        TRY(note_refusal(keeper, session, try, by_code));
+        return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
     }
-    if (keeper->has_hash || !looked_at) {
-        let_go(keeper);
-    }
+    log_error("token-login-failed", LOG_TEXT("rv", rv_name(rv)),
+              LOG_TEXT("serial", session->token->serial));
+    pin_record_end(&keeper->record, try, PIN_ANSWER_OTHER, &after);
+    warn_unstored(keeper, store_record(keeper));
+    return FAIL_DETAIL(E_UNAVAILABLE, rv, "C_Login");
+}
+
+static void note_success(struct pin_keeper *keeper, const struct pin_try *try, bool looked_at)
+{
+    const struct pin_flags clean = {.readable = true};
+    pin_record_end(&keeper->record, try, looked_at ? PIN_ANSWER_GOOD : PIN_ANSWER_NONE, &clean);
+    warn_unstored(keeper, store_record(keeper));
 }
 
 static err_t try_login(struct pin_keeper *keeper, const struct session *session,
                        const char **ret_mend)
 {
     TRY(lock(keeper, ret_mend));
-    bool ordered = false;
-    TRY(load_record(keeper, &ordered));
-    TRY(decide(keeper, session, ordered, ret_mend));
     struct span pin = secret_view(keeper->pin);
+    struct pin_try try = {.serial = session->token->serial,
+                          .source = keeper->source,
+                          .odd_length = is_odd_length(session->token, pin.len),
+                          .now_s = clock_real_s()};
+    TRY(load_record(keeper, &try.ordered));
+    TRY(decide(keeper, session, &try, ret_mend));
     status_count_login();
     CK_RV rv = P11(session->module, C_Login, session->handle, CKU_USER, p11_bytes(pin), pin.len);
     if (rv != CKR_OK && !rv_is_already(rv)) {
-        return refused(keeper, session, rv, ret_mend);
+        return refused(keeper, session, &try, rv, ret_mend);
     }
-    note_success(keeper, session, rv == CKR_OK);
+    note_success(keeper, &try, rv == CKR_OK);
     log_info("token-login", LOG_TEXT("token", session->token->label),
              LOG_TEXT("serial", session->token->serial), LOG_TEXT("rv", rv_name(rv)));
     return OK;
@@ -289,12 +318,27 @@ static err_t read_pin(struct pin_keeper *keeper, char *why, size_t why_len)
         return FAIL(E_INVALID, "no folder of credentials");
     }
     pin_path(config, path, sizeof(path));
-    err_t err = pin_read(path, credential, &keeper->pin);
+    err_t err = pin_read(path, credential, &keeper->pin, &keeper->source);
     if (failed(err)) {
         (void)snprintf(why, why_len, "%s: %s%s%s", path, err.what, err.code == E_SYSTEM ? ": " : "",
                        err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : "");
     }
     return err;
+}
+
+static void say_why(const struct pin_keeper *keeper, err_t err, const char *mend, char *why,
+                    size_t why_len)
+{
+    if (mend != NULL) {
+        (void)snprintf(why, why_len, "%s", mend);
+    } else if (err.code == E_SYSTEM) {
+        (void)snprintf(why, why_len,
+                       "%s: the record of logins: %s: %s: mend that folder (is the disk full, or "
+                       "not ours?); without the record only a PIN that has worked here is tried",
+                       keeper->state_dir, err.what, strerrordesc_np((int)err.detail));
+    } else {
+        (void)snprintf(why, why_len, "%s", err.what);
+    }
 }
 
 err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *why, size_t why_len)
@@ -304,33 +348,17 @@ err_t pin_login(struct pin_keeper *keeper, const struct session *session, char *
     keeper->look = look_at(keeper->config);
     TRY(read_pin(keeper, why, why_len));
     err_t err = try_login(keeper, session, &mend);
+    let_go(keeper);
     if (!failed(err)) {
         return OK;
     }
-    let_go(keeper);
-    (void)snprintf(why, why_len, "%s", mend != NULL ? mend : err.what);
+    say_why(keeper, err, mend, why, why_len);
     if (mend != NULL && err.code != E_STATE) {
-        log_warn("token-pin-record-not-kept", LOG_ERR(err));
+        warn_unstored(keeper, err);
     }
     if (mend == NULL && err.code != E_UNAVAILABLE) {
         keeper->retry_ms = clock_mono_ms() + RETRY_MS;
     }
-    return err;
-}
-
-err_t pin_settle(struct pin_keeper *keeper)
-{
-    if (keeper->pin == NULL) {
-        return OK;
-    }
-    struct pin_flags clean = {.readable = true};
-    err_t err = hash_pin(keeper);
-    if (!failed(err)) {
-        pin_record_end(&keeper->record, keeper->serial, keeper->hash, PIN_ANSWER_GOOD, &clean,
-                       clock_real_s());
-        err = store_record(keeper);
-    }
-    let_go(keeper);
     return err;
 }
 

@@ -16,7 +16,7 @@ static mode_t too_open(const struct stat *st, bool credential)
     return st->st_mode & (listed ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO);
 }
 
-static err_t check_file(int fd, bool credential)
+static err_t check_file(int fd, bool credential, struct pin_source *ret_source)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -29,8 +29,14 @@ static err_t check_file(int fd, bool credential)
         return FAIL(E_INVALID, "the PIN file is owned neither by root nor by the daemon's user");
     }
     if (too_open(&st, credential) != 0) {
-        return FAIL(E_INVALID, "the PIN file is open to group or others: chmod 0600 or 0400");
+        return FAIL(E_INVALID, "the PIN file is open to group or others: chmod 0600 or 0400 (a "
+                               "Kubernetes Secret: defaultMode: 0400)");
     }
+    /* Not the device, whose number a reboot may change, nor the size, which is the PIN's length. */
+    *ret_source = (struct pin_source){.known = st.st_ino <= INT64_MAX && st.st_ctim.tv_sec >= 0,
+                                      .inode = (int64_t)st.st_ino,
+                                      .changed_s = st.st_ctim.tv_sec,
+                                      .changed_ns = st.st_ctim.tv_nsec};
     return OK;
 }
 
@@ -54,19 +60,53 @@ static err_t read_all(int fd, struct span_mut room, size_t *ret_len)
     return FAIL(E_INVALID, "the PIN file is too long");
 }
 
-err_t pin_read(const char *path, bool credential, struct secret **ret_pin)
+/* A byte that a text file may bring along unseen would cost a try of the token. */
+static err_t check_bytes(struct span pin)
 {
-    /* Not blocking: a FIFO in its place must not hold us. */
-    OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno == ELOOP) {
-        return FAIL(E_INVALID, "the PIN file is a symbolic link");
+    for (size_t i = 0; i < pin.len; i++) {
+        if (pin.ptr[i] == '\r') {
+            return FAIL(E_INVALID, "the PIN file has a carriage return (a line end of Windows): "
+                                   "write the PIN alone, without it");
+        }
+        if (pin.ptr[i] == '\n') {
+            return FAIL(E_INVALID, "the PIN file has more than one line: write the PIN alone, on "
+                                   "one line");
+        }
+        if (pin.ptr[i] < ' ' || pin.ptr[i] == 0x7f) {
+            return FAIL(E_INVALID, "the PIN file has a control character (a tab, a NUL or its "
+                                   "like): write the PIN alone, without it");
+        }
     }
-    if (fd < 0) {
-        return FAIL_ERRNO("the PIN file cannot be opened");
+    return OK;
+}
+
+static bool starts_with(struct span bytes, const char *mark)
+{
+    struct span wanted = span_of_text(mark);
+    return span_equal(span_part(bytes, 0, wanted.len), wanted);
+}
+
+err_t pin_check_content(struct span pin)
+{
+    static const char no_break_space[] = "\xc2\xa0";
+    if (starts_with(pin, "\xef\xbb\xbf") || starts_with(pin, "\xff\xfe") ||
+        starts_with(pin, "\xfe\xff")) {
+        return FAIL(E_INVALID, "the PIN file starts with a byte order mark: write the PIN as plain "
+                               "text, without it");
     }
-    TRY(check_file(fd, credential));
-    CLEANUP(secret_free_p) struct secret *pin = NULL;
-    TRY(secret_new(SECRET_PIN, PIN_MAX + 2, &pin));
+    TRY(check_bytes(pin));
+    struct span end = span_part(pin, pin.len < 2 ? 0 : pin.len - 2, pin.len < 2 ? 0 : 2);
+    if (starts_with(pin, " ") || starts_with(pin, no_break_space)) {
+        return FAIL(E_INVALID, "the PIN file starts with a blank: write the PIN alone, without it");
+    }
+    if ((pin.len > 0 && pin.ptr[pin.len - 1] == ' ') || starts_with(end, no_break_space)) {
+        return FAIL(E_INVALID, "the PIN file ends with a blank: write the PIN alone, without it");
+    }
+    return OK;
+}
+
+static err_t read_text(int fd, struct secret *pin)
+{
     struct span_mut room = secret_room(pin);
     size_t len = 0;
     TRY(read_all(fd, span_mut_of(room.ptr, PIN_MAX + 2), &len));
@@ -77,6 +117,27 @@ err_t pin_read(const char *path, bool credential, struct secret **ret_pin)
         return FAIL(E_INVALID, "the PIN file is empty or too long");
     }
     secret_set_len(pin, len);
+    return pin_check_content(secret_view(pin));
+}
+
+err_t pin_read(const char *path, bool credential, struct secret **ret_pin,
+               struct pin_source *ret_source)
+{
+    /* Not blocking: a FIFO in its place must not hold us. */
+    OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && errno == ELOOP) {
+        return FAIL(E_INVALID, "the PIN file is a symbolic link: name the file itself (a Kubernetes "
+                               "Secret: mount it with subPath: and defaultMode: 0400)");
+    }
+    if (fd < 0) {
+        return FAIL_ERRNO("the PIN file cannot be opened");
+    }
+    struct pin_source source;
+    TRY(check_file(fd, credential, &source));
+    CLEANUP(secret_free_p) struct secret *pin = NULL;
+    TRY(secret_new(SECRET_PIN, PIN_MAX + 2, &pin));
+    TRY(read_text(fd, pin));
+    *ret_source = source;
     *ret_pin = TAKE(pin);
     return OK;
 }

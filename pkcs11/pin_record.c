@@ -12,240 +12,323 @@ static bool is_clean(const struct pin_flags *flags)
     return flags->readable && !flags->locked && !flags->count_low && !flags->final_try;
 }
 
-static bool is_for(const struct pin_entry *entry, const char *serial)
+bool pin_flags_are_worse(const struct pin_flags *before, const struct pin_flags *after)
 {
-    return text_equal(entry->serial, serial) || text_equal(entry->serial, ANY_SERIAL);
+    return before->readable && after->readable &&
+           ((after->count_low && !before->count_low) || (after->final_try && !before->final_try) ||
+            (after->locked && !before->locked));
 }
 
-static bool is_intent(const struct pin_entry *entry)
+bool pin_source_equal(const struct pin_source *a, const struct pin_source *b)
 {
-    return entry->state == PIN_INTENT1 || entry->state == PIN_INTENT2;
+    return a->known && b->known && a->inode == b->inode && a->changed_s == b->changed_s &&
+           a->changed_ns == b->changed_ns;
 }
 
-static struct pin_entry *find_value(struct pin_record *record, const char *serial,
-                                    const uint8_t *hash)
-{
-    for (size_t i = 0; i < record->n; i++) {
-        struct pin_entry *entry = &record->entries[i];
-        if (entry->has_hash && text_equal(entry->serial, serial) &&
-            span_equal(span_of(entry->hash, PIN_RECORD_HASH), span_of(hash, PIN_RECORD_HASH))) {
-            return entry;
-        }
-    }
-    return NULL;
-}
+/* ---- entries ---- */
 
-static bool has_wild(const struct pin_record *record, const char *serial)
-{
-    for (size_t i = 0; i < record->n; i++) {
-        if (!record->entries[i].has_hash && is_for(&record->entries[i], serial)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A value that was wrong, or may well have been: its second try was cut short too. */
-static bool has_failed(const struct pin_record *record, const char *serial)
-{
-    for (size_t i = 0; i < record->n; i++) {
-        const struct pin_entry *entry = &record->entries[i];
-        bool failed = entry->state == PIN_FAILED || entry->state == PIN_INTENT2;
-        if (failed && is_for(entry, serial)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void set_serial(struct pin_entry *entry, const char *serial)
+static void set_serial(char to[PIN_RECORD_SERIAL + 1], const char *serial)
 {
     size_t n = span_of_text(serial).len;
     n = n < PIN_RECORD_SERIAL ? n : PIN_RECORD_SERIAL;
-    span_move(entry->serial, serial, n);
-    entry->serial[n] = '\0';
+    span_move(to, serial, n);
+    to[n] = '\0';
 }
 
-static struct pin_entry *add(struct pin_record *record, const char *serial, const uint8_t *hash)
+static size_t index_of(const struct pin_record *record, const char *serial)
 {
-    if (record->n == PIN_RECORD_ENTRIES) {
-        return NULL;
+    size_t i = 0;
+    while (i < record->tokens_n && !text_equal(record->tokens[i].serial, serial)) {
+        i++;
     }
-    struct pin_entry *entry = &record->entries[record->n++];
-    *entry = (struct pin_entry){.has_hash = hash != NULL};
-    set_serial(entry, serial);
-    if (hash != NULL) {
-        span_move(entry->hash, hash, PIN_RECORD_HASH);
-    }
-    return entry;
+    return i;
 }
 
-static void remove_at(struct pin_record *record, size_t i)
+static const struct pin_token *find_token_entry(const struct pin_record *record, const char *serial)
 {
-    record->entries[i] = record->entries[record->n - 1];
-    record->n--;
+    size_t i = index_of(record, serial);
+    return i < record->tokens_n ? &record->tokens[i] : NULL;
 }
 
-static void remove_wild(struct pin_record *record, const char *serial)
+static void remove_token(struct pin_record *record, size_t i)
 {
-    for (size_t i = record->n; i-- > 0;) {
-        if (!record->entries[i].has_hash && is_for(&record->entries[i], serial)) {
-            remove_at(record, i);
-        }
+    for (record->tokens_n--; i < record->tokens_n; i++) {
+        record->tokens[i] = record->tokens[i + 1];
     }
 }
 
-/* Values that were good before this one are history. */
-static void remove_other_good(struct pin_record *record, const char *serial, const uint8_t *hash)
+/*
+ * The entry of this token, made when there is none; the oldest gives way, which loses no verdict.
+ */
+static struct pin_token *have_token(struct pin_record *record, const char *serial)
 {
-    for (size_t i = record->n; i-- > 0;) {
-        const struct pin_entry *entry = &record->entries[i];
-        bool same = entry->has_hash && span_equal(span_of(entry->hash, PIN_RECORD_HASH),
-                                                  span_of(hash, PIN_RECORD_HASH));
-        if (!same && entry->state == PIN_GOOD && text_equal(entry->serial, serial)) {
-            remove_at(record, i);
-        }
+    size_t i = index_of(record, serial);
+    if (i < record->tokens_n) {
+        return &record->tokens[i];
     }
+    const struct pin_token *any = find_token_entry(record, ANY_SERIAL);
+    struct pin_token token = any == NULL ? (struct pin_token){0} : *any;
+    set_serial(token.serial, serial);
+    if (record->tokens_n == PIN_RECORD_TOKENS) {
+        remove_token(record, 0);
+    }
+    record->tokens[record->tokens_n] = token;
+    return &record->tokens[record->tokens_n++];
 }
 
-bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
-                           const struct pin_flags *flags)
+static bool has_failed(const struct pin_record *record, const char *serial)
 {
-    if (!is_clean(flags) || record->n == PIN_RECORD_ENTRIES) {
-        return true;
-    }
-    for (size_t i = 0; i < record->n; i++) {
-        const struct pin_entry *entry = &record->entries[i];
-        if (is_for(entry, serial) && entry->state != PIN_GOOD) {
+    for (size_t i = 0; i < record->failed_n; i++) {
+        if (text_equal(record->failed[i].serial, serial)) {
             return true;
         }
     }
     return false;
 }
 
-/*
- * COUNT_LOW that a wrong value of this node explains does not stop another value: it is how a corrected
- * PIN gets its try. FINAL_TRY always does.
- */
-static bool may_try_low(const struct pin_record *record, const char *serial,
-                        const struct pin_entry *entry, const struct pin_flags *flags)
+static void remove_failed(struct pin_record *record, size_t i)
 {
-    if (entry != NULL && entry->once_good) {
-        return true;
+    for (record->failed_n--; i < record->failed_n; i++) {
+        record->failed[i] = record->failed[i + 1];
     }
-    return !flags->final_try && has_failed(record, serial);
 }
 
-static enum pin_decision stop_known(const struct pin_entry *entry, int64_t now_s)
+static void forget_failed(struct pin_record *record, const char *serial)
 {
-    if (entry->state == PIN_INTENT2) {
-        return PIN_STOP_CUT;
-    }
-    if (entry->state == PIN_NONE && entry->restores >= PIN_RESTORES_MAX) {
-        return PIN_STOP_ERRORS;
-    }
-    if (entry->state == PIN_NONE && entry->restores > 0 && now_s >= entry->restored_s &&
-        now_s - entry->restored_s < PIN_RESTORE_WAIT_S) {
-        return PIN_STOP_WAIT;
-    }
-    return entry->state == PIN_FAILED ? PIN_STOP_FAILED : PIN_TRY;
-}
-
-static enum pin_decision begin_hashed(struct pin_record *record, const char *serial,
-                                      const uint8_t *hash, const struct pin_flags *flags,
-                                      int64_t now_s)
-{
-    struct pin_entry *entry = find_value(record, serial, hash);
-    if (entry != NULL) {
-        enum pin_decision decision = stop_known(entry, now_s);
-        if (decision != PIN_TRY) {
-            return decision;
+    for (size_t i = record->failed_n; i-- > 0;) {
+        if (text_equal(record->failed[i].serial, serial)) {
+            remove_failed(record, i);
         }
     }
-    bool second = has_wild(record, serial) || (entry != NULL && entry->state == PIN_INTENT1);
-    if (!is_clean(flags) && (second || !may_try_low(record, serial, entry, flags))) {
-        return PIN_STOP_LOW;
-    }
-    if (entry == NULL) {
-        entry = add(record, serial, hash);
-    }
-    if (entry == NULL) {
-        return PIN_STOP_FULL;
-    }
-    entry->state = second ? PIN_INTENT2 : PIN_INTENT1;
-    return PIN_TRY;
 }
 
-enum pin_decision pin_record_begin(struct pin_record *record, const char *serial,
-                                   const uint8_t *hash, const struct pin_flags *flags,
-                                   int64_t now_s, bool ordered)
+static void fill_hash(struct pin_failed *failed, const uint8_t *hash)
 {
-    if (!flags->readable) {
+    if (hash != NULL && !failed->has_hash) {
+        span_move(failed->hash, hash, PIN_RECORD_HASH);
+        failed->has_hash = true;
+    }
+}
+
+static void add_failed(struct pin_record *record, const struct pin_try *try)
+{
+    if (record->failed_n == PIN_RECORD_FAILED) {
+        remove_failed(record, 0);
+    }
+    struct pin_failed *failed = &record->failed[record->failed_n++];
+    *failed = (struct pin_failed){.source = try->source};
+    set_serial(failed->serial, try->serial);
+    fill_hash(failed, try->hash);
+}
+
+/* ---- before the login ---- */
+
+static bool is_proven(const struct pin_token *token, const struct pin_source *source)
+{
+    return token != NULL && pin_source_equal(&token->good, source);
+}
+
+bool pin_record_is_proven(const struct pin_record *record, const char *serial,
+                          const struct pin_source *source)
+{
+    return is_proven(find_token_entry(record, serial), source);
+}
+
+bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
+                           const struct pin_source *source)
+{
+    return has_failed(record, serial) && !pin_record_is_proven(record, serial, source);
+}
+
+/* A hash that a kill left out is made up for here: the file is the same, so the value is. */
+static enum pin_decision stop_failed(struct pin_record *record, const struct pin_try *try)
+{
+    enum pin_decision decision = PIN_TRY;
+    for (size_t i = 0; i < record->failed_n; i++) {
+        struct pin_failed *failed = &record->failed[i];
+        if (!text_equal(failed->serial, try->serial)) {
+            continue;
+        }
+        if (pin_source_equal(&failed->source, &try->source)) {
+            fill_hash(failed, try->hash);
+            return PIN_STOP_FAILED;
+        }
+        if (!failed->has_hash || try->hash == NULL) {
+            decision = PIN_STOP_FAILED_ANY;
+        } else if (span_equal(span_of(failed->hash, PIN_RECORD_HASH),
+                              span_of(try->hash, PIN_RECORD_HASH))) {
+            return PIN_STOP_FAILED;
+        }
+    }
+    return decision;
+}
+
+/*
+ * A login that began and of whose end nothing is known. Where a token is known to tell of a wrong
+ * PIN by its flags and they are clean, it was not wrong; elsewhere it may have been.
+ */
+static void count_cut(struct pin_token *token, const struct pin_flags *flags)
+{
+    if (token->pending && !(token->reports && is_clean(flags)) && token->cut < UINT32_MAX) {
+        token->cut++;
+    }
+    token->pending = false;
+}
+
+/*
+ * COUNT_LOW that a wrong value of this node explains does not stop another value: it is how a
+ * corrected PIN gets its try. FINAL_TRY always does.
+ */
+static enum pin_decision stop_low(const struct pin_record *record, const struct pin_token *token,
+                                  const struct pin_try *try, bool proven)
+{
+    if (try->ordered || is_clean(&try->flags)) {
+        return PIN_TRY;
+    }
+    if (proven) {
+        return try->flags.final_try && token->cut > 0 ? PIN_STOP_FINAL : PIN_TRY;
+    }
+    bool explained = !try->flags.final_try && token->cut == 0 && has_failed(record, try->serial);
+    return explained ? PIN_TRY : PIN_STOP_LOW;
+}
+
+static int64_t pause_s(const struct pin_token *token, bool proven)
+{
+    int64_t pause = 0;
+    if (token->cut >= PIN_CUT_MAX) {
+        unsigned doubled = token->cut - PIN_CUT_MAX < 6 ? token->cut - PIN_CUT_MAX : 6;
+        pause = proven ? PIN_WAIT_S : (int64_t)PIN_WAIT_S << doubled;
+    }
+    if (token->errors > 0 && !proven) {
+        int64_t after_errors = token->errors < PIN_ERRORS_MAX ? PIN_WAIT_S : PIN_WAIT_MAX_S;
+        pause = after_errors > pause ? after_errors : pause;
+    }
+    return pause < PIN_WAIT_MAX_S ? pause : PIN_WAIT_MAX_S;
+}
+
+int64_t pin_record_wait_s(const struct pin_record *record, const struct pin_try *try)
+{
+    const struct pin_token *token = find_token_entry(record, try->serial);
+    if (token == NULL || try->now_s < token->last_s) {
+        return 0;
+    }
+    int64_t left = token->last_s + pause_s(token, is_proven(token, &try->source)) - try->now_s;
+    return left > 0 ? left : 0;
+}
+
+/* Tries without a verdict: where no PIN has ever succeeded, a wrong one may hide behind them. */
+static enum pin_decision stop_unknown(const struct pin_record *record,
+                                      const struct pin_token *token, const struct pin_try *try)
+{
+    if (!token->known && token->cut >= PIN_CUT_MAX) {
+        return PIN_STOP_CUT;
+    }
+    if (!token->known && token->errors >= PIN_ERRORS_MAX) {
+        return PIN_STOP_ERRORS;
+    }
+    return pin_record_wait_s(record, try) > 0 ? PIN_STOP_WAIT : PIN_TRY;
+}
+
+static enum pin_decision decide(struct pin_record *record, const struct pin_token *token,
+                                const struct pin_try *try)
+{
+    bool proven = is_proven(token, &try->source);
+    enum pin_decision decision = proven ? PIN_TRY : stop_failed(record, try);
+    if (decision == PIN_TRY && !proven && record->failed_n == PIN_RECORD_FAILED) {
+        decision = PIN_STOP_FULL;
+    }
+    if (decision == PIN_TRY) {
+        decision = stop_low(record, token, try, proven);
+    }
+    if (decision == PIN_TRY && try->odd_length && !try->ordered && !proven && !token->any_length) {
+        decision = PIN_STOP_LENGTH;
+    }
+    return decision == PIN_TRY ? stop_unknown(record, token, try) : decision;
+}
+
+enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_try *try)
+{
+    if (!try->flags.readable) {
         return PIN_STOP_UNREADABLE;
     }
-    if (flags->locked) {
+    if (try->flags.locked) {
         return PIN_STOP_LOCKED;
     }
-    if (hash != NULL) {
-        struct pin_flags clean = {.readable = true};
-        return begin_hashed(record, serial, hash, ordered ? &clean : flags, now_s);
+    struct pin_token *token = have_token(record, try->serial);
+    count_cut(token, &try->flags);
+    enum pin_decision decision = decide(record, token, try);
+    if (decision == PIN_TRY) {
+        token->pending = true;
+        token->last_s = try->now_s;
     }
-    struct pin_entry *entry = add(record, serial, NULL);
-    if (entry == NULL) {
-        return PIN_STOP_FULL;
-    }
-    entry->state = PIN_INTENT1;
-    return PIN_TRY;
+    return decision;
 }
 
-void pin_record_take_back(struct pin_record *record, const char *serial)
-{
-    remove_wild(record, serial);
-}
+/* ---- after it ---- */
 
-static void resolve(struct pin_entry *entry, enum pin_answer answer, const struct pin_flags *flags,
-                    int64_t now_s)
+/* No try is counted any more, by the token neither. */
+static void note_good(struct pin_record *record, struct pin_token *token, const struct pin_try *try)
 {
-    if (answer == PIN_ANSWER_GOOD) {
-        entry->state = PIN_GOOD;
-        entry->once_good = true;
-        entry->restores = 0;
-        entry->restored_s = 0;
-    } else if (answer == PIN_ANSWER_WRONG) {
-        entry->state = PIN_FAILED;
-        entry->once_good = false;
-    } else if (entry->once_good) {
-        entry->state = PIN_GOOD;
-    } else if (answer == PIN_ANSWER_NONE) {
-        entry->state = PIN_NONE;
-    } else if (is_clean(flags)) {
-        entry->state = PIN_NONE;
-        entry->restores++;
-        entry->restored_s = now_s;
-    } else if (!is_intent(entry)) {
-        entry->state = PIN_INTENT1;
+    token->known = true;
+    token->good = try->source;
+    token->any_length = token->any_length || try->odd_length;
+    token->cut = 0;
+    token->errors = 0;
+    forget_failed(record, try->serial);
+    size_t any = index_of(record, ANY_SERIAL);
+    if (any < record->tokens_n) {
+        remove_token(record, any);
     }
 }
 
-void pin_record_end(struct pin_record *record, const char *serial,
-                    const uint8_t hash[PIN_RECORD_HASH], enum pin_answer answer,
-                    const struct pin_flags *flags, int64_t now_s)
+static void note_wrong(struct pin_record *record, struct pin_token *token,
+                       const struct pin_try *try)
 {
-    struct pin_entry *entry = find_value(record, serial, hash);
-    /* Our own intent without hash; one left behind by another process stays until a login succeeds. */
-    bool own_wild = entry == NULL || !is_intent(entry);
-    if (own_wild || answer == PIN_ANSWER_GOOD) {
-        remove_wild(record, serial);
-        entry = find_value(record, serial, hash);
+    if (is_proven(token, &try->source)) {
+        token->good = (struct pin_source){0};
     }
-    if (entry == NULL) {
-        entry = add(record, serial, hash);
-    }
-    if (entry == NULL) {
+    /* What was cut before may have been another wrong value: only a success clears that. */
+    add_failed(record, try);
+}
+
+/* The PIN may have been wrong all the same, except where the token would have told. */
+static void note_error(struct pin_token *token, const struct pin_try *try,
+                       const struct pin_flags *after)
+{
+    if (is_proven(token, &try->source) || (token->reports && is_clean(after))) {
         return;
     }
-    resolve(entry, answer, flags, now_s);
-    if (answer == PIN_ANSWER_GOOD) {
-        remove_other_good(record, serial, hash);
+    if (!is_clean(after)) {
+        token->pending = true; /* as good as cut */
+    } else if (token->errors < UINT32_MAX) {
+        token->errors++;
+    }
+}
+
+void pin_record_end(struct pin_record *record, const struct pin_try *try, enum pin_answer answer,
+                    const struct pin_flags *after)
+{
+    struct pin_token *token = have_token(record, try->serial);
+    token->pending = false;
+    switch (answer) {
+    case PIN_ANSWER_GOOD: note_good(record, token, try); break;
+    case PIN_ANSWER_WRONG: note_wrong(record, token, try); break;
+    case PIN_ANSWER_OTHER: note_error(token, try, after); break;
+    case PIN_ANSWER_NONE: break;
+    }
+}
+
+void pin_record_refused(struct pin_record *record, const struct pin_try *try,
+                        const struct pin_flags *after)
+{
+    /* The newest is the one. */
+    for (size_t i = record->failed_n; i-- > 0;) {
+        if (text_equal(record->failed[i].serial, try->serial)) {
+            fill_hash(&record->failed[i], try->hash);
+            break;
+        }
+    }
+    if (is_clean(&try->flags) && pin_flags_are_worse(&try->flags, after)) {
+        have_token(record, try->serial)->reports = true;
     }
 }

@@ -1,21 +1,25 @@
 /*
- * pin_record: the memory of the PIN guard. It keeps at most one answered-wrong attempt per PIN value and
- * node, whatever is killed when. Pure: bytes, a time and what the token says in; a decision and a changed
- * record out. Written before C_Login (an intent) and after it (what came of it).
+ * pin_record: the memory of the PIN guard. A PIN value that the token refused is not sent again,
+ * whatever is killed when; a PIN that is good needs no command because of logins that were cut
+ * short or ended in an error. Pure: bytes, a time and what the token says in; a decision and a
+ * changed record out. Written before C_Login (pending) and after it (what came of it). The rules
+ * are drawn up in docs/decisions.md, "What the PIN record remembers".
  *
- *   none → intent1 → good | failed
- *   an intent1 left behind → intent2 (only with clean token flags) → good | failed
- *   an intent2 left behind stays, and stops the value as failed does
+ *   pending → good | failed | an error | a cut (found pending by the next start)
  *
- * States are kept per token serial and PIN value; the value as PBKDF2-HMAC-SHA256 with the record's salt.
- * Computing that costs a third of a second, so an intent on a record with nothing unresolved or failed is
- * written without it and the hash follows after the login. An intent left behind without hash counts for
- * any value, and a record that does not parse is one of those for any token.
+ * Nothing in it lets a good PIN be tested: the PIN that succeeded is known by the file it came
+ * from, not by its value. Values that were refused are kept as PBKDF2-HMAC-SHA256 with the record's
+ * salt, until a login succeeds. That a value failed is written first, and its hash, which takes a
+ * third of a second, after: meanwhile it is known by its file, too, and stops every other file.
  *
- * Text form: "p11-kms pin 1", "salt=<hex>", then per entry
- * "entry=<serial as hex or *> <state> <hash as hex or -> <once good 0|1> <restores> <last restore>".
- * No bytes at all = none. A record that is there and empty is an order to try once, whatever the token
- * counts: that is what `p11-kmsctl pin-retry` writes.
+ * Text form: "p11-kms pin 2", "salt=<hex>", then lines
+ *   "token=<serial as hex or *> <reports> <known> <any length> <pending> <cut> <errors> <last> "
+ *         "<source of the good PIN>"
+ *   "failed=<serial as hex> <hash as hex or -> <source>"
+ * with flags as 0 or 1 and a source as "<inode>.<seconds>.<nanoseconds>" or "-". Form 1 ("entry=…")
+ * is read; the hashes of good values in it are dropped. No bytes at all = nothing known. A record
+ * that is there and empty is an order to try once, whatever the token counts: that is what
+ * `p11-kmsctl pin-retry` writes.
  */
 #ifndef PKCS11_PIN_RECORD_H
 #define PKCS11_PIN_RECORD_H
@@ -26,33 +30,63 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "base/version.h"
 
-#define PIN_RECORD_ENTRIES  32u
-#define PIN_RECORD_BYTES    8192u /* the text form always fits */
-#define PIN_RECORD_SALT     16u
-#define PIN_RECORD_HASH     32u
-#define PIN_RECORD_ROUNDS   600000
-#define PIN_RECORD_SERIAL   16u
-#define PIN_RESTORE_WAIT_S  60
-#define PIN_RESTORES_MAX    5u
+#define PIN_RECORD_TOKENS 8u
+#define PIN_RECORD_FAILED 24u
+#define PIN_RECORD_BYTES  8192u /* the text form always fits */
+#define PIN_RECORD_SALT   16u
+#define PIN_RECORD_HASH   32u
+/*
+ * Tests wait for the rules, not for the hash; tests/daemon/test_pin.py checks the number that is
+ * shipped.
+ */
+#define PIN_RECORD_ROUNDS (P11KMS_TEST_BUILD ? 1000 : 600000)
+#define PIN_RECORD_SERIAL 16u
 
-enum pin_state { PIN_NONE, PIN_INTENT1, PIN_INTENT2, PIN_GOOD, PIN_FAILED, PIN_STATES };
+/* So many are tried again soon; more after pauses, or by order where no PIN ever succeeded. */
+#define PIN_CUT_MAX    2u
+#define PIN_ERRORS_MAX 5u
+#define PIN_WAIT_S     60 /* the shortest pause; that after cuts doubles */
+#define PIN_WAIT_MAX_S 3600
 
-struct pin_entry {
-    char serial[PIN_RECORD_SERIAL + 1]; /* "*": any token */
-    enum pin_state state;
+/*
+ * Which file a PIN came from, and in which state of it: any write, replacement or chmod makes
+ * another.
+ */
+struct pin_source {
+    bool known;
+    int64_t inode;
+    int64_t changed_s; /* st_ctim */
+    int64_t changed_ns;
+};
+
+struct pin_token {
+    char serial[PIN_RECORD_SERIAL + 1]; /* "*": every token without an entry of its own */
+    bool reports;    /* seen: COUNT_LOW or its like comes with a wrong PIN */
+    bool known;      /* a PIN succeeded, from this node */
+    bool any_length; /* seen: takes a PIN outside of the lengths it states */
+    bool pending;    /* a login was begun, and nothing is known of its end */
+    uint32_t cut;    /* logins since the last success whose lost answer may have been "wrong" */
+    uint32_t errors; /* those that ended in an error of the token, and the PIN may have been wrong */
+    int64_t last_s;  /* Unix seconds: the last login was begun */
+    struct pin_source good; /* of the PIN that succeeded last */
+};
+
+struct pin_failed {
+    char serial[PIN_RECORD_SERIAL + 1];
     bool has_hash;
-    bool once_good;
     uint8_t hash[PIN_RECORD_HASH];
-    uint32_t restores;  /* logins that ended in neither good nor failed, since the last good one */
-    int64_t restored_s; /* Unix seconds of the last of them */
+    struct pin_source source;
 };
 
 struct pin_record {
     bool has_salt;
     uint8_t salt[PIN_RECORD_SALT];
-    size_t n;
-    struct pin_entry entries[PIN_RECORD_ENTRIES];
+    size_t tokens_n;
+    struct pin_token tokens[PIN_RECORD_TOKENS];
+    size_t failed_n;
+    struct pin_failed failed[PIN_RECORD_FAILED];
 };
 
 /* What the token said about its user PIN just now. */
@@ -63,47 +97,67 @@ struct pin_flags {
     bool final_try;
 };
 
+/* A PIN that is to be tried. */
+struct pin_try {
+    const char *serial;
+    struct pin_source source;
+    const uint8_t *hash; /* of the value; NULL when it is not computed */
+    struct pin_flags flags; /* just before */
+    bool odd_length; /* outside of what the token says that it takes */
+    bool ordered;    /* an operator ordered one try in spite of COUNT_LOW and FINAL_TRY */
+    int64_t now_s;
+};
+
 enum pin_decision {
-    PIN_TRY,           /* log in; the record holds the intent and must be stored first */
-    PIN_STOP_FAILED,   /* this value was wrong before */
-    PIN_STOP_CUT,      /* two logins with this value were cut short: nobody knows what the token said */
-    PIN_STOP_ERRORS,   /* too many logins with this value ended in an error of the token */
-    PIN_STOP_LOCKED,   /* the token says so */
-    PIN_STOP_LOW,      /* few tries are left, and this value never succeeded here */
-    PIN_STOP_FULL,     /* too many failed values are remembered */
+    PIN_TRY,             /* log in; the record holds that, and must be stored first */
+    PIN_STOP_FAILED,     /* this value was wrong before */
+    PIN_STOP_FAILED_ANY, /* a value was wrong before, and it is not known which */
+    PIN_STOP_CUT,        /* two logins were cut short, no PIN succeeded here yet, no sign is given */
+    PIN_STOP_ERRORS,     /* the same with five errors of the token */
+    PIN_STOP_LOCKED,     /* the token says so */
+    PIN_STOP_LOW,        /* the token counts wrong PINs, and this one has not succeeded here */
+    PIN_STOP_FINAL,      /* one try is left, and the last login was cut short */
+    PIN_STOP_LENGTH,     /* the token says that it takes no PIN of this length */
+    PIN_STOP_FULL,       /* too many failed values are remembered */
     PIN_STOP_UNREADABLE, /* the token's flags cannot be read */
-    PIN_STOP_WAIT      /* the last try came to nothing less than a minute ago */
+    PIN_STOP_WAIT        /* not before pin_record_wait_s */
 };
 
 enum pin_answer {
     PIN_ANSWER_GOOD,
     PIN_ANSWER_WRONG,
-    PIN_ANSWER_OTHER, /* an error of the token */
+    PIN_ANSWER_OTHER, /* an error of the token, and no sign that the PIN was wrong */
     PIN_ANSWER_NONE   /* somebody is logged in already: the value was not looked at */
 };
 
-/* Never fails: what does not parse is an intent1 for any token and value. */
+/* Never fails: what does not parse is one cut login for any token. */
 void pin_record_parse(struct span bytes, struct pin_record *ret_record);
 MUST_USE err_t pin_record_write(const struct pin_record *record, struct span_mut room,
                                 size_t *ret_len);
 
-/* True when begin needs the hash of the value; else it takes NULL. */
+bool pin_source_equal(const struct pin_source *a, const struct pin_source *b);
+/* The PIN of this file, as it is now, succeeded last. */
+bool pin_record_is_proven(const struct pin_record *record, const char *serial,
+                          const struct pin_source *source);
+/* True when begin needs the hash of the value. */
 bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
-                           const struct pin_flags *flags);
+                           const struct pin_source *source);
+/* May this value be tried? */
+enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_try *try);
+/* Seconds until begin would no longer say PIN_STOP_WAIT. */
+int64_t pin_record_wait_s(const struct pin_record *record, const struct pin_try *try);
 /*
- * May this value be tried? `ordered`: an operator ordered one try in spite of COUNT_LOW and FINAL_TRY.
+ * A sign of a wrong PIN, whatever C_Login answered: the token began to count, to warn or to lock.
  */
-enum pin_decision pin_record_begin(struct pin_record *record, const char *serial,
-                                   const uint8_t *hash, const struct pin_flags *flags,
-                                   int64_t now_s, bool ordered);
+bool pin_flags_are_worse(const struct pin_flags *before, const struct pin_flags *after);
+/* What came of the try that begin allowed. `after`: the flags; read only for PIN_ANSWER_OTHER. */
+void pin_record_end(struct pin_record *record, const struct pin_try *try, enum pin_answer answer,
+                    const struct pin_flags *after);
 /*
- * The login of a try without hash succeeded: takes back its intent at once, before the time that the hash
- * takes; pin_record_end follows. So a process killed meanwhile leaves no doubt behind.
+ * Follows PIN_ANSWER_WRONG: which value it was (try->hash), and that the token told it by its
+ * flags.
  */
-void pin_record_take_back(struct pin_record *record, const char *serial);
-/* What came of the try that begin allowed. `flags` are read again after the login. */
-void pin_record_end(struct pin_record *record, const char *serial,
-                    const uint8_t hash[PIN_RECORD_HASH], enum pin_answer answer,
-                    const struct pin_flags *flags, int64_t now_s);
+void pin_record_refused(struct pin_record *record, const struct pin_try *try,
+                        const struct pin_flags *after);
 
 #endif

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 
 #define RETRY_MS 2000
 #define LATCH_MS 1000
+#define HASH_S   10 /* on a slow and busy machine */
 
 /* Lives as long as the process: workers borrow module and token. */
 static struct {
@@ -29,6 +31,7 @@ static struct {
     struct session session; /* holds the login */
     struct pin_keeper pin;
     pthread_mutex_t login; /* held from a login's begin to its answer in the record */
+    atomic_bool ending;    /* no login is begun any more */
     atomic_bool up;
 } start = {.login = PTHREAD_MUTEX_INITIALIZER};
 
@@ -125,14 +128,6 @@ static void wait_out_latch(void)
     } while (!pin_retry_due(&start.pin, &start.session, clock_mono_ms()));
 }
 
-static void settle(void)
-{
-    err_t err = pin_settle(&start.pin);
-    if (failed(err)) {
-        log_warn("token-pin-record-not-kept", LOG_ERR(err));
-    }
-}
-
 static void *run(void *unused)
 {
     (void)unused;
@@ -144,14 +139,12 @@ static void *run(void *unused)
         if (phase == IPC_PHASE_READY) {
             atomic_store(&start.up, true);
             status_set(phase, "");
-            settle();
             return NULL;
         }
         status_set(phase, why);
         if (phase == IPC_PHASE_PIN) {
             wait_out_latch();
         } else {
-            settle();
             (void)poll(NULL, 0, RETRY_MS);
         }
         /* A module looks at its slots and flags anew only after this; it closes the sessions too. */
@@ -163,7 +156,9 @@ err_t start_run(const struct config *config)
 {
     start.config = config;
     start.pin = (struct pin_keeper){.config = &config->token,
-                                    .lock_fd = ROLE_FD_PIN_LOCK};
+                                    .state_dir = config->state_dir,
+                                    .lock_fd = ROLE_FD_PIN_LOCK,
+                                    .ending = &start.ending};
     TRY(keeper_start(&start.pin.control_fd));
     status_set(IPC_PHASE_STARTING, "");
     err_t err = uri_parse(config->token.uri, &start.uri);
@@ -174,10 +169,17 @@ err_t start_run(const struct config *config)
     return thread_start(run, NULL);
 }
 
-void start_end_logins(int wait_ms)
+void start_end_logins(void)
 {
-    int64_t until_ms = clock_mono_ms() + wait_ms;
-    /* Kept for good: the starter begins no other. */
+    /* The watchdog ends a login that takes longer; the rest is for the hash of a refused PIN. */
+    int64_t limit_s = (int64_t)start.config->token.start_timeout_s + HASH_S;
+    int64_t until_ms = clock_mono_ms() + limit_s * 1000;
+    atomic_store(&start.ending, true);
+    if (pthread_mutex_trylock(&start.login) == 0) {
+        return; /* and kept for good */
+    }
+    /* Pings are not answered any more, for which a front would have us killed: it is told that we go. */
+    (void)shutdown(ROLE_FD_SERVICE, SHUT_RD);
     while (pthread_mutex_trylock(&start.login) != 0 && clock_mono_ms() < until_ms) {
         (void)poll(NULL, 0, 5);
     }

@@ -230,7 +230,7 @@ tokens:
     sessions: {o.get("sessions", 4)}
     scheme: aes-gcm
     iv_mode: host
-    start_timeout: 60s
+    start_timeout: {o.get("start_timeout", "60s")}
     env: {{{", ".join(f'{k}: "{v}"' for k, v in env.items())}}}
 health: {o.get("health", "{on_token_loss: coast, coast: 60m, soft_max: 24h}")}
 state_dir: {self.state}

@@ -76,9 +76,7 @@ void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
     ssize_t n = fd < 0 ? 0 : read(fd, to, to_len - 1);
     assert_true(n >= 0);
     to[n] = '\0';
-    if (fd >= 0) {
-        (void)close(fd);
-    }
+    (void)close(fd); /* -1 does no harm */
 }
 
 static void add_env(struct rig *rig, const char *name, const char *value)
@@ -105,9 +103,8 @@ static struct rig *rig_new(void)
     config->token.start_timeout_s = 20;
     config->log_level = LOG_LEVEL_INFO;
     rig_path(rig, "token/pin", config->token.pin_file, sizeof(config->token.pin_file));
-    char state[256];
-    rig_path(rig, "state", state, sizeof(state));
-    assert_ok(state_open(state, REALM, true, &rig->state));
+    rig_path(rig, "state", config->state_dir, sizeof(config->state_dir));
+    assert_ok(state_open(config->state_dir, REALM, true, &rig->state));
     return rig;
 }
 
@@ -184,8 +181,7 @@ static void spawn(struct rig *rig, const int fds[ROLE_FD_COUNT])
     for (size_t i = 0; i < rig->env_n; i++) {
         env[i] = rig->env[i];
     }
-    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
-                                   .name = "p11-kms-token"};
+    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC), .name = "p11-kms-token"};
     assert_true(program.fd >= 0);
     assert_ok(role_spawn(&program, fds, env, &rig->pid));
     role_program_close(&program);
@@ -210,6 +206,7 @@ void rig_start(struct rig *rig)
     rig->control_fd = control[0];
     rig->service_fd = service[0];
     rig->greeted = false;
+    rig->puts = 0;
     struct ipc_header hello = {.verb = IPC_HELLO};
     assert_ok(ipc_send(rig->service_fd, &hello, span_of_text(P11KMS_BUILD_ID)));
 }
@@ -244,9 +241,11 @@ static void serve_state(struct rig *rig)
     if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
         (void)!failed(role_serve_state(rig->control_fd, &rig->state, 1u << STATE_PIN, &message, fd));
     }
-    if (fd >= 0) {
-        (void)close(fd);
+    rig->puts += message.kind == ROLE_STATE_PUT;
+    if (rig->puts == rig->kill_at_put && rig->puts > 0) {
+        (void)kill(rig->pid, SIGKILL);
     }
+    (void)close(fd);
 }
 
 /* Serves state until a frame can be read (true), or the time is up or the process gone (false). */

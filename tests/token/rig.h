@@ -30,6 +30,8 @@ struct rig {
     bool greeted;
     uint32_t call_ms; /* time that each request is given */
     uint64_t call;
+    unsigned puts;       /* state files stored for this process */
+    unsigned kill_at_put; /* SIGKILL once so many are; 0: never */
 };
 
 struct rig_reply {

@@ -10,6 +10,7 @@
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
  *                        wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another
+ *                        then-rv <CK_RV>, then-crash   C_Login: after the module was called
  *                        others       lies about what came back, see lies.c
  *                        times: on the first calls only, counted anew once the line has gone
  *                        every: of these on each <every>-th only, the first included
@@ -118,8 +119,21 @@ WRAP(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info), (slot, info))
 WRAP(C_OpenSession,
      (CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR app, CK_NOTIFY notify, CK_SESSION_HANDLE_PTR h),
      (slot, flags, app, notify, h))
-WRAP(C_Login, (CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG n),
-     (h, user, pin, n))
+/* As WRAP; what is ordered for after the call hides what the token said. */
+static CK_RV shim_C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG n)
+{
+    static atomic_long spent;
+    struct shim_order order;
+    CK_RV rv;
+    if (ordered("C_Login", &spent, &rv)) {
+        return rv;
+    }
+    rv = real->C_Login(h, user, pin, n);
+    if (shim_order("C_Login", &order) && strncmp(order.action, "then-", 5) == 0) {
+        (void)act(order.action + 5, (unsigned long)order.number, &rv);
+    }
+    return rv;
+}
 WRAP(C_FindObjectsInit, (CK_SESSION_HANDLE h, CK_ATTRIBUTE_PTR t, CK_ULONG n), (h, t, n))
 WRAP(C_FindObjects, (CK_SESSION_HANDLE h, CK_OBJECT_HANDLE_PTR o, CK_ULONG max, CK_ULONG_PTR n),
      (h, o, max, n))

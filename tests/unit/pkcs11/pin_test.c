@@ -48,7 +48,7 @@ err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct sp
     (void)control_fd;
     assert_int_equal(file, STATE_PIN);
     if (disk.full) {
-        return FAIL(E_SYSTEM, "no space");
+        return FAIL_DETAIL(E_SYSTEM, ENOSPC, "no space");
     }
     assert_true(span_copy(span_mut_of(disk.bytes, sizeof(disk.bytes)), bytes));
     disk.len = bytes.len;
@@ -69,13 +69,16 @@ int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char
     return 1;
 }
 
+/* What the token says of its PINs. */
+static CK_FLAGS pin_flags;
+
 static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
 {
     (void)slot;
     memset(info, ' ', sizeof(*info));
     memcpy(info->label, "test", 4);
     memcpy(info->serialNumber, SERIAL, 16);
-    info->flags = CKF_TOKEN_INITIALIZED;
+    info->flags = CKF_TOKEN_INITIALIZED | pin_flags;
     return CKR_OK;
 }
 
@@ -94,6 +97,7 @@ static const struct module module = {.fn = &functions, .initialised = true};
 static const struct token token = {.label = "test", .serial = SERIAL};
 static const struct session session = {.module = &module, .token = &token, .open = true};
 static struct config_token config;
+static atomic_bool ending;
 static struct pin_keeper keeper;
 
 static void write_pin(const char *pin)
@@ -111,11 +115,13 @@ static int set_up(void **state)
     disk.len = 0;
     module_state.logins = 0;
     module_state.says = CKR_OK;
+    pin_flags = 0;
     config = (struct config_token){.start_timeout_s = 20};
     (void)snprintf(config.pin_file, sizeof(config.pin_file), "%s", "/tmp/p11-kms-pin-test-XXXXXX");
     int fd = mkstemp(config.pin_file);
     assert_true(fd >= 0);
-    keeper = (struct pin_keeper){.config = &config, .control_fd = -1, .lock_fd = fd};
+    keeper = (struct pin_keeper){
+        .config = &config, .state_dir = "/state", .control_fd = -1, .lock_fd = fd, .ending = &ending};
     write_pin("1234");
     return failed(secret_init(&secret_budget_token)) ? -1 : 0;
 }
@@ -130,11 +136,18 @@ static int tear_down(void **state)
     return unlink(config.pin_file);
 }
 
+static char why[512];
+
 static err_t try_login(void)
 {
-    char why[512] = "";
-    err_t err = pin_login(&keeper, &session, why, sizeof(why));
-    return failed(err) ? err : pin_settle(&keeper);
+    return pin_login(&keeper, &session, why, sizeof(why));
+}
+
+static struct pin_record on_disk(void)
+{
+    struct pin_record record;
+    pin_record_parse(span_of(disk.bytes, disk.len), &record);
+    return record;
 }
 
 static void test_login_intent_stands_on_disk_before_the_token_is_asked(void **state)
@@ -143,18 +156,19 @@ static void test_login_intent_stands_on_disk_before_the_token_is_asked(void **st
     assert_ok(try_login());
     assert_int_equal(module_state.logins, 1);
     assert_string_equal(module_state.pin, "1234");
-    assert_int_equal(module_state.found.n, 1);
-    assert_int_equal(module_state.found.entries[0].state, PIN_INTENT1);
+    assert_int_equal(module_state.found.tokens_n, 1);
+    assert_true(module_state.found.tokens[0].pending);
 }
 
-static void test_login_that_succeeded_leaves_the_value_as_good(void **state)
+static void test_login_that_succeeded_leaves_the_file_as_good(void **state)
 {
     (void)state;
-    struct pin_record record;
     assert_ok(try_login());
-    pin_record_parse(span_of(disk.bytes, disk.len), &record);
-    assert_int_equal(record.n, 1);
-    assert_int_equal(record.entries[0].state, PIN_GOOD);
+    struct pin_record record = on_disk();
+    assert_int_equal(record.tokens_n, 1);
+    assert_true(record.tokens[0].known && record.tokens[0].good.known);
+    assert_false(record.tokens[0].pending);
+    assert_int_equal(record.failed_n, 0);
 }
 
 static void test_login_intent_that_cannot_be_kept_asks_the_token_nothing(void **state)
@@ -163,37 +177,55 @@ static void test_login_intent_that_cannot_be_kept_asks_the_token_nothing(void **
     disk.full = true;
     assert_true(failed(try_login()));
     assert_int_equal(module_state.logins, 0);
+    assert_non_null(strstr(why, "/state"));
+    assert_non_null(strstr(why, "No space left on device"));
     disk.full = false;
     assert_ok(try_login());
     assert_int_equal(module_state.logins, 1);
 }
 
+static void test_login_with_a_proven_file_needs_no_room_on_the_disk(void **state)
+{
+    (void)state;
+    assert_ok(try_login());
+    disk.full = true;
+    assert_ok(try_login());
+    assert_int_equal(module_state.logins, 2);
+    /* But for a token that counts wrong PINs: it may be this one by now. */
+    pin_flags = CKF_USER_PIN_COUNT_LOW;
+    assert_true(failed(try_login()));
+    pin_flags = 0;
+    write_pin("5678");
+    assert_true(failed(try_login()));
+    assert_int_equal(module_state.logins, 2);
+}
+
 static void test_login_refused_value_is_kept_as_failed_and_not_tried_again(void **state)
 {
     (void)state;
-    struct pin_record record;
     module_state.says = CKR_PIN_INCORRECT;
     assert_fails(try_login(), E_STATE);
-    pin_record_parse(span_of(disk.bytes, disk.len), &record);
-    assert_int_equal(record.n, 1);
-    assert_int_equal(record.entries[0].state, PIN_FAILED);
+    struct pin_record record = on_disk();
+    assert_int_equal(record.failed_n, 1);
+    assert_true(record.failed[0].has_hash);
     assert_fails(try_login(), E_STATE);
     assert_int_equal(module_state.logins, 1);
     module_state.says = CKR_OK;
     write_pin("5678");
     assert_ok(try_login());
     assert_string_equal(module_state.pin, "5678");
+    assert_int_equal(on_disk().failed_n, 0);
 }
 
-/* A process that died inside C_Login: its intent is found, and the second try is the last. */
+/* A process that died inside C_Login: what it found is what the next one finds. */
 static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
 {
     (void)state;
     for (unsigned i = 1; i <= 2; i++) {
         assert_ok(try_login());
         assert_int_equal(module_state.logins, i);
-        const struct pin_entry *newest = &module_state.found.entries[module_state.found.n - 1];
-        assert_int_equal(newest->state, i == 1 ? PIN_INTENT1 : PIN_INTENT2);
+        assert_true(module_state.found.tokens[0].pending);
+        assert_int_equal(module_state.found.tokens[0].cut, i - 1);
         assert_ok(pin_record_write(&module_state.found, span_mut_of(disk.bytes, sizeof(disk.bytes)), &disk.len));
     }
     assert_fails(try_login(), E_STATE);
@@ -206,8 +238,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PIN_TEST(test_login_intent_stands_on_disk_before_the_token_is_asked),
-        PIN_TEST(test_login_that_succeeded_leaves_the_value_as_good),
+        PIN_TEST(test_login_that_succeeded_leaves_the_file_as_good),
         PIN_TEST(test_login_intent_that_cannot_be_kept_asks_the_token_nothing),
+        PIN_TEST(test_login_with_a_proven_file_needs_no_room_on_the_disk),
         PIN_TEST(test_login_refused_value_is_kept_as_failed_and_not_tried_again),
         PIN_TEST(test_login_cut_short_twice_is_not_tried_a_third_time),
     };

@@ -1,0 +1,95 @@
+#include "tests/token/pin_fixture.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/kit/unit.h"
+
+#define PATIENCE_MS 60000
+
+int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture.rig = rig_new_softhsm();
+    rig_use_shim(fixture.rig);
+    rig_read(fixture.rig, "token/pin", fixture.right, sizeof(fixture.right));
+    *state = &fixture;
+    return 0;
+}
+
+int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    rig_free(fixture->rig);
+    return 0;
+}
+
+void refuse_once(struct fixture *fixture)
+{
+    rig_write(fixture->rig, "token/pin", "wrong-pin\n");
+    rig_start(fixture->rig);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "correct"));
+    assert_int_equal(status.logins, 1);
+}
+
+void succeed_once(struct fixture *fixture)
+{
+    rig_start_ready(fixture->rig);
+    (void)rig_stop(fixture->rig);
+}
+
+void wait_logins(struct fixture *fixture, unsigned n)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    while (rig_shim_count(fixture->rig, "C_Login") < n) {
+        assert_true(clock_mono_ms() < until_ms);
+        (void)rig_status(fixture->rig);
+        usleep(5 * 1000);
+    }
+}
+
+void wait_text(struct fixture *fixture, const char *text)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    for (;;) {
+        struct ipc_status status = rig_status(fixture->rig);
+        if (strstr(status.text, text) != NULL) {
+            return;
+        }
+        if (clock_mono_ms() >= until_ms) {
+            fail_msg("not \"%s\" but: %s", text, status.text);
+        }
+        usleep(20 * 1000);
+    }
+}
+
+struct pin_record record_of(struct fixture *fixture)
+{
+    char text[PIN_RECORD_BYTES];
+    struct pin_record record;
+    rig_read(fixture->rig, "state/pin", text, sizeof(text));
+    pin_record_parse(span_of_text(text), &record);
+    return record;
+}
+
+static void blocker(struct fixture *fixture, char *path, size_t path_len)
+{
+    rig_path(fixture->rig, "state/.new", path, path_len);
+}
+
+void block_state(struct fixture *fixture)
+{
+    char path[256];
+    blocker(fixture, path, sizeof(path));
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+void unblock_state(struct fixture *fixture)
+{
+    char path[256];
+    blocker(fixture, path, sizeof(path));
+    assert_int_equal(rmdir(path), 0);
+}
