@@ -33,6 +33,8 @@ def pairs(folder):
     yield one(config, r'^  mode: "(.*)"'), one(sock, r"^SocketMode=(.*)")
     yield one(config, r"^    pin_credential: (.*)"), one(service, r"^LoadCredential=([^:]*):")
     yield state, os.path.join("/var/lib", one(service, r"^StateDirectory=(.*)"))
+    # A stop waits for a login, then needs a moment more.
+    yield int(one(config, r"^    start_timeout: (.*)s")) + 30, int(one(service, r"^TimeoutStopSec=(.*)"))
     mode = one(service, r"^StateDirectoryMode=(.*)")
     yield f"{state} {mode} {USER} {USER}", " ".join(one(rules, r"^d (/var/lib/\S+ .*) -").split())
     yield "/etc/p11-kms", one(rules, r"^d (/etc/\S+)")

@@ -11,7 +11,10 @@
 #include "base/log.h"
 #include "base/own.h"
 
-/* A token process whose front has gone ends by itself; a hung call of its module may take this long. */
+/*
+ * A token process whose front has gone ends by itself, after a login that is under way; a hung call of its module
+ * may take this much longer.
+ */
 #define ORPHAN_MS 10000
 
 static void close_now(int *fd)
@@ -107,6 +110,11 @@ static void start(struct supervisor *supervisor, enum role_id id, int64_t now_ms
 
 /* ---- ending ---- */
 
+int64_t roles_login_ms(const struct supervisor *supervisor)
+{
+    return (int64_t)supervisor->config.token.start_timeout_s * 1000;
+}
+
 void roles_kill(const struct keeping *role, const char *why)
 {
     if (role->pid > 0) {
@@ -181,7 +189,7 @@ static void take_end(struct supervisor *supervisor, enum role_id id, int status,
     } else if (token->pid > 0 && supervisor->token_peer_fd < 0) {
         /* The only socket to this token process has died with the front. */
         token->excused = true;
-        token->kill_at_ms = now_ms + ORPHAN_MS;
+        token->kill_at_ms = now_ms + roles_login_ms(supervisor) + ORPHAN_MS;
     }
 }
 

@@ -14,7 +14,8 @@
 #include "server/supervisor/supervisor.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
-#define STOP_MS  8000 /* the token process has a login's answer written down and lets go of the module */
+/* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
+#define STOP_MS  8000
 
 /* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
 
@@ -40,7 +41,7 @@ static void advance(struct supervisor *supervisor, int64_t now_ms)
     }
     if (supervisor->phase == PHASE_DRAINING && front->pid == 0) {
         supervisor->phase = PHASE_STOPPING;
-        roles_stop(token, now_ms + STOP_MS);
+        roles_stop(token, now_ms + roles_login_ms(supervisor) + STOP_MS);
     }
     if (supervisor->phase == PHASE_STOPPING && token->pid == 0) {
         supervisor->phase = PHASE_ENDED;

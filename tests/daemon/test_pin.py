@@ -1,5 +1,7 @@
 """A wrong PIN costs exactly one C_Login, whatever is restarted; a corrected file works within 5 s."""
+import hashlib
 import os
+import re
 import time
 import unittest
 
@@ -8,6 +10,7 @@ import kit_path  # noqa: F401
 from daemon import count_calls, Daemon, spy, until
 
 RESTARTS = 20
+SHIM = os.path.join(os.environ["P11KMS_BUILD"], "tests", "token", "libp11kms_shim.so")
 
 
 class Pin(unittest.TestCase):
@@ -75,6 +78,46 @@ class Pin(unittest.TestCase):
             until(lambda n=n: self.logins() == n, 20, "one more login")
             time.sleep(7)
             self.assertEqual(n, self.logins())
+
+    def test_a_refused_pin_costs_who_tries_values_600000_rounds_each(self):
+        self.daemon.spawn()
+        self.says_pin()
+        self.daemon.stop()
+        with open(os.path.join(self.daemon.state, "pin"), encoding="ascii") as f:
+            record = f.read()
+        salt = bytes.fromhex(re.search("^salt=(.*)$", record, re.M)[1])
+        (failed,) = re.findall("^failed=[0-9a-f]* ([0-9a-f]*) ", record, re.M)
+        rounds = 600000 if os.environ["P11KMS_KIND"] == "release" else 1000
+        self.assertEqual(failed, hashlib.pbkdf2_hmac("sha256", b"0000-wrong", salt, rounds).hex())
+
+    def slow(self, orders):
+        """The daemon's right PIN, and logins as ordered; returns what tells when one was begun."""
+        control, calls = (os.path.join(self.daemon.folder, name) for name in ("orders", "calls"))
+        with open(control, "w", encoding="ascii") as f:
+            f.write(orders)
+        self.put_pin(self.right)
+        self.daemon.write_config(module=SHIM, env={"P11KMS_SHIM_MODULE": self.daemon.token.module,
+                                                   "P11KMS_SHIM_CONTROL": control, "P11KMS_SHIM_LOG": calls})
+
+        def begun():
+            try:
+                with open(calls, encoding="ascii") as f:
+                    return "C_Login" in f.read()
+            except FileNotFoundError:
+                return False
+        return begun
+
+    def test_a_stop_waits_for_a_slow_login_as_often_as_it_comes(self):
+        begun = self.slow("C_Login delay 9000\n")
+        for _ in range(3):
+            self.daemon.spawn()
+            until(begun, 30, "a login")
+            self.assertEqual(0, self.daemon.stop(seconds=90))
+            os.unlink(os.path.join(self.daemon.folder, "calls"))
+        with open(os.path.join(self.daemon.folder, "orders"), "w", encoding="ascii"):
+            pass
+        self.daemon.start()
+        self.assertNotIn("cut short", self.daemon.log())
 
     def test_a_pin_file_that_others_can_read_is_refused(self):
         self.put_pin(self.right)
