@@ -10,14 +10,13 @@
 
 #define BACK_UP "back up this token now: without it every encrypted object is lost"
 
-static err_t create(const struct ctl *ctl, const struct workplace *workplace, int *ret_exit)
+static err_t create(const struct ctl *ctl, struct workplace *workplace, int *ret_exit)
 {
     OWN_JSON *report = json_object();
     struct ipc_generate generate = {0};
     struct ipc_key key;
     bool good = false;
-    TRY(workplace_generate(workplace, &generate, &key));
-    new_key_tell(ctl, &key);
+    TRY(new_key_make(ctl, workplace, &generate, &key));
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
     output_text(report, "next", BACK_UP);
@@ -61,7 +60,7 @@ static err_t join(const struct ctl *ctl, const struct workplace *workplace,
     return OK;
 }
 
-static err_t decide(const struct ctl *ctl, const struct workplace *workplace, bool joins,
+static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joins,
                     int *ret_exit)
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};

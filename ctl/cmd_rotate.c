@@ -70,7 +70,7 @@ static void add_next_steps(json_t *report, bool at_once)
                 "-f -). The old KEK stays on the token: it is needed to decrypt");
 }
 
-static err_t make(const struct ctl *ctl, const struct workplace *workplace,
+static err_t make(const struct ctl *ctl, struct workplace *workplace,
                   const struct ring_view *before, const struct rotate_plan *plan, int *ret_exit)
 {
     OWN_JSON *report = json_object();
@@ -80,8 +80,7 @@ static err_t make(const struct ctl *ctl, const struct workplace *workplace,
                                     .created_s = plan->created_s};
     struct ipc_key key;
     bool good = false;
-    TRY(workplace_generate(workplace, &generate, &key));
-    new_key_tell(ctl, &key);
+    TRY(new_key_make(ctl, workplace, &generate, &key));
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
     TRY(add_fates(ctl, before, &key, report));
@@ -126,7 +125,7 @@ static int refuse_at(const struct ctl *ctl, int64_t at_s, int64_t earliest_s, in
     return CTL_USAGE;
 }
 
-static err_t rotate(const struct ctl *ctl, const struct workplace *workplace,
+static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
                     const struct rotate_wish *wish, int *ret_exit)
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};

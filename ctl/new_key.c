@@ -15,7 +15,7 @@ static void add_times(json_t *report, const struct ring_key *ring)
     output_number(report, "created", ring->created);
 }
 
-void new_key_tell(const struct ctl *ctl, const struct ipc_key *key)
+static void tell(const struct ctl *ctl, const struct ipc_key *key)
 {
     char key_id[KEY_ID_TEXT_LEN + 1];
     char from[TIME_TEXT_LEN];
@@ -29,6 +29,46 @@ void new_key_tell(const struct ctl *ctl, const struct ipc_key *key)
     time_text_write(view.ring[0].not_before, from);
     (void)fprintf(ctl->err, "p11-kmsctl: made KEK %s on token %s, active from %s\n", key_id,
                   key->token, from);
+}
+
+/* `lost`: the error that the token's answer, if there was one, was lost in. */
+static err_t settle(const struct ctl *ctl, struct workplace *workplace,
+                    const struct ipc_generate *generate, err_t lost, struct ipc_key *ret_key)
+{
+    char id[2 * sizeof(generate->id) + 1];
+    key_id_hex(span_of(generate->id, sizeof(generate->id)), id);
+    struct span wanted = span_of(generate->id, sizeof(generate->id));
+    (void)ctl_failed(ctl, lost);
+    (void)fprintf(ctl->err, "p11-kmsctl: looking whether the KEK was made (CKA_ID %s)\n", id);
+    err_t found = workplace_find(ctl, workplace, wanted, ret_key);
+    if (!failed(found)) {
+        return OK;
+    }
+    if (found.code != E_NOT_FOUND) {
+        (void)ctl_failed(ctl, found);
+        return FAIL(E_UNAVAILABLE,
+                    "it is not known whether the KEK was made: when the token answers again, "
+                    "look for it with `p11-kmsctl keys` before you try again");
+    }
+    if (lost.code == E_TOKEN) {
+        return FAIL(E_UNAVAILABLE, "no KEK was made");
+    }
+    return FAIL(E_UNAVAILABLE,
+                "no KEK was made: it is not on the token now. An HSM that still works on it may "
+                "bring it later, so look with `p11-kmsctl keys` before you try again");
+}
+
+err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
+                   struct ipc_generate *generate, struct ipc_key *ret_key)
+{
+    TRY(workplace_name_key(workplace, generate));
+    err_t err = token_session_generate(workplace->session, generate, ctl->err, ret_key);
+    if (err.code == E_STATE) {
+        return err; /* refused before anything was made */
+    }
+    TRY(failed(err) ? settle(ctl, workplace, generate, err, ret_key) : OK);
+    tell(ctl, ret_key);
+    return OK;
 }
 
 err_t new_key_report(const struct workplace *workplace, const struct ipc_key *key, json_t *report,

@@ -15,6 +15,7 @@
 
 #define PROOF_LEN     32u
 #define CALL_LIMIT_MS 10000
+#define PROGRESS_MS   5000
 #define ABSENT_MS                                                                                  \
     10000 /* a module or token that is not there may still come, but not for minutes */
 /* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
@@ -283,22 +284,36 @@ const struct ipc_status *token_session_status(const struct token_session *sessio
     return client_status(session->client);
 }
 
-static err_t call(struct token_session *session, struct client_request *request)
+/* progress, when not NULL, hears now and then that the token is still at it. */
+static err_t call_for(struct token_session *session, struct client_request *request,
+                      int64_t limit_ms, FILE *progress)
 {
-    int64_t now_ms = clock_mono_ms();
+    int64_t start_ms = clock_mono_ms();
+    int64_t say_ms = progress == NULL ? INT64_MAX : start_ms + PROGRESS_MS;
     request->cookie = ++session->cookie;
     request->class = CLIENT_CANARY;
-    request->deadline_ms = now_ms + CALL_LIMIT_MS;
+    request->deadline_ms = start_ms + limit_ms;
     session->answered = false;
-    TRY(client_call(session->client, request, now_ms));
+    TRY(client_call(session->client, request, start_ms));
     while (!session->answered) {
-        err_t err = turn(session, request->deadline_ms);
+        err_t err = turn(session, say_ms < request->deadline_ms ? say_ms : request->deadline_ms);
         if (failed(err) && !session->answered) {
             client_cancel(session->client, request->cookie);
             return err;
         }
+        if (!session->answered && clock_mono_ms() >= say_ms) {
+            (void)fprintf(progress,
+                          "p11-kmsctl: the token has been at it for %lld s, and may take %lld\n",
+                          (long long)(say_ms - start_ms) / 1000, (long long)limit_ms / 1000);
+            say_ms += PROGRESS_MS;
+        }
     }
     return session->err;
+}
+
+static err_t call(struct token_session *session, struct client_request *request)
+{
+    return call_for(session, request, CALL_LIMIT_MS, NULL);
 }
 
 err_t token_session_list(struct token_session *session, const struct ipc_list *list,
@@ -312,10 +327,11 @@ err_t token_session_list(struct token_session *session, const struct ipc_list *l
 }
 
 err_t token_session_generate(struct token_session *session, const struct ipc_generate *generate,
-                             struct ipc_key *ret_key)
+                             FILE *progress, struct ipc_key *ret_key)
 {
     struct client_request request = {.verb = IPC_GENERATE, .generate = *generate};
-    TRY(call(session, &request));
+    int64_t limit_ms = (int64_t)generate->limit_s * 1000 + CALL_LIMIT_MS;
+    TRY(call_for(session, &request, limit_ms, progress));
     if (session->keys_n != 1) {
         return FAIL(E_PROTOCOL, "the token process answered without the new key");
     }

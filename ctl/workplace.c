@@ -11,6 +11,8 @@
 #include "base/role.h"
 #include "keys/key_id.h"
 
+#define GENERATE_MIN_S 10u /* a start_timeout of seconds is no word on how long a key takes */
+
 static err_t become(uid_t uid, gid_t gid)
 {
     const struct passwd *user = getpwuid(uid);
@@ -45,9 +47,20 @@ err_t workplace_open_state(const struct config *config, bool create,
     return OK;
 }
 
-err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
+/* Says on ctl->err what to mend. */
+static err_t open_session(const struct ctl *ctl, struct workplace *workplace)
 {
     char mend[sizeof(((struct ipc_status *)0)->text)] = "";
+    err_t err = token_session_open(&ctl->config, &workplace->program, &workplace->state, mend,
+                                   &workplace->session);
+    if (failed(err) && mend[0] != '\0') {
+        (void)fprintf(ctl->err, "p11-kmsctl: %s\n", mend);
+    }
+    return err;
+}
+
+err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
+{
     if (clock_real_s() < clock_build_s()) {
         return FAIL(E_STATE, "the clock is before the build of this program: set it first");
     }
@@ -55,13 +68,11 @@ err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
     CLEANUP(role_program_close) struct role_program program = {.fd = -1};
     TRY(role_program_open("p11-kms-token", &program));
     TRY(workplace_open_state(&ctl->config, true, ret_workplace));
-    err_t err = token_session_open(&ctl->config, &program, &ret_workplace->state, mend,
-                                   &ret_workplace->session);
+    ret_workplace->program = program;
+    program.fd = -1;
+    err_t err = open_session(ctl, ret_workplace);
     if (failed(err)) {
         workplace_close(ret_workplace);
-        if (mend[0] != '\0') {
-            (void)fprintf(ctl->err, "p11-kmsctl: %s\n", mend);
-        }
     }
     return err;
 }
@@ -70,6 +81,9 @@ void workplace_close(struct workplace *workplace)
 {
     token_session_close(workplace->session);
     workplace->session = NULL;
+    if (workplace->program.name[0] != '\0') {
+        role_program_close(&workplace->program);
+    }
     state_close(&workplace->state);
 }
 
@@ -84,15 +98,44 @@ err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_vi
     return ring_view_new(workplace->config, keys, n, clock_real_s(), ret_view);
 }
 
-err_t workplace_generate(const struct workplace *workplace, struct ipc_generate *generate,
-                         struct ipc_key *ret_key)
+err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate)
 {
+    uint32_t limit_s = workplace->config->token.start_timeout_s;
     if (getrandom(generate->id, sizeof(generate->id), 0) != (ssize_t)sizeof(generate->id)) {
         return FAIL_ERRNO("cannot draw a CKA_ID");
     }
     (void)span_copy(span_mut_of(generate->ring, sizeof(generate->ring) - 1),
                     span_of_text(workplace->config->ring));
-    return token_session_generate(workplace->session, generate, ret_key);
+    generate->limit_s = limit_s < GENERATE_MIN_S ? GENERATE_MIN_S : limit_s;
+    return OK;
+}
+
+static err_t find_listed(const struct workplace *workplace, struct span id, struct ipc_key *ret_key)
+{
+    const struct ipc_list list = {.all = 1};
+    const struct ipc_key *keys = NULL;
+    size_t n = 0;
+    TRY(token_session_list(workplace->session, &list, &keys, &n));
+    for (size_t i = 0; i < n; i++) {
+        if (span_equal(span_of(keys[i].ref.id, keys[i].ref.id_len), id)) {
+            *ret_key = keys[i];
+            return OK;
+        }
+    }
+    return FAIL(E_NOT_FOUND, "no key with this CKA_ID is on the token");
+}
+
+err_t workplace_find(const struct ctl *ctl, struct workplace *workplace, struct span id,
+                     struct ipc_key *ret_key)
+{
+    err_t err = find_listed(workplace, id, ret_key);
+    if (!failed(err) || err.code == E_NOT_FOUND) {
+        return err;
+    }
+    token_session_close(workplace->session);
+    workplace->session = NULL;
+    TRY(open_session(ctl, workplace));
+    return find_listed(workplace, id, ret_key);
 }
 
 const char *workplace_proof(const struct workplace *workplace, const struct ipc_key_ref *key)

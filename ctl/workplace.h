@@ -11,6 +11,7 @@
 struct workplace {
     const struct config *config;
     struct state_dir state;
+    struct role_program program;   /* of the token process; without a name while it is not open */
     struct token_session *session; /* NULL unless opened with a token */
 };
 
@@ -27,9 +28,14 @@ void workplace_close(struct workplace *workplace);
 
 /* A complete listing of the ring. */
 MUST_USE err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_view);
-/* A fresh CKA_ID and the ring's name; the times are the caller's. */
-MUST_USE err_t workplace_generate(const struct workplace *workplace, struct ipc_generate *generate,
-                                  struct ipc_key *ret_key);
+/* A fresh CKA_ID, the ring's name and the time that the HSM may take; other times are the caller's. */
+MUST_USE err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate);
+/*
+ * The key with this CKA_ID, whatever its label, by a listing; with a new token process when the one
+ * there is does not answer. E_NOT_FOUND: the token answered, and has none.
+ */
+MUST_USE err_t workplace_find(const struct ctl *ctl, struct workplace *workplace, struct span id,
+                              struct ipc_key *ret_key);
 /* How the round trip of a key went: "ok" or what failed. */
 const char *workplace_proof(const struct workplace *workplace, const struct ipc_key_ref *key);
 

@@ -38,7 +38,8 @@ struct client_request {
     enum ipc_verb verb; /* LIST, GENERATE, WRAP, UNWRAP, RANDOM */
     enum client_class class;
     uint64_t cookie;       /* given back with the reply */
-    int64_t deadline_ms;   /* CLOCK_MONOTONIC; capped at now + CLIENT_CALL_MS (LIST, GENERATE: 10 s) */
+    /* CLOCK_MONOTONIC; capped at now + CLIENT_CALL_MS (LIST: 10 s; GENERATE: half an hour) */
+    int64_t deadline_ms;
     struct ipc_list list;
     struct ipc_generate generate;
     struct ipc_key_ref key; /* WRAP, UNWRAP */

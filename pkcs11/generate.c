@@ -9,6 +9,7 @@
 #include "pkcs11/key.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
+#include "pkcs11/watchdog.h"
 
 err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
                      struct generate_times *ret_times)
@@ -47,8 +48,13 @@ static err_t create(const struct session *session, const struct ipc_generate *as
     TRY(generate_times(ask, clock_real_s(), &times));
     generate_label(ask->ring, &times, ret_label);
     template[1].ulValueLen = span_of_text(ret_label).len;
-    RV_TRY(P11(session->module, C_GenerateKey, session->handle, &mechanism, template, n, ret_handle),
-           "C_GenerateKey");
+    if (ask->limit_s > 0) {
+        watch_hold("C_GenerateKey", ask->limit_s * 1000u);
+    }
+    CK_RV rv =
+        P11(session->module, C_GenerateKey, session->handle, &mechanism, template, n, ret_handle);
+    watch_release();
+    RV_TRY(rv, "C_GenerateKey");
     if (*ret_handle == CK_INVALID_HANDLE) {
         return LIE("C_GenerateKey gave a handle that is none", *ret_handle);
     }

@@ -119,11 +119,14 @@ struct ipc_list_end {
     uint32_t count; /* frames sent before this one */
 };
 
+#define IPC_GENERATE_MAX_S 1800u /* of limit_s: as long as start_timeout may be */
+
 struct ipc_generate {
     char ring[16];
     uint8_t id[16];       /* CKA_ID, chosen by the caller; searched before generating */
     uint32_t not_before;  /* 0: now (the first KEK, or --now with nothing selected later) */
     uint32_t min_notice_s; /* refuse when not_before - now is less */
+    uint32_t limit_s;     /* the HSM may take so long to make it; 0: as long as any other call */
     uint32_t floor_s;     /* the earliest not-before that is allowed when not_before is 0 */
     uint32_t created_s;   /* the earliest `created`, by which the key ranks above the others; 0: any */
 };

@@ -62,7 +62,8 @@ static bool generate_fits(struct span payload)
         return false;
     }
     span_move(&ask, payload.ptr, sizeof(ask));
-    return ends(ask.ring, sizeof(ask.ring)) && ask.ring[0] != '\0';
+    return ends(ask.ring, sizeof(ask.ring)) && ask.ring[0] != '\0' &&
+           ask.limit_s <= IPC_GENERATE_MAX_S;
 }
 
 static bool random_fits(struct span payload)

@@ -9,13 +9,15 @@
  *   C_FindObjects        count <n>; handle <n>
  *   C_GetAttributeValue:<type in hex>
  *                        len <n>; byte <value of the first one>
- *   C_GenerateKey        handle <n>
+ *   C_GenerateKey        handle <n>; late-rv <CK_RV>, late-end: the key is made, but nobody is told
  *   C_Encrypt, C_Decrypt len <n>
  *   C_GenerateRandom     nothing: the room as it was
- *   C_GetMechanismInfo   flags <n>
+ *   C_GetMechanismInfo:<mechanism in hex>
+ *                        rv <CK_RV>
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/token/shim.h"
 
@@ -114,8 +116,12 @@ static CK_RV lie_C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRI
                                CK_OBJECT_HANDLE_PTR o)
 {
     CK_RV rv = true_list->C_GenerateKey(h, m, t, n, o);
+    CK_ULONG number;
     (void)lies("C_GenerateKey", "handle", o);
-    return rv;
+    if (lies("C_GenerateKey", "late-end", &number)) {
+        _exit(1);
+    }
+    return lies("C_GenerateKey", "late-rv", &number) ? number : rv;
 }
 
 static CK_RV lie_C_Encrypt(CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out,
@@ -141,11 +147,13 @@ static CK_RV lie_C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG
                                                         : true_list->C_GenerateRandom(h, out, n);
 }
 
+/* Of one mechanism alone. */
 static CK_RV lie_C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE m, CK_MECHANISM_INFO_PTR info)
 {
-    CK_RV rv = true_list->C_GetMechanismInfo(slot, m, info);
-    (void)lies("C_GetMechanismInfo", "flags", &info->flags);
-    return rv;
+    char name[64];
+    CK_ULONG number;
+    (void)snprintf(name, sizeof(name), "C_GetMechanismInfo:%lx", m);
+    return lies(name, "rv", &number) ? number : true_list->C_GetMechanismInfo(slot, m, info);
 }
 
 CK_FUNCTION_LIST *lies_over(CK_FUNCTION_LIST *module)
