@@ -36,7 +36,8 @@ enum role_kind {
     ROLE_STATE_STORED,  /* file, value = 0 or errno */
     ROLE_TOKEN_SOCKET,  /* front: + the other end of a new token process, value = which one */
     ROLE_RELOAD,        /* + sealed memfd with the new struct config */
-    ROLE_DRAIN          /* finish what runs, then exit 0 */
+    ROLE_DRAIN,         /* finish what runs, then exit 0 */
+    ROLE_SERVICE_SOCKET /* front: + a listening socket that takes the place of ROLE_FD_SERVICE */
 };
 
 #define ROLE_MAGIC 0x7031726cu
@@ -66,6 +67,8 @@ MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span 
 MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
 /* E_NOT_FOUND: no such file yet; an empty one is OK with length 0. */
 MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
+/* Fills room from the descriptor of a ROLE_STATE_DATA. E_INVALID: the file is shorter. */
+MUST_USE err_t role_read_state(int fd, struct span_mut room);
 
 /*
  * Keeper's side of ROLE_STATE_GET and ROLE_STATE_PUT: does it and answers. `fd` came with the message.

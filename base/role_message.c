@@ -204,14 +204,20 @@ err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut 
         return FAIL(E_NOT_FOUND, "the state file does not exist");
     }
     size_t len = (size_t)answer.value;
-    for (size_t done = 0; done < len;) {
-        ssize_t n = pread(fd, room.ptr + done, len - done, (off_t)done);
+    TRY(role_read_state(fd, span_mut_of(room.ptr, len)));
+    *ret_len = len;
+    return OK;
+}
+
+err_t role_read_state(int fd, struct span_mut room)
+{
+    for (size_t done = 0; done < room.len;) {
+        ssize_t n = pread(fd, room.ptr + done, room.len - done, (off_t)done);
         if (n <= 0) {
             return FAIL(E_INVALID, "a state file is shorter than was said");
         }
         done += (size_t)n;
     }
-    *ret_len = len;
     return OK;
 }
 

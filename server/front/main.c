@@ -35,6 +35,7 @@ struct front {
     struct loop_timer *timer;
     struct loop_turn *turn;
     struct service *service;
+    int service_fd; /* where clients come in */
     struct net *net;
     bool prepared;        /* what this system must grant, it has granted */
     unsigned states_left; /* state files that the keeper has not yet answered */
@@ -49,6 +50,7 @@ static void front_done(struct front *front)
     loop_poll_free(front->token_poll);
     loop_poll_free(front->control_poll);
     own_fd_close_p(&front->token_fd);
+    own_fd_close_p(&front->service_fd);
     service_free(front->service);
     loop_free(front->loop);
 }
@@ -159,19 +161,6 @@ static void on_turn(void *ctx)
 
 /* ---- the keeper ---- */
 
-static err_t read_all(int fd, uint8_t *room, size_t len)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = pread(fd, room + done, len - done, (off_t)done);
-        if (n <= 0) {
-            return FAIL_ERRNO("cannot read a state file");
-        }
-        done += (size_t)n;
-    }
-    return OK;
-}
-
 static void take_state(struct front *front, const struct role_message *message, int fd)
 {
     front->states_left -= front->states_left > 0 ? 1 : 0;
@@ -180,7 +169,8 @@ static void take_state(struct front *front, const struct role_message *message, 
     }
     size_t len = (size_t)message->value;
     CLEANUP(own_free_p) uint8_t *room = malloc(len);
-    err_t err = room == NULL ? FAIL_ERRNO("out of memory for a state file") : read_all(fd, room, len);
+    err_t err = room == NULL ? FAIL_ERRNO("out of memory for a state file")
+                             : role_read_state(fd, span_mut_of(room, len));
     if (failed(err)) {
         log_warn("state-ignored", LOG_NUM("file", message->file), LOG_ERR(err));
         return;
@@ -209,6 +199,19 @@ static void reload(struct front *front, int fd)
         apply_uids(front);
     }
     log_info("reloaded");
+}
+
+/* Connections that stand go on; who waits in the old one's queue is let in first. */
+static void listen_anew(struct front *front, int fd)
+{
+    OWN_FD fresh = fd;
+    err_t err = front->net == NULL ? OK : net_listen(front->net, fresh);
+    if (failed(err)) {
+        log_error("socket-not-taken", LOG_ERR(err));
+        return;
+    }
+    (void)close(front->service_fd);
+    front->service_fd = own_fd_take(&fresh);
 }
 
 static void on_drained(void *ctx)
@@ -255,6 +258,11 @@ static void take_message(struct front *front, const struct role_message *message
         break;
     case ROLE_RELOAD:
         reload(front, owned);
+        break;
+    case ROLE_SERVICE_SOCKET:
+        if (owned >= 0) {
+            listen_anew(front, own_fd_take(&owned));
+        }
         break;
     case ROLE_DRAIN:
         drain(front);
@@ -327,7 +335,7 @@ static err_t build(struct front *front)
     TRY(loop_timer_new(front->loop, on_time, front, &front->timer));
     TRY(loop_turn_new(front->loop, on_turn, front, &front->turn));
     const struct net_events net_events = {front, on_full};
-    TRY(net_new(front->loop, ROLE_FD_SERVICE, front->service, &net_events, &front->net));
+    TRY(net_new(front->loop, front->service_fd, front->service, &net_events, &front->net));
     apply_uids(front);
     loop_timer_at(front->timer, service_next_ms(front->service));
     return OK;
@@ -370,7 +378,7 @@ static err_t run(struct front *front)
 
 int main(int argc, char **argv)
 {
-    static struct front front = {.token_fd = -1};
+    static struct front front = {.token_fd = -1, .service_fd = ROLE_FD_SERVICE};
     if (role_told_version(argc, argv, PROGRAM)) {
         return EXIT_SUCCESS;
     }

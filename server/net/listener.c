@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "server/net/listener.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -57,15 +58,24 @@ static bool accept_one(struct listener *listener)
     return true;
 }
 
-static void on_ready(void *ctx, int events)
+static void accept_some(struct listener *listener, int max)
 {
-    (void)events;
-    struct listener *listener = ctx;
-    for (int i = 0; i < ACCEPTS_MAX && listener->wanted; i++) {
+    for (int i = 0; i < max && listener->wanted; i++) {
         if (!listener->events.has_room(listener->events.ctx) || !accept_one(listener)) {
             return;
         }
     }
+}
+
+static void on_ready(void *ctx, int events)
+{
+    (void)events;
+    accept_some(ctx, ACCEPTS_MAX);
+}
+
+void listener_accept_all(struct listener *listener)
+{
+    accept_some(listener, INT_MAX);
 }
 
 static void on_retry(void *ctx)

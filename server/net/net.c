@@ -274,10 +274,22 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service,
     TRY(secret_new(SECRET_NET, 1, &net->env.send));
     TRY(loop_timer_new(loop, on_time, net, &net->timer));
     TRY(loop_turn_new(loop, on_turn, net, &net->turn));
-    const struct listener_events of_listener = {net, has_room, on_peer};
-    TRY(listener_new(loop, listen_fd, &of_listener, &net->listener));
-    listener_want(net->listener, true);
+    TRY(net_listen(net, listen_fd));
     *ret_net = TAKE(net);
+    return OK;
+}
+
+err_t net_listen(struct net *net, int listen_fd)
+{
+    const struct listener_events events = {net, has_room, on_peer};
+    struct listener *fresh = NULL;
+    TRY(listener_new(net->env.loop, listen_fd, &events, &fresh));
+    if (net->listener != NULL) {
+        listener_accept_all(net->listener);
+    }
+    listener_free(net->listener);
+    net->listener = fresh;
+    accept_again(net);
     return OK;
 }
 

@@ -46,6 +46,9 @@ MUST_USE err_t net_new(struct loop *loop, int listen_fd, struct service *service
 void net_free(struct net *net);
 DEFINE_CLEANUP(struct net *, net_free)
 
+/* Peers come in here from now on, as with net_new; those that wait in the old one's queue come first. */
+MUST_USE err_t net_listen(struct net *net, int listen_fd);
+
 /*
  * Whom to serve from now on, at most NET_UIDS_MAX. Connections of others end now: what the service has of
  * them is answered, what comes after is not taken.

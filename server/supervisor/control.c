@@ -77,6 +77,7 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
     case ROLE_TOKEN_SOCKET:
     case ROLE_RELOAD:
     case ROLE_DRAIN:
+    case ROLE_SERVICE_SOCKET:
     default:
         break;
     }

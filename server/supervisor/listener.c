@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -53,7 +54,45 @@ err_t listener_open(const struct config_listen *config, struct listener *ret_lis
         return err;
     }
     return config->socket[0] == '@' ? bind_abstract(config, ret_listener, problem)
-                                    : listener_bind_path(config, ret_listener, problem);
+                                    : listener_bind_path(config, LISTENER_PATIENCE_MS, ret_listener, problem);
+}
+
+bool listener_is_there(const struct config_listen *config, const struct listener *listener)
+{
+    struct stat st;
+    return listener->inode == 0 || (lstat(config->socket, &st) == 0 && st.st_dev == listener->device &&
+                                    st.st_ino == listener->inode);
+}
+
+/* As the old one was: that is still known of a folder that was removed. */
+static err_t make_folder(const struct config_listen *config, const struct listener *listener,
+                         struct problem *problem)
+{
+    char path[sizeof(config->socket)];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s", config->socket);
+    *strrchr(path, '/') = '\0';
+    if (path[0] == '\0' || lstat(path, &st) == 0 || errno != ENOENT) {
+        return OK; /* what is wrong with it is said by who opens it */
+    }
+    mode_t mode = fstat(listener->folder_fd, &st) == 0 ? st.st_mode & 0755u : 0755u;
+    if (mkdir(path, 0700) != 0 || chmod(path, mode) != 0) {
+        return problem_set(problem, EXIT_CONFIG, "%s: the folder of the socket is gone and cannot be made: %s: "
+                           "systemctl restart p11-kms.socket p11-kms.service makes it, or install -d -o %u -m %04o "
+                           "%s", path, strerror(errno), geteuid(), mode, path);
+    }
+    return OK;
+}
+
+err_t listener_bind_again(const struct config_listen *config, struct listener *listener,
+                          struct problem *problem)
+{
+    struct listener fresh;
+    TRY(make_folder(config, listener, problem));
+    TRY(listener_bind_path(config, 0, &fresh, problem));
+    listener_close(listener);
+    *listener = fresh;
+    return OK;
 }
 
 static bool still_ours(const struct listener *listener)

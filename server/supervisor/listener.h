@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/config.h"
@@ -21,13 +22,26 @@ struct listener {
     int fd;
     int folder_fd; /* -1: nothing to remove at the end */
     char name[108];
-    dev_t device; /* which socket file is ours */
+    bool passed;  /* by the service manager */
+    dev_t device; /* which socket file is ours; inode 0: an abstract name, which has none */
     ino_t inode;
 };
 
 /* Adopts the socket of LISTEN_FDS if there is one, else makes it. Call with the instance lock held. */
 MUST_USE err_t listener_open(const struct config_listen *config, struct listener *ret_listener,
                              struct problem *problem);
+/*
+ * Whether clients that go to the configured place still come to this socket: its file may have been removed
+ * or replaced, and its folder too.
+ */
+bool listener_is_there(const struct config_listen *config, const struct listener *listener);
+/*
+ * Makes the socket anew in the same place, and its folder if that is gone; who waits in the old one's queue
+ * is left there until it is closed. Never takes the place of another process that listens, and waits for
+ * none. Not for a passed one.
+ */
+MUST_USE err_t listener_bind_again(const struct config_listen *config, struct listener *listener,
+                                   struct problem *problem);
 /* Removes the socket file if it is still ours, and closes. */
 void listener_close(struct listener *listener);
 
@@ -41,7 +55,8 @@ MUST_USE err_t listener_adopt(const struct config_listen *config, struct listene
 void listener_turn_away(void);
 /* The same for one listening descriptor. False when its queue cannot be read. */
 bool listener_turn_away_from(int fd);
-MUST_USE err_t listener_bind_path(const struct config_listen *config, struct listener *ret_listener,
-                                  struct problem *problem);
+/* patience_ms: how long one who listens there may take to go. */
+MUST_USE err_t listener_bind_path(const struct config_listen *config, int64_t patience_ms,
+                                  struct listener *ret_listener, struct problem *problem);
 
 #endif

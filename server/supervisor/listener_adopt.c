@@ -34,12 +34,15 @@ static int option(int fd, int name)
     return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
 }
 
-static err_t check_rights(const struct config_listen *config, struct problem *problem)
+static err_t check_rights(const struct config_listen *config, struct listener *listener,
+                          struct problem *problem)
 {
     struct stat st;
     if (lstat(config->socket, &st) != 0) {
         return problem_from(problem, EXIT_CONFIG, config->socket, FAIL_ERRNO("cannot examine the passed socket"));
     }
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
     if ((st.st_mode & 07777u) != config->mode) {
         return problem_set(problem, EXIT_CONFIG, "%s: the passed socket has mode %04o, listen.mode says %04o: "
                            "set SocketMode= of the socket unit", config->socket, st.st_mode & 07777u, config->mode);
@@ -54,7 +57,8 @@ static err_t check_rights(const struct config_listen *config, struct problem *pr
 }
 
 /* It must be where the configuration says, or clients and operators look elsewhere. */
-static err_t check_place(const struct config_listen *config, int fd, struct problem *problem)
+static err_t check_place(const struct config_listen *config, int fd, struct listener *listener,
+                         struct problem *problem)
 {
     struct sockaddr_un address = {0};
     socklen_t len = sizeof(address);
@@ -72,7 +76,7 @@ static err_t check_place(const struct config_listen *config, int fd, struct prob
         return problem_set(problem, EXIT_CONFIG, "%s: listen.socket is not the passed socket: make ListenStream= "
                            "of the socket unit the same", config->socket);
     }
-    return abstract ? OK : check_rights(config, problem);
+    return abstract ? OK : check_rights(config, listener, problem);
 }
 
 err_t listener_adopt(const struct config_listen *config, struct listener *ret_listener, struct problem *problem)
@@ -89,13 +93,15 @@ err_t listener_adopt(const struct config_listen *config, struct listener *ret_li
         return problem_set(problem, EXIT_CONFIG, "LISTEN_FDS: the passed descriptor is not a listening unix "
                            "stream socket");
     }
-    TRY(check_place(config, FIRST_FD, problem));
+    struct listener adopted = {.folder_fd = -1, .passed = true};
+    TRY(check_place(config, FIRST_FD, &adopted, problem));
     int fd = fcntl(FIRST_FD, F_DUPFD_CLOEXEC, ROLE_FD_COUNT);
     if (fd < 0) {
         return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot copy a descriptor"));
     }
     (void)close(FIRST_FD);
-    *ret_listener = (struct listener){.fd = fd, .folder_fd = -1};
+    adopted.fd = fd;
+    *ret_listener = adopted;
     return OK;
 }
 

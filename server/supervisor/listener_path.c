@@ -19,6 +19,7 @@ struct place {
     char folder[108];
     const char *name; /* the last part, in address */
     int folder_fd;
+    int64_t patience_ms;
 };
 
 static err_t split(struct place *place, struct problem *problem)
@@ -89,7 +90,7 @@ static enum occupant who_is_there(const struct place *place)
 /* An orphan of a killed predecessor may be on its way out: only who stays counts as live. */
 static enum occupant wait_for_orphan(const struct place *place)
 {
-    int64_t until_ms = clock_mono_ms() + LISTENER_PATIENCE_MS;
+    int64_t until_ms = clock_mono_ms() + place->patience_ms;
     enum occupant occupant = who_is_there(place);
     while (occupant == OCCUPANT_LIVE && clock_mono_ms() < until_ms) {
         (void)nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
@@ -174,10 +175,10 @@ static err_t make(struct place *place, struct listener *made, struct problem *pr
     return set_rights(place, problem);
 }
 
-err_t listener_bind_path(const struct config_listen *config, struct listener *ret_listener,
-                         struct problem *problem)
+err_t listener_bind_path(const struct config_listen *config, int64_t patience_ms,
+                         struct listener *ret_listener, struct problem *problem)
 {
-    struct place place = {.config = config, .folder_fd = -1};
+    struct place place = {.config = config, .folder_fd = -1, .patience_ms = patience_ms};
     struct listener made = {.fd = -1, .folder_fd = -1};
     TRY(split(&place, problem));
     err_t err = open_folder(&place, problem);

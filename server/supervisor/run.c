@@ -12,6 +12,7 @@
 #include "server/supervisor/reload.h"
 #include "server/supervisor/roles.h"
 #include "server/supervisor/supervisor.h"
+#include "server/supervisor/watch.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
 /* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
@@ -80,15 +81,22 @@ static int timeout_ms(int64_t next_ms, int64_t now_ms)
     return left_ms <= 0 ? 0 : (int)(left_ms < INT_MAX ? left_ms : INT_MAX);
 }
 
+static int64_t next_ms(const struct supervisor *supervisor)
+{
+    int64_t roles_ms = roles_next_ms(supervisor);
+    return roles_ms < supervisor->watch.at_ms ? roles_ms : supervisor->watch.at_ms;
+}
+
 bool supervisor_turn(struct supervisor *supervisor)
 {
     int64_t now_ms = clock_mono_ms();
     roles_tick(supervisor, now_ms);
+    watch_tick(supervisor, now_ms);
     struct pollfd fds[1 + ROLE_IDS] = {[ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
     for (int id = 0; id < ROLE_IDS; id++) {
         fds[id] = (struct pollfd){.fd = supervisor->roles[id].control_fd, .events = POLLIN};
     }
-    if (poll(fds, 1 + ROLE_IDS, timeout_ms(roles_next_ms(supervisor), now_ms)) <= 0) {
+    if (poll(fds, 1 + ROLE_IDS, timeout_ms(next_ms(supervisor), now_ms)) <= 0) {
         return true;
     }
     now_ms = clock_mono_ms();

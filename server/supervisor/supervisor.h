@@ -39,6 +39,12 @@ struct keeping {
     bool excused;        /* its end is the consequence of another's: not counted by the back-off */
 };
 
+/* Of the socket file. */
+struct watch {
+    int64_t at_ms;                              /* when to look again */
+    char said[sizeof(((struct problem *)0)->text)]; /* what stands in its way; empty: nothing */
+};
+
 enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING, PHASE_ENDED };
 
 struct supervisor {
@@ -47,6 +53,7 @@ struct supervisor {
     int lock_fd;
     int signal_fd;
     struct listener listener;
+    struct watch watch;
     struct keeping roles[ROLE_IDS];
     int token_peer_fd; /* the front's end of the token socketpair, until there is a front to have it */
     bool ready;        /* said once to the service manager */

@@ -12,6 +12,7 @@ import unittest
 import grpc
 import kit_path  # noqa: F401
 from daemon import BIN, Client, Daemon, code_of, running, until
+from frames import Connection
 
 EX_CONFIG = 78
 PROGRAMS = ("p11-kmsd", "p11-kms-front", "p11-kms-token", "p11-kmsctl")
@@ -42,6 +43,20 @@ class Start(unittest.TestCase):
         with open(self.daemon.config, "w", encoding="utf-8") as f:
             f.write(text.replace(old, new))
         return 1 + text[:text.index(old)].count("\n")
+
+    def test_socket_file_removed_while_serving_is_bound_again(self):
+        """By the real front: who is in stays in, who comes next comes in, also after its end."""
+        self.daemon.start()
+        with Connection(self.daemon.socket) as stands:
+            self.assertEqual(0, stands.ask().code)
+            os.unlink(self.daemon.socket)
+            until(lambda: os.path.exists(self.daemon.socket), 30, "the socket file")
+            self.assertEqual(0, stands.ask().code)
+            with Connection(self.daemon.socket) as comes:
+                self.assertEqual(0, comes.ask().code)
+        self.assertEqual(1, self.daemon.log().count("event=socket-bound-again"))
+        self.daemon.kill_role("front")
+        self.daemon.wait_ok()
 
     def test_config_errors_are_78_with_file_and_line(self):
         for old, new in (("ring: test", "ring: Much-Too-Long"), ("ring: test", "wrong: test"),

@@ -16,9 +16,10 @@ static void must(bool promise)
 /* Abstract, so that nothing is left in the file system. */
 static int listen_abstract(struct net_world *world)
 {
+    static int made;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     world->addr = (struct sockaddr_un){.sun_family = AF_UNIX};
-    int n = snprintf(world->addr.sun_path + 1, 64, "p11kms-net-test-%d", getpid());
+    int n = snprintf(world->addr.sun_path + 1, 64, "p11kms-net-test-%d-%d", getpid(), made++);
     world->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     must(bind(fd, (const struct sockaddr *)&world->addr, world->addr_len) == 0);
     must(listen(fd, 128) == 0);
@@ -42,6 +43,11 @@ struct net_world *net_world_new(void)
     uint32_t own = getuid();
     net_set_allowed_uids(world->net, &own, 1);
     return world;
+}
+
+void net_world_listen(struct net_world *world)
+{
+    world->listen_fd = listen_abstract(world);
 }
 
 bool net_world_free(struct net_world *world)

@@ -32,6 +32,8 @@ struct net_client {
 struct net_world *net_world_new(void);
 /* False when something was left in the arena or waiting at the service. */
 bool net_world_free(struct net_world *world);
+/* Another listening socket takes the place of listen_fd, which is the caller's now. */
+void net_world_listen(struct net_world *world);
 /* All that can happen now, happens. */
 void net_world_turn(struct net_world *world);
 

@@ -179,6 +179,25 @@ static void on_drained(void *ctx)
     ((struct net_world *)ctx)->drained = true;
 }
 
+static void test_listen_elsewhere_takes_all_along(void **state)
+{
+    struct net_world *world = *state;
+    struct net_client *stands = net_client_new(world);
+    assert_served(world, stands, 1);
+    struct net_client *waits = net_client_new(world); /* in the queue of the old one */
+    int old_fd = world->listen_fd;
+    net_world_listen(world);
+    assert_ok(net_listen(world->net, world->listen_fd));
+    (void)close(old_fd);
+    assert_served(world, stands, 3);
+    assert_served(world, waits, 1);
+    struct net_client *comes = net_client_new(world);
+    assert_served(world, comes, 1);
+    net_client_free(stands);
+    net_client_free(waits);
+    net_client_free(comes);
+}
+
 static void test_drain_finishes_what_runs_and_then_says_so(void **state)
 {
     struct net_world *world = *state;
@@ -229,6 +248,7 @@ int main(void)
         NET_TEST(test_peer_that_speaks_no_http2_is_closed_alone),
         NET_TEST(test_peer_that_does_not_read_is_bounded_and_served_when_it_reads),
         NET_TEST(test_accept_without_descriptors_is_tried_again),
+        NET_TEST(test_listen_elsewhere_takes_all_along),
         NET_TEST(test_drain_finishes_what_runs_and_then_says_so),
         NET_TEST(test_drain_of_nobody_is_done_at_once),
     };

@@ -9,6 +9,7 @@
  *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,7 +53,9 @@ static void take_message(struct fake *fake)
         return;
     }
     OWN_FD owned = fd;
-    if (message.kind == ROLE_RELOAD) {
+    if (message.kind == ROLE_SERVICE_SOCKET) {
+        (void)dup3(owned, ROLE_FD_SERVICE, O_CLOEXEC);
+    } else if (message.kind == ROLE_RELOAD) {
         (void)!failed(role_config_read(owned, &fake->config));
     } else if (message.kind == ROLE_STATE_STORED) {
         fake->stored = (long)message.value;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "server/supervisor/listener.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,26 @@ static void test_listener_open_other_owner_needs_root(void **state)
     assert_int_equal(st.st_gid, 65534);
 }
 
+static void test_listener_is_there_until_it_is_removed_or_replaced(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(listener_open(&f->config, &f->listener, &f->problem));
+    assert_true(listener_is_there(&f->config, &f->listener));
+    assert_int_equal(unlink(f->config.socket), 0);
+    assert_false(listener_is_there(&f->config, &f->listener));
+    int old_fd = f->listener.fd;
+    assert_ok(listener_bind_again(&f->config, &f->listener, &f->problem));
+    assert_true(listener_is_there(&f->config, &f->listener));
+    assert_int_not_equal(fcntl(f->listener.fd, F_GETFD), -1);
+    assert_int_not_equal(old_fd, -1);
+    assert_int_equal(unlink(f->config.socket), 0);
+    assert_int_equal(mkfifo(f->config.socket, 0600), 0);
+    assert_false(listener_is_there(&f->config, &f->listener));
+    assert_true(failed(listener_bind_again(&f->config, &f->listener, &f->problem)));
+    assert_non_null(strstr(f->problem.text, "left alone"));
+    assert_int_not_equal(fcntl(f->listener.fd, F_GETFD), -1); /* the old one stays */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_listener_open_what_is_no_stream_socket_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listener_open_stale_is_replaced_and_live_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listener_open_abstract_name_is_exact, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_is_there_until_it_is_removed_or_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listener_open_other_owner_needs_root, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

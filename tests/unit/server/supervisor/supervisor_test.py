@@ -323,6 +323,77 @@ log: {{level: {level}}}
         self.started.append(process)
         return process
 
+    def lose(self, how):
+        """The socket or its folder is gone; the same front is reached again, and one line says so."""
+        front = self.ask()["pid"]
+        lines = self.text().count("event=socket-bound-again")
+        how()
+        self.assertEqual(front, until(self.reached)["pid"])
+        self.assertEqual(lines + 1, self.text().count("event=socket-bound-again"))
+        self.assertEqual(0o600, os.stat(self.socket).st_mode & 0o7777)
+
+    def test_socket_that_is_removed_or_replaced_is_bound_again(self):
+        process = self.start()
+        self.lose(lambda: os.unlink(self.socket))
+        with socket.socket(socket.AF_UNIX) as stale:
+            def replace():
+                os.unlink(self.socket)
+                stale.bind(self.socket)
+            self.lose(replace)
+        os.kill(self.ask()["pid"], signal.SIGKILL)
+        until(self.reached)  # the next front has the new socket too
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, process.wait(20))
+        self.assertFalse(os.path.exists(self.socket))
+
+    def test_folder_of_the_socket_that_is_removed_or_moved_is_made_again(self):
+        folder = os.path.join(self.folder, "run")
+        os.mkdir(folder)
+        os.chmod(folder, 0o751)
+        self.socket = os.path.join(folder, "kms.sock")
+        self.configure()
+        self.start()
+        self.lose(lambda: shutil.rmtree(folder))
+        self.assertEqual(0o751, os.stat(folder).st_mode & 0o7777)
+        self.lose(lambda: os.rename(folder, folder + "-old"))
+
+    def test_folder_that_cannot_be_made_is_said_once_and_tried_again(self):
+        parent = os.path.join(self.folder, "run")
+        os.makedirs(os.path.join(parent, "kms"))
+        self.socket = os.path.join(parent, "kms", "kms.sock")
+        self.configure()
+        self.start()
+        shutil.rmtree(parent)
+        until(lambda: "event=socket-lost" in self.text())
+        time.sleep(6)  # it looks once more
+        self.assertEqual(1, self.text().count("event=socket-lost"))
+        self.assertIn("install -d", self.text())
+        os.mkdir(parent)
+        until(self.reached)
+
+    def test_path_at_which_another_listens_is_not_taken_over(self):
+        self.start()
+        with socket.socket(socket.AF_UNIX) as other:
+            os.unlink(self.socket)
+            other.bind(self.socket)
+            other.listen(8)
+            until(lambda: "another process listens there" in self.text())
+            other.accept()[0].close()  # it looked who is there
+        until(self.reached)
+        self.assertEqual(1, self.text().count("event=socket-bound-again"))
+
+    def test_passed_socket_that_is_removed_is_said_once_with_the_command(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            listener.listen(8)
+            self.activated(listener)
+            until(self.reached)
+            os.unlink(self.socket)
+            until(lambda: "systemctl restart p11-kms.socket" in self.text())
+            time.sleep(6)  # it looks once more
+            self.assertEqual(1, self.text().count("event=socket-lost"))
+            self.assertFalse(os.path.exists(self.socket))
+
     def test_passed_socket_is_adopted_and_left_at_the_end(self):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.socket)
