@@ -40,7 +40,7 @@ err_t role_program_open(const char *name, struct role_program *ret_program)
     }
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
-        return FAIL_ERRNO("cannot open a program of ours, beside this one or in libexec");
+        return FAIL_ERRNO("cannot open a program of ours, beside this one or in " P11KMS_LIBEXEC);
     }
     if (!S_ISREG(st.st_mode)) {
         return FAIL(E_INVALID, "a program of ours is not a regular file");

@@ -76,14 +76,21 @@ void ctl_print_command_help(FILE *out, const struct ctl_command *command)
     print_common(out);
 }
 
+void ctl_error_text(err_t err, char *ret_text, size_t size)
+{
+    if (err.code == E_SYSTEM) {
+        (void)snprintf(ret_text, size, "%s: %s", err.what, strerror((int)err.detail));
+    } else if (err.detail != 0) {
+        (void)snprintf(ret_text, size, "%s (CK_RV 0x%lx)", err.what, err.detail);
+    } else {
+        (void)snprintf(ret_text, size, "%s", err.what);
+    }
+}
+
 int ctl_failed(const struct ctl *ctl, err_t err)
 {
-    (void)fprintf(ctl->err, "p11-kmsctl: %s", err.what);
-    if (err.code == E_SYSTEM) {
-        (void)fprintf(ctl->err, ": %s", strerror((int)err.detail));
-    } else if (err.detail != 0) {
-        (void)fprintf(ctl->err, " (CK_RV 0x%lx)", err.detail);
-    }
-    (void)fputc('\n', ctl->err);
+    char text[512];
+    ctl_error_text(err, text, sizeof(text));
+    (void)fprintf(ctl->err, "p11-kmsctl: %s\n", text);
     return err.code == E_NOT_FOUND || err.code == E_STATE ? CTL_FINDING : CTL_FAILED;
 }

@@ -23,13 +23,21 @@ static err_t become(uid_t uid, gid_t gid)
     return OK;
 }
 
+/* A folder that root makes here the daemon could neither write nor, later, read. */
 static err_t drop_to_owner(const char *state_dir)
 {
     struct stat st;
-    if (geteuid() != 0 || stat(state_dir, &st) != 0 || st.st_uid == 0) {
+    if (geteuid() != 0) {
         return OK;
     }
-    return become(st.st_uid, st.st_gid);
+    if (stat(state_dir, &st) != 0) {
+        return errno == ENOENT
+                   ? FAIL(E_STATE, "state_dir is not there, and root does not make it, for the daemon "
+                                   "could not use it: run `systemd-tmpfiles --create p11-kms.conf`, or "
+                                   "make it with mode 0700 for the user that p11-kmsd runs as")
+                   : FAIL_ERRNO("cannot examine state_dir");
+    }
+    return st.st_uid == 0 ? OK : become(st.st_uid, st.st_gid);
 }
 
 err_t workplace_open_state(const struct config *config, bool create,
@@ -66,7 +74,11 @@ err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
     }
     /* First of all: the owner of the state folder may not reach a program below root's own folder. */
     CLEANUP(role_program_close) struct role_program program = {.fd = -1};
-    TRY(role_program_open("p11-kms-token", &program));
+    err_t opened = role_program_open("p11-kms-token", &program);
+    if (failed(opened)) {
+        (void)fprintf(ctl->err, "p11-kmsctl: p11-kms-token cannot be started:\n");
+        return opened;
+    }
     TRY(workplace_open_state(&ctl->config, true, ret_workplace));
     ret_workplace->program = program;
     program.fd = -1;

@@ -106,6 +106,15 @@ class Init(CtlTest):
         self.assertEqual(owners, {NOBODY})
 
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_root_makes_no_state_directory(self):
+        os.rmdir(self.node.state)
+        for command in (["keys"], ["init"], ["pin-retry"]):
+            done = self.ctl(*command, code=1)
+            self.assertIn("systemd-tmpfiles --create", done.stderr)
+            self.assertFalse(os.path.exists(self.node.state))
+
+
 class Rotate(CtlTest):
     def test_empty_ring_is_refused(self):
         self.assertIn("p11-kmsctl init", self.ctl("rotate", code=1).stderr)

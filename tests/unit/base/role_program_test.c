@@ -95,6 +95,7 @@ static void test_role_program_open_what_is_no_file_is_refused(void **state)
     assert_fails(role_program_open("p11-kms-folder", &program), E_INVALID);
     err_t err = role_program_open("p11-kms-missing", &program);
     assert_int_equal(err.code, E_SYSTEM);
+    assert_non_null(strstr(err.what, P11KMS_LIBEXEC));
     assert_int_equal(err.detail, ENOENT);
     assert_int_equal(program.fd, 77);
 }
