@@ -4,7 +4,7 @@ import subprocess
 import unittest
 
 import kit_path  # noqa: F401
-from daemon import running, until
+from daemon import PATIENCE_S, running, until
 from frames import Closed, Connection
 import signal
 
@@ -33,7 +33,7 @@ class Peer(unittest.TestCase):
 
     def ask(self, uid):
         done = subprocess.run(["/usr/bin/python3", "-B", "-c", ASK, self.daemon.socket, KIT, str(uid)], text=True,
-                              capture_output=True, timeout=20)
+                              capture_output=True, timeout=PATIENCE_S)
         self.assertEqual(0, done.returncode, done.stderr)
         return int(done.stdout)
 

@@ -11,7 +11,7 @@ import unittest
 
 import grpc
 import kit_path  # noqa: F401
-from daemon import BIN, Client, Daemon, code_of, running, until
+from daemon import BIN, PATIENCE_S, Client, Daemon, code_of, running, until
 from frames import Connection
 
 EX_CONFIG = 78
@@ -26,7 +26,7 @@ class Start(unittest.TestCase):
 
     def refused(self, *words, code=None):
         self.daemon.spawn()
-        status = self.daemon.process.wait(20)
+        status = self.daemon.process.wait(PATIENCE_S)
         log = self.daemon.log()
         self.assertNotEqual(0, status, log)
         if code is not None:
@@ -125,14 +125,14 @@ class Start(unittest.TestCase):
         second = Daemon(folder=self.daemon.folder, token=self.daemon.token, name="a")
         second.log_path += ".second"
         second.spawn()
-        self.assertNotEqual(0, second.process.wait(20))
+        self.assertNotEqual(0, second.process.wait(PATIENCE_S))
         self.assertIn(self.daemon.state, second.log() + self.daemon.state)
         self.assertEqual(inode, os.stat(self.daemon.socket).st_ino)
         self.assertEqual(b"ok", self.daemon.client().status().healthz)
         other_state = Daemon(folder=self.daemon.folder, token=self.daemon.token, name="c",
                              socket=self.daemon.socket)
         other_state.spawn()
-        self.assertNotEqual(0, other_state.process.wait(20))
+        self.assertNotEqual(0, other_state.process.wait(PATIENCE_S))
         self.assertIn(self.daemon.socket, other_state.log())
         self.assertEqual(inode, os.stat(self.daemon.socket).st_ino)
 

@@ -270,7 +270,7 @@ static bool wait_frame(struct rig *rig, int64_t until_ms)
 
 int rig_wait_end(struct rig *rig, int timeout_ms)
 {
-    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    int64_t until_ms = clock_mono_ms() + (int64_t)timeout_ms * PATIENCE;
     struct rig_reply reply;
     int status = 0;
     while (waitpid(rig->pid, &status, WNOHANG) == 0) {
