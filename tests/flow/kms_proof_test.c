@@ -1,4 +1,6 @@
 /* Nothing seals before it was proven, and what opens to something else is seen, by the whole service. */
+#include <string.h>
+
 #include "tests/flow/kms_world.h"
 
 static int setup(void **state)
@@ -51,11 +53,32 @@ static void test_canary_that_opens_to_something_else_again_and_again_is_hard(voi
     assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_STATE);
 }
 
+/* Cut out of one of suite 1 and relabelled: the answer would be the seed. */
+static void test_decrypt_of_suite_2_is_refused_before_the_token_is_asked(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    struct answer direct = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
+    struct envelope envelope;
+    assert_ok(envelope_parse(span_of(direct.payload, direct.payload_len), &envelope));
+    direct.payload[5] = ENVELOPE_DIRECT;
+    memset(direct.payload + 44, 0, 4); /* born */
+    direct.payload_len = ENVELOPE_HEAD + envelope.wrapped.len;
+    assert_ok(envelope_parse(span_of(direct.payload, direct.payload_len), &envelope));
+    unsigned unwraps = fake_token_calls(world->token, IPC_UNWRAP);
+    int32_t stream = world_decrypt_of(world, &direct);
+    world_settle(world);
+    assert_answer_fails(world, stream, E_INVALID);
+    assert_int_equal(fake_token_calls(world->token, IPC_UNWRAP), unwraps);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_canary_that_opens_to_something_else_again_and_again_is_hard, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,11 @@ static void test_role_config_read_unsealed_or_other_is_refused(void **state)
     assert_ok(role_config_fd(&config, &other_build));
     assert_fails(role_config_read(other_build, &back), E_INVALID);
     assert_int_equal(ftruncate(loose, sizeof(config) - 1), 0);
+    config = sample();
+    OWN_FD half = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(write(half, &config, sizeof(config)), (ssize_t)sizeof(config));
+    assert_int_equal(fcntl(half, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+    assert_fails(role_config_read(half, &back), E_INVALID);
     assert_int_equal(fcntl(loose, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
     assert_fails(role_config_read(loose, &back), E_INVALID);
     assert_fails(role_config_read(-1, &back), E_INVALID);

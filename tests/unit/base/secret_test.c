@@ -48,10 +48,15 @@ int __wrap_mlock(const void *at, size_t len)
     return fails_now() ? -1 : __real_mlock(at, len);
 }
 
+static size_t not_dumped;  /* bytes */
+static size_t not_forked;  /* wiped in a child, or not there */
+
 int __real_madvise(void *at, size_t len, int advice);
 int __wrap_madvise(void *at, size_t len, int advice);
 int __wrap_madvise(void *at, size_t len, int advice)
 {
+    not_dumped += advice == MADV_DONTDUMP ? len : 0;
+    not_forked += advice == MADV_WIPEONFORK || advice == MADV_DONTFORK ? len : 0;
     return fails_now() ? -1 : __real_madvise(at, len, advice);
 }
 
@@ -154,6 +159,8 @@ static void test_equal_compares_contents_and_length(void **state)
     assert_true(secret_equal(span_of("abc", 3), span_of("abc", 3)));
     assert_false(secret_equal(span_of("abc", 3), span_of("abd", 3)));
     assert_false(secret_equal(span_of("abc", 3), span_of("ab", 2)));
+    assert_false(secret_equal(span_of("ab", 2), span_of("abc", 3)));
+    assert_false(secret_equal(span_of("abc", 0), span_of("abc", 3)));
 }
 
 static void test_alloc_heap_part_used_up_returns_null(void **state)
@@ -212,6 +219,18 @@ static void test_serve_crypto_after_libcrypto_allocated_is_refused(void **state)
     (void)state;
     OPENSSL_free(OPENSSL_malloc(1));
     assert_fails(secret_serve_crypto(false), E_BUG);
+}
+
+/* The hidden part, two pages at most, is kept from dumps by its kind. */
+static void test_init_keeps_every_part_from_dumps_and_from_children(void **state)
+{
+    (void)state;
+    not_dumped = not_forked = 0;
+    assert_ok(secret_init(&small));
+    size_t hidden = secret_seeds_hidden() ? (size_t)sysconf(_SC_PAGESIZE) : 0;
+    assert_int_equal(not_dumped, secret_locked_bytes() - hidden);
+    assert_int_equal(not_forked, secret_locked_bytes());
+    secret_done();
 }
 
 static void test_init_that_cannot_lock_fails_and_leaves_nothing(void **state)
@@ -304,6 +323,14 @@ static void test_fork_child_sees_no_seed(void **state)
     assert_memory_equal(secret_view(s).ptr, "visible!", 8);
 }
 
+static void release_twice(struct secret *unused)
+{
+    (void)unused;
+    void *ptr = secret_alloc(SECRET_PROTO, 32);
+    secret_release(SECRET_PROTO, ptr);
+    secret_release(SECRET_PROTO, ptr);
+}
+
 static void test_broken_promises_abort(void **state)
 {
     (void)state;
@@ -311,6 +338,7 @@ static void test_broken_promises_abort(void **state)
     assert_ok(secret_new(SECRET_SLOT, 8, &s));
     assert_true(dies(free_twice, s));
     assert_true(dies(set_len_past_the_end, s));
+    assert_true(dies(release_twice, s));
 }
 
 static void test_free_space_with_a_byte_left_behind_is_seen(void **state)
@@ -357,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fork_child_sees_wiped_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fork_child_sees_no_seed, setup, teardown),
         cmocka_unit_test(test_serve_crypto_after_libcrypto_allocated_is_refused),
+        cmocka_unit_test(test_init_keeps_every_part_from_dumps_and_from_children),
         cmocka_unit_test(test_init_that_cannot_lock_fails_and_leaves_nothing),
         cmocka_unit_test(test_init_each_system_call_that_fails_is_reported),
         cmocka_unit_test(test_init_heap_that_is_no_power_of_two_is_a_bug),

@@ -56,6 +56,23 @@ static void test_writer_overflow_writes_nothing_of_it(void **state)
     assert_int_equal(writer_done(&w).len, 0);
 }
 
+static void test_writer_exactly_full_is_good_and_one_byte_more_is_bad_for_ever(void **state)
+{
+    (void)state;
+    uint8_t room[5] = {0};
+    struct writer w = writer_of(span_mut_of(room, 4));
+    writer_u32(&w, 0x01020304);
+    assert_int_equal(writer_done(&w).len, 4);
+    writer_u8(&w, 9);
+    assert_true(w.bad);
+    assert_int_equal(room[4], 0);
+    w = writer_of(span_mut_of(room, 4));
+    writer_u64(&w, 1);
+    writer_u8(&w, 9);
+    assert_int_equal(w.len, 0);
+    assert_int_equal(room[0], 1);
+}
+
 static void test_writer_all_widths_round_trip(void **state)
 {
     (void)state;
@@ -68,6 +85,15 @@ static void test_writer_all_widths_round_trip(void **state)
     assert_true(cursor_u64(&c) == 0x0102030405060708);
     assert_int_equal(cursor_u32(&c), 0x090a0b0c);
     assert_true(span_equal(cursor_bytes(&c, 3), span_of("xyz", 3)));
+}
+
+static void test_equal_is_not_begins_with(void **state)
+{
+    (void)state;
+    assert_true(span_equal(span_of("abc", 2), span_of("abd", 2)));
+    assert_false(span_equal(span_of("ab", 2), span_of("abc", 3)));
+    assert_false(span_equal(span_of("abc", 3), span_of("ab", 2)));
+    assert_false(span_equal(span_of("", 0), span_of("a", 1)));
 }
 
 static void test_copy_too_small_target_is_untouched(void **state)
@@ -104,6 +130,8 @@ static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
         assert_false(span_is_text(span_of_text(bad[i])));
     }
     assert_false(span_is_text(span_of("a\0b", 3)));
+    assert_false(span_is_text(span_of("\xc3\xa9", 1))); /* what would make it whole lies outside */
+    assert_false(span_is_text(span_of("\xe2\x82\xac", 2)));
 }
 
 static void test_to_ascii_replaces_and_cuts(void **state)
@@ -125,7 +153,9 @@ int main(void)
         cmocka_unit_test(test_cursor_reads_big_endian_and_ends),
         cmocka_unit_test(test_cursor_short_input_is_bad_for_ever),
         cmocka_unit_test(test_writer_overflow_writes_nothing_of_it),
+        cmocka_unit_test(test_writer_exactly_full_is_good_and_one_byte_more_is_bad_for_ever),
         cmocka_unit_test(test_writer_all_widths_round_trip),
+        cmocka_unit_test(test_equal_is_not_begins_with),
         cmocka_unit_test(test_copy_too_small_target_is_untouched),
         cmocka_unit_test(test_const_views_the_same_bytes),
         cmocka_unit_test(test_is_text_accepts_well_formed_and_refuses_the_rest),

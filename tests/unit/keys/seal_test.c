@@ -150,43 +150,6 @@ static void test_open_with_the_right_keys_refuses_a_changed_head_salt_iv_and_tag
     }
 }
 
-/* Seals "secret" again for this envelope as it stands, by hand: everything but the commitment is right. */
-static void seal_by_hand(const struct envelope *e, const uint8_t derived[SEAL_DERIVED_LEN], struct made *made)
-{
-    int n = 0;
-    uint8_t *ciphertext = made->at + (e->ciphertext.ptr - made->at);
-    uint8_t *tag = made->at + (e->tag.ptr - made->at);
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, derived, e->iv.ptr), 1);
-    assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &n, e->before_iv.ptr, (int)e->before_iv.len), 1);
-    assert_int_equal(EVP_EncryptUpdate(ctx, ciphertext, &n, (const uint8_t *)"secret", 6), 1);
-    assert_int_equal(EVP_EncryptFinal_ex(ctx, tag, &n), 1);
-    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, tag), 1);
-    EVP_CIPHER_CTX_free(ctx);
-}
-
-/* GCM alone commits to no key: whoever finds two keys that open one ciphertext must fail at the commitment. */
-static void test_open_good_tag_but_a_wrong_commitment_is_refused(void **state)
-{
-    (void)state;
-    struct sample sample;
-    assert_ok(sample_init(&sample, 12));
-    struct made made = make(&sample, ENVELOPE_V2, span_of("secret", 6));
-    struct envelope e;
-    uint8_t derived[SEAL_DERIVED_LEN];
-    assert_ok(envelope_parse(span_of(made.at, made.len), &e));
-    assert_ok(seal_derive(seal, &e, span_of(sample.seed, SEED_LEN), span_mut_of(derived, 64)));
-    seal_by_hand(&e, derived, &made);
-    assert_int_equal(open_made(&sample, &made), E_NONE);
-    for (size_t byte = 0; byte < ENVELOPE_COMMIT; byte++) {
-        uint8_t *at = made.at + (e.commitment.ptr - made.at) + byte;
-        *at ^= 1;
-        seal_by_hand(&e, derived, &made);
-        assert_int_equal(open_made(&sample, &made), E_CRYPTO);
-        *at ^= 1;
-    }
-}
-
 static void test_open_relabelled_to_the_other_api_is_refused(void **state)
 {
     (void)state;
@@ -305,7 +268,10 @@ static void test_open_room_limits_hold_at_and_past(void **state)
     assert_int_equal(len, 77);
     assert_ok(seal_open(seal, &e, span_of(derived, 64), span_mut_of(out, 10), &len));
     assert_memory_equal(out, "0123456789", 10);
-    assert_fails(seal_open(seal, &e, span_of(derived, 63), span_mut_of(out, 10), &len), E_CRYPTO);
+    uint8_t longer[SEAL_DERIVED_LEN + 1];
+    memcpy(longer, derived, sizeof(derived));
+    assert_fails(seal_open(seal, &e, span_of(longer, 63), span_mut_of(out, 10), &len), E_CRYPTO);
+    assert_fails(seal_open(seal, &e, span_of(longer, 65), span_mut_of(out, 10), &len), E_CRYPTO);
 }
 
 static void test_derive_wrong_seed_or_room_length_is_a_bug(void **state)
@@ -377,7 +343,6 @@ int main(void)
         SEAL_TEST(test_open_every_truncation_and_extension_is_refused),
         SEAL_TEST(test_open_flipped_bit_is_noticed_without_the_kek),
         SEAL_TEST(test_open_with_the_right_keys_refuses_a_changed_head_salt_iv_and_tag),
-        SEAL_TEST(test_open_good_tag_but_a_wrong_commitment_is_refused),
         SEAL_TEST(test_open_relabelled_to_the_other_api_is_refused),
         SEAL_TEST(test_open_relabelled_direct_is_refused),
         SEAL_TEST(test_suite_2_is_not_served),

@@ -59,6 +59,27 @@ static void test_seeds_add_of_a_wrong_length_is_refused(void **state)
     assert_int_equal(seeds_count(seeds), 0);
 }
 
+static void test_seeds_add_that_found_no_room_is_not_found(void **state)
+{
+    (void)state;
+    CLEANUP(seeds_free_p) struct seeds *seeds = NULL;
+    static struct secret *others[4096];
+    const struct seed *seed = NULL;
+    size_t n = 0;
+    uint8_t bytes[SEED_LEN] = {7};
+    struct seed_name name = name_of(1);
+    assert_ok(seeds_new(2, &seeds));
+    while (n < 4096 && !failed(secret_new(SECRET_SEED, SEED_LEN, &others[n]))) {
+        n++;
+    }
+    assert_fails(seeds_add(seeds, &name, span_of(bytes, sizeof(bytes)), &seed), E_LIMIT);
+    assert_null(seeds_find(seeds, name.key));
+    while (n > 0) {
+        secret_free(others[--n]);
+    }
+    assert_ok(seeds_add(seeds, &name, span_of(bytes, sizeof(bytes)), &seed));
+}
+
 static void test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own(void **state)
 {
     (void)state;
@@ -223,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_seeds_add_past_the_limit_wipes_the_oldest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_add_of_a_wrong_length_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_add_that_found_no_room_is_not_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_seeds_add_replaces_what_is_not_confirmed_and_nothing_else, setup, teardown),

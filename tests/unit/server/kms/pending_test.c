@@ -63,6 +63,19 @@ static void test_young_takes_the_newest_own_one_of_the_key(void **state)
     assert_int_equal(pending_young(&pending, &kek, 5000, 86400)->head.born, 3000);
 }
 
+static void test_young_skips_what_is_gone(void **state)
+{
+    (void)state;
+    struct writer w = begin();
+    put(&w, true, 1000, 2000);
+    put(&w, true, 1000, 3000);
+    load(&w);
+    uint8_t key[32];
+    memcpy(key, pending_young(&pending, &kek, 5000, 86400)->key, sizeof(key));
+    pending_remove(&pending, key);
+    assert_int_equal(pending_young(&pending, &kek, 5000, 86400)->head.born, 2000);
+}
+
 static void test_young_age_at_and_past_the_life(void **state)
 {
     (void)state;
@@ -134,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_young_takes_the_newest_own_one_of_the_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_young_skips_what_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_young_age_at_and_past_the_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_young_counts_from_the_activation_when_that_is_later, setup,
                                         teardown),

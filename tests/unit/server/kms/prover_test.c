@@ -152,6 +152,23 @@ static void test_canary_that_opens_to_something_else_is_wrong(void **state)
     assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_WRONG);
 }
 
+static void test_place_for_more_keys_than_there_are_is_not_that_of_the_serving(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_PROVEN);
+    prover_serve(&prover, &kek);
+    for (uint32_t i = 1; i <= 2 * PROVER_KEYS; i++) {
+        struct ring_key newer = kek;
+        newer.created += i;
+        newer.not_before += i;
+        prover_want(&prover, &newer, now.boot_ms);
+        assert_non_null(prover_find(&prover, &newer));
+        assert_non_null(prover_find(&prover, &kek));
+    }
+}
+
 #define PROVER_TEST(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
 
 int main(void)
@@ -162,6 +179,7 @@ int main(void)
         PROVER_TEST(test_first_proof_that_opens_to_the_seed_proves),
         PROVER_TEST(test_first_proof_that_opens_to_something_else_is_wrong_and_nothing_seals),
         PROVER_TEST(test_canary_that_opens_to_something_else_is_wrong),
+        PROVER_TEST(test_place_for_more_keys_than_there_are_is_not_that_of_the_serving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,28 @@ static void test_park_129th_plaintext_is_refused(void **state)
     assert_ok(calls_park(&calls, &call));
 }
 
+static void test_end_of_a_plaintext_gives_its_place_to_another(void **state)
+{
+    (void)state;
+    for (int32_t i = 0; i < 3 * (int32_t)CALLS_SECRETS_MAX; i++) {
+        struct call call = call_of(CODEC_V2_ENCRYPT, i);
+        assert_ok(calls_park(&calls, &call));
+        calls_end(&calls, calls_find(&calls, call.ticket));
+    }
+}
+
+/* A new peer in the slot of one that went begins with the same stream numbers. */
+static void test_find_of_another_connection_or_generation_is_nothing(void **state)
+{
+    (void)state;
+    struct call call = call_of(CODEC_V2_DECRYPT, 1);
+    assert_ok(calls_park(&calls, &call));
+    assert_null(calls_find(&calls, (struct ticket){1, 2, 1}));
+    assert_null(calls_find(&calls, (struct ticket){2, 1, 1}));
+    assert_null(calls_find(&calls, (struct ticket){1, 1, 3}));
+    assert_non_null(calls_find(&calls, (struct ticket){1, 1, 1}));
+}
+
 static void test_answer_is_said_once_and_frees_the_place(void **state)
 {
     (void)state;
@@ -226,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_park_copies_the_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_513th_call_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_129th_plaintext_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_of_a_plaintext_gives_its_place_to_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_find_of_another_connection_or_generation_is_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answer_is_said_once_and_frees_the_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answered_call_can_still_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup, teardown),
