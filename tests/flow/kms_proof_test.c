@@ -1,4 +1,5 @@
-/* Nothing seals before it was proven, and what opens to something else is seen, by the whole service. */
+/* Nothing seals before it was proven, and what opens to something else is seen, by the whole
+ * service. */
 #include <string.h>
 
 #include "tests/flow/kms_world.h"
@@ -75,11 +76,12 @@ static void test_decrypt_of_suite_2_is_refused_before_the_token_is_asked(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_canary_that_opens_to_something_else_again_and_again_is_hard, setup,
+        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            test_canary_that_opens_to_something_else_again_and_again_is_hard, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ static void test_decode_hex_with_spaces_and_any_case(void **state)
     assert_ok(decode("5031314b\n", INSPECT_AUTO));
     assert_true(is("P11K"));
     assert_fails(decode("5031314", INSPECT_HEX), E_INVALID);
+    assert_fails(decode("5031310", INSPECT_HEX), E_INVALID);
     assert_fails(decode("50g1", INSPECT_HEX), E_INVALID);
     assert_fails(decode("", INSPECT_HEX), E_INVALID);
 }
@@ -42,6 +43,8 @@ static void test_decode_base64_both_alphabets_with_and_without_padding(void **st
     assert_int_equal(bytes.len, 3);
     assert_true(span_equal(bytes, span_of("\xfb\xff\xbf", 3)));
     assert_fails(decode("UDExS", INSPECT_BASE64), E_INVALID);
+    assert_fails(decode("UDExA", INSPECT_BASE64), E_INVALID);
+    assert_fails(decode("UDEx=UDEx", INSPECT_BASE64), E_INVALID);
     assert_fails(decode("UDExSx==", INSPECT_BASE64), E_INVALID); /* bits that belong to nothing */
     assert_fails(decode("UD==xSw", INSPECT_BASE64), E_INVALID);
     assert_fails(decode("====", INSPECT_BASE64), E_INVALID);

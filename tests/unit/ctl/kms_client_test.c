@@ -239,6 +239,59 @@ static void test_call_body_beyond_the_arena_block_is_refused(void **state)
     assert_fails(status_call(5000, &answer), E_PROTOCOL);
 }
 
+/* A Status answer behind a prefix that says `flag` and `said`, then a successful end. */
+static void put_prefixed(uint8_t flag, uint8_t said)
+{
+    static const char message[] = "\x0a\x02v2\x12\x02ok\x1a\x03kek";
+    uint8_t body[64] = {flag, 0, 0, 0, said};
+    memcpy(body + 5, message, sizeof(message) - 1);
+    put_frame(1, 4, STREAM, "\x88", 1);
+    put_frame(0, 0, STREAM, body, 5 + sizeof(message) - 1);
+}
+
+static void test_call_compressed_body_is_refused(void **state)
+{
+    (void)state;
+    struct kms_answer answer;
+    put_settings();
+    put_prefixed(1, 13);
+    put_trailers("0", "", false);
+    assert_fails(status_call(5000, &answer), E_PROTOCOL);
+}
+
+static void test_call_body_of_another_length_than_its_prefix_says_is_refused(void **state)
+{
+    (void)state;
+    struct kms_answer answer;
+    put_settings();
+    put_prefixed(0, 0);
+    put_trailers("0", "", false);
+    assert_fails(status_call(5000, &answer), E_PROTOCOL);
+}
+
+static void test_call_body_whose_end_found_no_room_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t more[2048];
+    struct kms_answer answer;
+    put_settings();
+    put_prefixed(0, 13);
+    put_frame(0, 0, STREAM, more, sizeof(more));
+    put_trailers("0", "", false);
+    assert_fails(status_call(5000, &answer), E_PROTOCOL);
+}
+
+static void test_call_http_status_other_than_200_is_no_grpc(void **state)
+{
+    (void)state;
+    struct kms_answer answer;
+    uint8_t block[64] = {0x8d}; /* :status 404 */
+    size_t n = 1 + literal(block + 1, "grpc-status", "14");
+    put_settings();
+    put_frame(1, 5, STREAM, block, n);
+    assert_fails(status_call(5000, &answer), E_PROTOCOL);
+}
+
 static void test_open_nobody_listens(void **state)
 {
     (void)state;
@@ -312,6 +365,10 @@ int main(void)
         SERVED(test_call_status_that_is_no_number_is_no_grpc),
         SERVED(test_call_empty_body_with_status_0_is_refused),
         SERVED(test_call_body_beyond_the_arena_block_is_refused),
+        SERVED(test_call_compressed_body_is_refused),
+        SERVED(test_call_body_of_another_length_than_its_prefix_says_is_refused),
+        SERVED(test_call_body_whose_end_found_no_room_is_refused),
+        SERVED(test_call_http_status_other_than_200_is_no_grpc),
         cmocka_unit_test(test_open_socket_of_others_is_told_from_a_silent_one),
         cmocka_unit_test(test_open_nobody_listens),
         cmocka_unit_test(test_open_full_queue_ends_at_the_timeout),

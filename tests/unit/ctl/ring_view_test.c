@@ -127,6 +127,9 @@ static void test_state_unreadable_and_without_id(void **state)
     keys[1].state = IPC_KEY_NO_ID;
     look(2);
     assert_string_equal(state_of(1), "unreadable: CK_RV 0x30");
+    keys[0].ref.fingerprint_len = 16; /* read, and then an attribute was not */
+    look(2);
+    assert_string_equal(state_of(1), "unreadable: CK_RV 0x30");
     assert_string_equal(state_of(2), "refused: CKA_ID is empty or longer than 64 bytes");
 }
 

@@ -20,7 +20,8 @@ static int setup(void **state)
     assert_ok(seal_new(&seal));
     assert_ok(sample_init(&sample, 12));
     const struct seal_seed seed = sample_seed(&sample);
-    assert_ok(seal_make(seal, &seed, ENVELOPE_V2, span_of("secret", 6), span_mut_of(made, sizeof(made)), &len));
+    assert_ok(seal_make(seal, &seed, ENVELOPE_V2, span_of("secret", 6),
+                        span_mut_of(made, sizeof(made)), &len));
     assert_ok(envelope_parse(span_of(made, len), &e));
     assert_ok(seal_derive(seal, &e, seed.seed, span_mut_of(derived, sizeof(derived))));
     return 0;
@@ -38,7 +39,9 @@ static enum err_code open_it(void)
 {
     uint8_t out[ENVELOPE_PLAIN_MAX];
     size_t len = 0;
-    return seal_open(seal, &e, span_of(derived, sizeof(derived)), span_mut_of(out, sizeof(out)), &len).code;
+    return seal_open(seal, &e, span_of(derived, sizeof(derived)), span_mut_of(out, sizeof(out)),
+                     &len)
+        .code;
 }
 
 static uint8_t *place(struct span field)
@@ -53,13 +56,16 @@ static void seal_by_hand(void)
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, derived, e.iv.ptr), 1);
     assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &n, e.before_iv.ptr, (int)e.before_iv.len), 1);
-    assert_int_equal(EVP_EncryptUpdate(ctx, place(e.ciphertext), &n, (const uint8_t *)"secret", 6), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, place(e.ciphertext), &n, (const uint8_t *)"secret", 6),
+                     1);
     assert_int_equal(EVP_EncryptFinal_ex(ctx, place(e.tag), &n), 1);
-    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, place(e.tag)), 1);
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, place(e.tag)),
+                     1);
     EVP_CIPHER_CTX_free(ctx);
 }
 
-/* GCM alone commits to no key: whoever finds two keys that open one ciphertext must fail at the commitment. */
+/* GCM alone commits to no key: whoever finds two keys that open one ciphertext must fail at the
+ * commitment. */
 static void test_open_good_tag_but_a_wrong_commitment_is_refused(void **state)
 {
     (void)state;
@@ -84,8 +90,10 @@ static void test_open_with_the_right_keys_refuses_suite_2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_open_good_tag_but_a_wrong_commitment_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_open_with_the_right_keys_refuses_suite_2, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open_good_tag_but_a_wrong_commitment_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_open_with_the_right_keys_refuses_suite_2, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

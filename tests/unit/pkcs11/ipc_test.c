@@ -133,6 +133,16 @@ static void test_receive_each_broken_field_is_refused(void **state)
     assert_fails(receive(64), E_PROTOCOL);
 }
 
+/* What fits is all that the header says, and yet not all that was sent. */
+static void test_receive_frame_cut_to_what_its_header_says_is_refused(void **state)
+{
+    (void)state;
+    send_raw(good(4), 5);
+    assert_fails(receive(4), E_PROTOCOL);
+    send_raw(good(4), 4);
+    assert_fails(receive(4), E_NONE);
+}
+
 static void test_attribute_name_every_bit_has_one(void **state)
 {
     (void)state;
@@ -191,6 +201,14 @@ static void test_status_read_broken_ones_are_refused(void **state)
     assert_fails(ipc_status_read(span_of(&unknown, sizeof(unknown)), &out), E_PROTOCOL);
     assert_fails(ipc_status_read(span_of(&endless, sizeof(endless)), &out), E_PROTOCOL);
     assert_fails(ipc_status_read(span_of(&endless, sizeof(endless) - 1), &out), E_PROTOCOL);
+    struct ipc_status no_end[4] = {{0}};
+    memset(no_end[0].text, 'x', sizeof(no_end[0].text));
+    memset(no_end[1].token, 'x', sizeof(no_end[1].token));
+    memset(no_end[2].model, 'x', sizeof(no_end[2].model));
+    memset(no_end[3].manufacturer, 'x', sizeof(no_end[3].manufacturer));
+    for (size_t i = 0; i < 4; i++) {
+        assert_fails(ipc_status_read(span_of(&no_end[i], sizeof(no_end[i])), &out), E_PROTOCOL);
+    }
     assert_int_equal(out.phase, 77);
 }
 
@@ -205,6 +223,7 @@ int main(void)
         ON_A_PAIR(test_receive_closed_peer_is_not_found),
         ON_A_PAIR(test_receive_length_at_room_passes_and_above_is_refused),
         ON_A_PAIR(test_receive_each_broken_field_is_refused),
+        ON_A_PAIR(test_receive_frame_cut_to_what_its_header_says_is_refused),
         cmocka_unit_test(test_attribute_name_every_bit_has_one),
         cmocka_unit_test(test_attribute_names_are_listed_and_cut),
         cmocka_unit_test(test_key_faults_waiver_covers_policy_not_cryptography),

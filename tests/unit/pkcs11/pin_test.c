@@ -1,11 +1,14 @@
 /* The order of a login: what stands on disk at the moment of C_Login, with a module and a keeper of the test's own. */
 #include "pkcs11/pin.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "base/role.h"
 #include "tests/kit/unit.h"
 
@@ -24,6 +27,7 @@ static struct {
     CK_RV says;
     char pin[32];
     struct pin_record found; /* on disk at the last C_Login */
+    bool locked;             /* at the last C_Login */
 } module_state;
 
 err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
@@ -82,12 +86,23 @@ static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
     return CKR_OK;
 }
 
+static struct config_token config;
+
+/* The PIN's file stands in for pin.lock: would another process have to wait for it now? */
+static bool others_wait(void)
+{
+    OWN_FD fd = open(config.pin_file, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return flock(fd, LOCK_EX | LOCK_NB) != 0;
+}
+
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len)
 {
     (void)session;
     assert_int_equal(user, CKU_USER);
     (void)snprintf(module_state.pin, sizeof(module_state.pin), "%.*s", (int)len, (const char *)pin);
     module_state.logins++;
+    module_state.locked = others_wait();
     pin_record_parse(span_of(disk.bytes, disk.len), &module_state.found);
     return module_state.says;
 }
@@ -96,7 +111,6 @@ static CK_FUNCTION_LIST functions = {.C_GetTokenInfo = token_info, .C_Login = lo
 static const struct module module = {.fn = &functions, .initialised = true};
 static const struct token token = {.label = "test", .serial = SERIAL};
 static const struct session session = {.module = &module, .token = &token, .open = true};
-static struct config_token config;
 static atomic_bool ending;
 static struct pin_keeper keeper;
 
@@ -158,6 +172,19 @@ static void test_login_intent_stands_on_disk_before_the_token_is_asked(void **st
     assert_string_equal(module_state.pin, "1234");
     assert_int_equal(module_state.found.tokens_n, 1);
     assert_true(module_state.found.tokens[0].pending);
+}
+
+static void test_login_holds_the_lock_until_its_end_is_written(void **state)
+{
+    (void)state;
+    assert_ok(try_login());
+    assert_true(module_state.locked);
+    assert_false(others_wait());
+    module_state.says = CKR_PIN_INCORRECT;
+    write_pin("5678");
+    assert_fails(try_login(), E_STATE);
+    assert_true(module_state.locked);
+    assert_false(others_wait());
 }
 
 static void test_login_that_succeeded_leaves_the_file_as_good(void **state)
@@ -238,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PIN_TEST(test_login_intent_stands_on_disk_before_the_token_is_asked),
+        PIN_TEST(test_login_holds_the_lock_until_its_end_is_written),
         PIN_TEST(test_login_that_succeeded_leaves_the_file_as_good),
         PIN_TEST(test_login_intent_that_cannot_be_kept_asks_the_token_nothing),
         PIN_TEST(test_login_with_a_proven_file_needs_no_room_on_the_disk),

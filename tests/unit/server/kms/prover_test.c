@@ -1,4 +1,5 @@
-/* The seed of a key is made of both random sources and compared with what opens again, here with a token of no mind. */
+/* The seed of a key is made of both random sources and compared with what opens again, here with a
+ * token of no mind. */
 #include <string.h>
 
 #include "server/kms/prover.h"
@@ -11,11 +12,13 @@ static struct client_request asked; /* the last; its bytes are in asked_bytes */
 static uint8_t asked_bytes[64];
 static unsigned asked_n;
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms);
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms);
 void __wrap_client_cancel(struct client *client, uint64_t cookie);
 err_t __wrap_seal_random(struct seal *seal, struct span_mut out);
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms)
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms)
 {
     (void)client;
     (void)now_ms;
@@ -38,7 +41,8 @@ err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
     return OK;
 }
 
-static const struct ring_key kek = {.kek_id = {7}, .not_before = 1000, .created = 1000, .verdict = RING_GOOD};
+static const struct ring_key kek = {
+    .kek_id = {7}, .not_before = 1000, .created = 1000, .verdict = RING_GOOD};
 static const struct times now = {.real_s = 2000, .boot_ms = 5000, .mono_ms = 5000};
 static struct directory directory;
 static struct pending pending;
@@ -51,7 +55,8 @@ static int setup(void **state)
     directory = (struct directory){.n = 1};
     memcpy(directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
     assert_ok(secret_init(&secret_budget_front));
-    prover = (struct prover){.directory = &directory, .pending = &pending, .life_s = 86400, .cookie_tag = 0x100};
+    prover = (struct prover){
+        .directory = &directory, .pending = &pending, .life_s = 86400, .cookie_tag = 0x100};
     assert_ok(seal_new(&prover.seal));
     assert_ok(seeds_new(8, &prover.seeds));
     prover_want(&prover, &kek, now.boot_ms);

@@ -64,7 +64,7 @@ static void test_reply_reaches_its_stream_later_and_stale_ones_nobody(void **sta
     struct ticket ticket = world->service.pending[--world->service.pending_n];
     struct ticket stale = ticket;
     stale.generation++;
-    struct service_reply nobody = fake_service_ok(3);
+    struct service_reply nobody = fake_service_ok(9); /* told by its length */
     net_reply(world->net, stale, &nobody);
     assert_null(nobody.body);
     struct service_reply reply = fake_service_ok(3);
@@ -228,6 +228,28 @@ static void test_drain_finishes_what_runs_and_then_says_so(void **state)
     net_client_free(idle);
 }
 
+/* One that goes makes room, and nobody may come in for it. */
+static void test_drain_takes_no_new_peer_when_one_goes(void **state)
+{
+    struct net_world *world = *state;
+    world->service.mode = FAKE_PEND;
+    struct net_client *busy = net_client_new(world);
+    struct net_client *going = net_client_new(world);
+    wire_call(&busy->to_send, 1, PATH_ENCRYPT, BYTES("x"));
+    net_client_run(world, busy);
+    net_client_run(world, going);
+    net_drain(world->net, on_drained, world);
+    net_client_free(going);
+    net_world_turn(world);
+    assert_int_equal(net_connections(world->net), 1);
+    struct net_client *late = net_client_new(world);
+    net_client_run(world, late);
+    assert_int_equal(net_connections(world->net), 1);
+    net_client_free(late);
+    net_client_free(busy);
+    net_world_turn(world);
+}
+
 static void test_drain_of_nobody_is_done_at_once(void **state)
 {
     struct net_world *world = *state;
@@ -250,6 +272,7 @@ int main(void)
         NET_TEST(test_accept_without_descriptors_is_tried_again),
         NET_TEST(test_listen_elsewhere_takes_all_along),
         NET_TEST(test_drain_finishes_what_runs_and_then_says_so),
+        NET_TEST(test_drain_takes_no_new_peer_when_one_goes),
         NET_TEST(test_drain_of_nobody_is_done_at_once),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);

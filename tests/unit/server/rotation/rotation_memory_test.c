@@ -11,7 +11,8 @@ static struct rotation rotation;
 
 static struct ring_key key(int64_t created, uint8_t id)
 {
-    struct ring_key k = {.not_before = (uint32_t)created, .created = (uint32_t)created, .verdict = RING_GOOD};
+    struct ring_key k = {
+        .not_before = (uint32_t)created, .created = (uint32_t)created, .verdict = RING_GOOD};
     memset(k.kek_id, id, sizeof(k.kek_id));
     return k;
 }
