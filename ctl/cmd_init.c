@@ -19,7 +19,9 @@ static err_t create(const struct ctl *ctl, struct workplace *workplace, int *ret
     TRY(new_key_make(ctl, workplace, &generate, &key));
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
-    output_text(report, "next", BACK_UP);
+    if (good) {
+        output_text(report, "next", BACK_UP);
+    }
     bool printed = output_print(ctl, report);
     *ret_exit = !printed ? CTL_UNTOLD : good ? CTL_OK : CTL_FINDING;
     return OK;
@@ -30,7 +32,7 @@ static bool prove_row(const struct workplace *workplace, const struct ring_view 
 {
     char text[RING_VIEW_STATE];
     json_t *row = json_object();
-    key_id_text(view->rows[i].ring.kek_id, view->rows[i].ring.not_before, text);
+    ring_view_key_id(&view->rows[i], text);
     output_text(row, "key_id", text);
     ring_view_state(view, i, text);
     output_text(row, "state", text);
@@ -60,6 +62,17 @@ static err_t join(const struct ctl *ctl, const struct workplace *workplace,
     return OK;
 }
 
+static void refuse(const struct ctl *ctl, const struct ring_view *view)
+{
+    const char *next = view->choice.selected == NULL
+                           ? "none can seal now, p11-kmsctl keys says why. One that can: "
+                             "p11-kmsctl rotate --now"
+                           : "if this node is to join it: p11-kmsctl init --join. For a new KEK: "
+                             "p11-kmsctl rotate";
+    (void)fprintf(ctl->err, "p11-kmsctl: ring %s exists already (keys on the token: %zu); %s\n",
+                  ctl->config.ring, view->n + view->broken_labels, next);
+}
+
 static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joins,
                     int *ret_exit)
 {
@@ -70,11 +83,7 @@ static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joi
         return FAIL(E_NOT_FOUND, "no key of this ring is on the token: nothing to join");
     }
     if (!joins && exists) {
-        (void)fprintf(
-            ctl->err,
-            "p11-kmsctl: ring %s exists already (keys on the token: %zu). If this node is to "
-            "join it: p11-kmsctl init --join. For a new KEK: p11-kmsctl rotate\n",
-            ctl->config.ring, view.n);
+        refuse(ctl, &view);
         *ret_exit = CTL_FINDING;
         return OK;
     }

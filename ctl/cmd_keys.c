@@ -10,13 +10,15 @@
 static json_t *describe(const struct ctl *ctl, const struct workplace *workplace,
                         const struct ring_view *view, size_t i)
 {
+    char key_id[KEY_ID_TEXT_LEN + 1];
     char hex[2 * KEK_ID_LEN + 1];
     char state[RING_VIEW_STATE];
     char time[TIME_TEXT_LEN];
     const struct ring_view_row *row = &view->rows[i];
     json_t *json = json_object();
     key_id_hex(span_of(row->ring.kek_id, KEK_ID_LEN), hex);
-    output_text(json, "kek_id", hex);
+    ring_view_key_id(row, key_id);
+    output_text(json, "kek_id", key_id[0] == '\0' ? "" : hex);
     ring_view_state(view, i, state);
     output_text(json, "state", state);
     time_text_write(row->ring.not_before, time);
@@ -26,8 +28,6 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
     output_text(json, "token", row->key.token);
     output_text(json, "proof", workplace_proof(workplace, &row->key.ref));
     if (ctl->output == CTL_JSON) {
-        char key_id[KEY_ID_TEXT_LEN + 1];
-        key_id_text(row->ring.kek_id, row->ring.not_before, key_id);
         output_text(json, "key_id", key_id);
         output_number(json, "not_before_s", row->ring.not_before);
         output_number(json, "created_s", row->ring.created);
@@ -43,12 +43,16 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
 
 static void warn(const struct ctl *ctl, const struct ring_view *view)
 {
+    bool none_seals = view->n > 0 && view->choice.selected == NULL;
+    bool ahead = view->choice.future_only;
     const struct {
         bool on;
         const char *text;
     } rows[] = {
         {view->n == 0, "the ring has no key on this token: p11-kmsctl init makes its first"},
-        {view->n > 0 && view->choice.selected == NULL, "no key of the ring can seal now"},
+        {none_seals && !ahead && !view->choice.unknown_above,
+         "no key of the ring can seal now: p11-kmsctl rotate --now makes one that can"},
+        {none_seals && (ahead || view->choice.unknown_above), "no key of the ring can seal now"},
         {view->choice.future_only, "all keys lie ahead: is the clock right?"},
         {view->choice.beyond_horizon, "a key more than 32 days ahead is ignored"},
         {view->choice.created_after_not_before, "a key created after its not-before is ignored"},

@@ -57,13 +57,20 @@ static err_t add_fates(const struct ctl *ctl, const struct ring_view *before,
     return OK;
 }
 
-static void add_next_steps(json_t *report, bool at_once)
+static const char *what_follows(bool at_once, bool has_old)
 {
-    output_text(report, "next",
-                at_once
-                    ? "every node picks the new KEK up within 20 s and seals with it from then on"
-                    : "every node picks the new KEK up within 20 s, seals with the old one until "
-                      "active_from, then with the new one");
+    if (at_once) {
+        return "every node picks the new KEK up within 20 s and seals with it from then on";
+    }
+    return has_old ? "every node picks the new KEK up within 20 s, seals with the old one until "
+                     "active_from, then with the new one"
+                   : "every node picks the new KEK up within 20 s and seals with it from "
+                     "active_from on; until then none can seal (at once: p11-kmsctl rotate --now)";
+}
+
+static void add_next_steps(json_t *report, bool at_once, bool has_old)
+{
+    output_text(report, "next", what_follows(at_once, has_old));
     output_text(report, "then",
                 "back up the token; once every API server reports the new key_id, "
                 "rewrite the objects (kubectl get secrets -A -o json | kubectl replace "
@@ -84,7 +91,9 @@ static err_t make(const struct ctl *ctl, struct workplace *workplace,
     output_text(report, "ring", ctl->config.ring);
     TRY(new_key_report(workplace, &key, report, &good));
     TRY(add_fates(ctl, before, &key, report));
-    add_next_steps(report, plan->not_before == 0);
+    if (good) {
+        add_next_steps(report, plan->not_before == 0, before->choice.selected != NULL);
+    }
     bool printed = output_print(ctl, report);
     *ret_exit = !printed ? CTL_UNTOLD : good ? CTL_OK : CTL_FINDING;
     return OK;

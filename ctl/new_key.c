@@ -6,6 +6,10 @@
 #include "ctl/time_text.h"
 #include "keys/key_id.h"
 
+#define UNUSABLE                                                                                   \
+    "this KEK cannot be used as it is: look again with p11-kmsctl keys, which says why; if it "    \
+    "stays so, mend the cause and make another with p11-kmsctl rotate --now"
+
 static void add_times(json_t *report, const struct ring_key *ring)
 {
     char text[TIME_TEXT_LEN];
@@ -15,20 +19,46 @@ static void add_times(json_t *report, const struct ring_key *ring)
     output_number(report, "created", ring->created);
 }
 
+/* It may be a good one: whoever could not read it now says nothing about later. */
+static void tell_unread(const struct ctl *ctl, const struct ipc_key *key)
+{
+    (void)fprintf(ctl->err,
+                  "p11-kmsctl: made a KEK on token %s, labelled %s, that could not be read back\n",
+                  key->token, key->label);
+}
+
 static void tell(const struct ctl *ctl, const struct ipc_key *key)
 {
     char key_id[KEY_ID_TEXT_LEN + 1];
     char from[TIME_TEXT_LEN];
     CLEANUP(ring_view_done) struct ring_view view = {0};
-    if (failed(ring_view_new(&ctl->config, key, 1, clock_real_s(), &view)) || view.n != 1) {
-        (void)fprintf(ctl->err, "p11-kmsctl: made a KEK on token %s, labelled %s\n", key->token,
-                      key->label);
+    key_id[0] = '\0';
+    if (!failed(ring_view_new(&ctl->config, key, 1, clock_real_s(), &view)) && view.n == 1) {
+        ring_view_key_id(&view.rows[0], key_id);
+    }
+    if (key_id[0] == '\0') {
+        tell_unread(ctl, key);
         return;
     }
-    key_id_text(view.ring[0].kek_id, view.ring[0].not_before, key_id);
     time_text_write(view.ring[0].not_before, from);
     (void)fprintf(ctl->err, "p11-kmsctl: made KEK %s on token %s, active from %s\n", key_id,
                   key->token, from);
+}
+
+static err_t lacks(enum ipc_mechanism mechanism)
+{
+    switch (mechanism) {
+    case IPC_MECHANISM_AES_KEY_GEN:
+        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
+                                   "CKM_AES_KEY_GEN, which makes a KEK on it");
+    case IPC_MECHANISM_AES_GCM:
+        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
+                                   "CKM_AES_GCM, with which a KEK wraps (scheme: aes-gcm)");
+    case IPC_MECHANISM_AES_CBC:
+        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
+                                   "CKM_AES_CBC, by which a KEK is told from others");
+    }
+    return FAIL(E_UNSUPPORTED, "nothing was made: the token lacks a mechanism that a KEK needs");
 }
 
 /* `lost`: the error that the token's answer, if there was one, was lost in. */
@@ -66,6 +96,9 @@ err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
     if (err.code == E_STATE) {
         return err; /* refused before anything was made */
     }
+    if (err.code == E_UNSUPPORTED) {
+        return lacks((enum ipc_mechanism)err.detail);
+    }
     TRY(failed(err) ? settle(ctl, workplace, generate, err, ret_key) : OK);
     tell(ctl, ret_key);
     return OK;
@@ -81,8 +114,12 @@ err_t new_key_report(const struct workplace *workplace, const struct ipc_key *ke
         return FAIL(E_TOKEN, "the token gave the new key another label than asked");
     }
     const struct ring_view_row *row = &view.rows[0];
-    key_id_text(row->ring.kek_id, row->ring.not_before, text);
+    ring_view_key_id(row, text);
     output_text(report, "key_id", text);
+    if (row->ring.verdict == RING_UNKNOWN) {
+        ring_view_state(&view, 0, text);
+        output_text(report, "state", text);
+    }
     add_times(report, &row->ring);
     output_text(report, "token", key->token);
     output_text(report, "serial", key->serial);
@@ -90,6 +127,10 @@ err_t new_key_report(const struct workplace *workplace, const struct ipc_key *ke
     output_text(report, "attributes", text[0] == '\0' ? "ok" : text);
     const char *proof = workplace_proof(workplace, &key->ref);
     output_text(report, "proof", proof);
-    *ret_good = row->ring.verdict == RING_GOOD && strcmp(proof, "ok") == 0;
+    bool good = row->ring.verdict == RING_GOOD && strcmp(proof, "ok") == 0;
+    if (!good) {
+        output_text(report, "next", UNUSABLE);
+    }
+    *ret_good = good;
     return OK;
 }

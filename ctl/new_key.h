@@ -15,7 +15,7 @@ MUST_USE err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
 
 /*
  * Reads the new key's label back, judges and proves it; adds key_id, times, verdict and proof to
- * `report`. *ret_good: it may seal.
+ * `report`. *ret_good: it may seal; otherwise what to do next is added too.
  */
 MUST_USE err_t new_key_report(const struct workplace *workplace, const struct ipc_key *key,
                               json_t *report, bool *ret_good);

@@ -130,3 +130,12 @@ void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RIN
         return;
     }
 }
+
+void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT_LEN + 1])
+{
+    uint8_t kek_id[KEK_ID_LEN];
+    ret_text[0] = '\0';
+    if (!failed(ring_view_kek_id(&row->key, kek_id))) {
+        key_id_text(kek_id, row->ring.not_before, ret_text);
+    }
+}

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/err.h"
+#include "keys/key_id.h"
 #include "keys/ring.h"
 #include "pkcs11/ipc.h"
 
@@ -38,6 +39,9 @@ void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE])
 
 /* True for a key that is to take over later: verified, or not readable now, within the horizon. */
 bool ring_view_staged(const struct ring_view *view, size_t row);
+
+/* key_id of a row; "" while its fingerprint is not known: without it a key has no name. */
+void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT_LEN + 1]);
 
 /* kek_id of a listed key; E_INVALID while its id or fingerprint is missing. */
 MUST_USE err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]);

@@ -26,6 +26,29 @@ static uint32_t rank_above(const struct ring_view *view, const struct ring_key *
     return lost == NULL ? listed : later(listed, lost->created + 1);
 }
 
+/* No key can seal now. Wherever there ever was one, --now leads out and never back to init. */
+static err_t check_first(const struct ring_view *view, const struct ring_key *lost,
+                         const struct rotate_wish *wish)
+{
+    if (lost == NULL && view->n + view->broken_labels == 0) {
+        return FAIL(E_NOT_FOUND, "the ring has no key on this token: `p11-kmsctl init` makes its "
+                                 "first");
+    }
+    if (wish->now) {
+        return OK;
+    }
+    if (view->choice.unknown_above) {
+        return FAIL(E_UNAVAILABLE, "a key of this ring cannot be read: try again, and see "
+                                   "`p11-kmsctl keys`. If it stays so, `p11-kmsctl rotate --now` "
+                                   "makes another");
+    }
+    if (lost != NULL) {
+        return FAIL(E_NOT_FOUND, "the KEK that served here is lost or unusable: "
+                                 "`p11-kmsctl rotate --now` makes one that takes its place");
+    }
+    return OK;
+}
+
 err_t rotate_plan(const struct ring_view *view, const struct state_current *remembered,
                   const struct rotate_wish *wish, struct rotate_plan *ret_plan)
 {
@@ -39,9 +62,8 @@ err_t rotate_plan(const struct ring_view *view, const struct state_current *reme
     /* A lost KEK leaves only the memory of it; the new one must rank above it to serve here. */
     const struct ring_key *lost = remembered != NULL ? &memory : NULL;
     const struct ring_key *base = higher(view->choice.selected, lost);
-    if (view->choice.selected == NULL && (lost == NULL || !wish->now)) {
-        return FAIL(E_NOT_FOUND, "no key of this ring can seal now: a new ring starts with "
-                                 "`p11-kmsctl init`, a lost KEK is replaced with `rotate --now`");
+    if (view->choice.selected == NULL) {
+        TRY(check_first(view, lost, wish));
     }
     if (!wish->clock_is_right && ring_clock_doubtful(view->ring, view->n, view->now_s)) {
         return FAIL(E_STATE, "the clock is more than 400 days past the ring's newest key: if it is "

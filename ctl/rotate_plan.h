@@ -30,7 +30,8 @@ struct rotate_plan {
 
 /*
  * remembered: the newest KEK ever served here, or NULL. E_NOT_FOUND: the ring has no key to rotate
- * from. E_STATE: the clock is doubtful. E_INVALID: `at` is too early or beyond the horizon; then
+ * from, or has lost it and wants `now`. E_UNAVAILABLE: that cannot be told, a key is unreadable.
+ * E_STATE: the clock is doubtful. E_INVALID: `at` is too early or beyond the horizon; then
  * earliest_s alone is set.
  */
 MUST_USE err_t rotate_plan(const struct ring_view *view, const struct state_current *remembered,

@@ -55,7 +55,7 @@ struct client_reply {
     /*
      * OK; E_INVALID: this blob never opens; E_NOT_FOUND: no such key; E_UNAVAILABLE: token; E_DEADLINE;
      * E_LIMIT: back-pressure; E_TOKEN: key or config fault (detail = CK_RV); E_STATE: generate with too
-     * little notice.
+     * little notice; E_UNSUPPORTED: generate without a mechanism (detail = enum ipc_mechanism).
      */
     err_t err;
     uint64_t rv;              /* CK_RV for the log */

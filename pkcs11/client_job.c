@@ -233,6 +233,8 @@ static err_t of_outcome(uint32_t outcome, uint64_t rv)
         return FAIL_DETAIL(E_DEADLINE, rv, "the token call came too late");
     case IPC_NOTICE:
         return FAIL_DETAIL(E_STATE, rv, "too little notice is left for this not-before");
+    case IPC_LACKS:
+        return FAIL_DETAIL(E_UNSUPPORTED, rv, "the token lacks a mechanism that a KEK needs");
     }
     return FAIL(E_PROTOCOL, "unknown outcome of a token call");
 }

@@ -8,6 +8,7 @@
 #include "pkcs11/audit.h"
 #include "pkcs11/key.h"
 #include "pkcs11/lie.h"
+#include "pkcs11/mechanism.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/watchdog.h"
 
@@ -96,6 +97,7 @@ static err_t create_checked(const struct session *session, const struct ipc_gene
     CK_OBJECT_HANDLE handle = 0;
     char label[33];
     struct ipc_key made;
+    TRY(mechanism_check(session));
     err_t err = create(session, ask, true, &handle, label);
     if (err.code == E_TOKEN && rv_is_template_refused(err.detail)) {
         err = create(session, ask, false, &handle, label);

@@ -21,7 +21,10 @@ MUST_USE err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
 /* "p11k:<ring>:<not-before>:<created>" */
 void generate_label(const char *ring, const struct generate_times *times, char ret_label[33]);
 
-/* E_STATE as above; E_TOKEN; E_UNSUPPORTED: the token did not keep the label. */
+/*
+ * E_STATE as above; E_TOKEN; E_UNSUPPORTED with a detail: as of mechanism.h, nothing was made;
+ * without: the token did not keep the label.
+ */
 MUST_USE err_t generate_key(const struct session *session, const struct ipc_generate *ask,
                             struct ipc_key *ret_key);
 

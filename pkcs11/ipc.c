@@ -43,7 +43,7 @@ static bool header_ok(const struct ipc_header *header, size_t got)
 {
     return header->magic == IPC_MAGIC && header->reserved == 0 && header->verb >= IPC_HELLO &&
            header->verb < IPC_VERBS && (header->flags & ~(unsigned)IPC_REPLY) == 0 &&
-           header->outcome <= IPC_NOTICE && header->length == got;
+           header->outcome <= IPC_LACKS && header->length == got;
 }
 
 err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room,

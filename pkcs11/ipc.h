@@ -41,7 +41,15 @@ enum ipc_outcome {
     IPC_BUSY,        /* back-pressure of the module */
     IPC_REFUSED,     /* key or config fault, permanent: attribute, mechanism, template */
     IPC_EXPIRED,     /* the deadline passed before the module was called */
-    IPC_NOTICE       /* generate: less notice left than asked */
+    IPC_NOTICE,      /* generate: less notice left than asked */
+    IPC_LACKS        /* generate: the token lacks a mechanism: rv is its enum ipc_mechanism */
+};
+
+/* What a KEK needs: to be made, to wrap, and to be known by what it encrypts to. */
+enum ipc_mechanism {
+    IPC_MECHANISM_AES_KEY_GEN = 1,
+    IPC_MECHANISM_AES_GCM,
+    IPC_MECHANISM_AES_CBC
 };
 
 struct ipc_header {
@@ -51,7 +59,7 @@ struct ipc_header {
     uint64_t call;      /* the client's number for the call; 0 in HELLO */
     uint32_t remaining_ms; /* of the call's time, at sending; 0 in replies */
     uint32_t outcome;   /* enum ipc_outcome; 0 in requests */
-    uint64_t rv;        /* CK_RV in replies */
+    uint64_t rv;        /* CK_RV in replies; see IPC_LACKS */
     uint32_t length;    /* bytes of payload that follow */
     uint32_t reserved;  /* 0 */
 };

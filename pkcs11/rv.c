@@ -118,6 +118,16 @@ bool rv_is_template_refused(CK_RV rv)
            rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_TEMPLATE_INCONSISTENT;
 }
 
+bool rv_is_no_mechanism(CK_RV rv)
+{
+    return rv == CKR_MECHANISM_INVALID;
+}
+
+bool rv_is_no_function(CK_RV rv)
+{
+    return rv == CKR_FUNCTION_NOT_SUPPORTED;
+}
+
 bool rv_is_already(CK_RV rv)
 {
     return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED || rv == CKR_USER_ALREADY_LOGGED_IN;

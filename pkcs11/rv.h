@@ -31,6 +31,9 @@ const char *rv_name(CK_RV rv);
 bool rv_is_no_attribute(CK_RV rv);
 /* A template was refused: the same without the attribute in doubt may be accepted. */
 bool rv_is_template_refused(CK_RV rv);
+/* The token does not do this mechanism; the module does not have this function. */
+bool rv_is_no_mechanism(CK_RV rv);
+bool rv_is_no_function(CK_RV rv);
 /* C_Initialize or C_Login had been done before. */
 bool rv_is_already(CK_RV rv);
 

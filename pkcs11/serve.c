@@ -116,7 +116,7 @@ static enum ipc_outcome outcome_of(err_t err)
     case E_LIMIT: return IPC_BUSY;
     case E_DEADLINE: return IPC_EXPIRED;
     case E_STATE: return IPC_NOTICE;
-    case E_UNSUPPORTED: return IPC_REFUSED;
+    case E_UNSUPPORTED: return err.detail != 0 ? IPC_LACKS : IPC_REFUSED; /* see mechanism.h */
     case E_TOKEN: break;
     case E_UNAVAILABLE:
     case E_DENIED:
@@ -134,11 +134,12 @@ static enum ipc_outcome outcome_of(err_t err)
 static void reply(int fd, const struct ipc_header *request, enum ipc_verb verb, err_t err,
                   struct span payload)
 {
+    bool has_rv = err.code == E_TOKEN || err.code == E_INVALID || err.code == E_UNSUPPORTED;
     struct ipc_header header = {.verb = (uint16_t)verb,
                                 .flags = IPC_REPLY,
                                 .call = request->call,
                                 .outcome = (uint32_t)outcome_of(err),
-                                .rv = err.code == E_TOKEN || err.code == E_INVALID ? err.detail : 0};
+                                .rv = has_rv ? err.detail : 0};
     serve_send(fd, &header, failed(err) ? span_of(NULL, 0) : payload);
 }
 

@@ -70,7 +70,7 @@ static void send_frame(int fd, struct cursor *c)
     struct ipc_header header = {.flags = IPC_REPLY};
     header.verb = (uint16_t)(1 + cursor_u8(c) % (IPC_VERBS - 1));
     header.call = cursor_u8(c);
-    header.outcome = cursor_u8(c) % (IPC_NOTICE + 1);
+    header.outcome = cursor_u8(c) % (IPC_LACKS + 1);
     uint8_t room[sizeof(struct ipc_key)] = {0};
     struct span payload = cursor_bytes(c, len < c->rest.len ? len : c->rest.len);
     (void)span_copy(span_mut_of(room, sizeof(room)), payload);

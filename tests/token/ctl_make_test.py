@@ -91,5 +91,58 @@ class Make(MakeTest):
         self.assertEqual(self.keys(code=1), [])
 
 
+class Unusable(MakeTest):
+    NEEDED = {"CKM_AES_KEY_GEN": "1080", "CKM_AES_GCM": "1087", "CKM_AES_CBC": "1082"}
+
+    def test_missing_mechanism_is_named_before_anything_is_made(self):
+        for name, number in self.NEEDED.items():
+            with self.subTest(name):
+                self.order(f"C_GetMechanismInfo:{number} rv 0x70")
+                said = self.ctl("init", code=2)
+                self.assertIn(name, said.stderr.splitlines()[-1])
+                self.assertNotIn("back up", said.stdout + said.stderr)
+                self.assertEqual((self.made(), self.count("C_GenerateKey")), ([], 0))
+        self.order("")
+        self.ctl("init")
+        self.order("C_GetMechanismInfo:1087 rv 0x70")
+        self.assertIn("CKM_AES_GCM", self.ctl("rotate", code=2).stderr)
+        self.assertEqual(len(self.made()), 1)
+
+    def test_mechanisms_that_cannot_be_looked_at_make_nothing(self):
+        self.order("C_GetMechanismInfo rv 0x30")
+        self.assertIn("no KEK was made", self.ctl("init", code=2).stderr)
+        self.assertEqual(self.made(), [])
+
+    def test_module_without_the_question_is_taken_at_its_calls(self):
+        self.order("C_GetMechanismInfo rv 0x54")
+        self.ctl("init")
+        self.assertEqual(self.states(), ["active"])
+
+    def test_kek_that_cannot_be_used_is_no_success_and_no_dead_end(self):
+        self.order("C_EncryptInit rv 0x70")  # announced, but it does not encrypt
+        done = self.ctl("init", code=1)
+        self.assertNotIn("p11-kms/1/0000", done.stdout + done.stderr)
+        self.assertNotIn("back up", done.stdout + done.stderr)
+        self.assertIn("unreadable: CK_RV 0x70", done.stdout)
+        self.assertIn("p11-kmsctl rotate --now", done.stdout)
+        (key,) = self.keys(code=1)
+        self.assertEqual((key["key_id"], key["kek_id"]), ("", ""))
+        self.assertIn("p11-kmsctl rotate --now", self.ctl("init", code=1).stderr)
+        self.assertIn("p11-kmsctl rotate --now", self.ctl("rotate", code=2).stderr)
+        self.assertEqual(len(self.made()), 1)
+        self.ctl("rotate", "--now", code=1)
+        self.order("")
+        self.assertEqual(len(self.made()), 2)
+        self.assertIn("active", self.states())
+
+    def test_refused_kek_is_no_success(self):
+        self.order("C_GetAttributeValue:162 byte 1")  # CKA_EXTRACTABLE, whatever was asked for
+        done = self.ctl("init", code=1)
+        self.assertNotIn("back up", done.stdout + done.stderr)
+        self.assertIn("CKA_EXTRACTABLE", done.stdout)
+        self.assertIn("p11-kmsctl rotate --now", self.ctl("init", code=1).stderr)
+        self.assertEqual(len(self.made()), 1)
+
+
 if __name__ == "__main__":
     unittest.main()

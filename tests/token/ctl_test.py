@@ -239,7 +239,12 @@ class Keys(CtlTest):
                              attributes={"SENSITIVE": False})
         done = self.ctl("keys", code=1)
         self.assertIn("no key of the ring can seal now", done.stderr)
-        self.ctl("rotate", code=1)
+        self.assertIn("p11-kmsctl rotate --now", done.stderr)
+        self.assertIn("p11-kmsctl rotate --now", self.ctl("init", code=1).stderr)
+        self.assertIn("until then none can seal", self.ctl("rotate").stdout)
+        made = self.json("rotate", "--now")
+        time.sleep(max(0, made["not_before"] - time.time()))
+        self.assertIn("active", self.states())
 
     def test_table_has_its_heading(self):
         self.ctl("init")

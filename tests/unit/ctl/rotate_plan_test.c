@@ -105,6 +105,33 @@ static void test_plan_empty_ring_is_refused(void **state)
     assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_NOT_FOUND);
 }
 
+/* init refuses a ring that exists: here the way must go on, or it leads in a circle. */
+static void test_plan_only_unusable_keys_makes_a_good_one(void **state)
+{
+    (void)state;
+    key.verdict = RING_BAD;
+    view.choice.selected = NULL;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_int_equal(plan.not_before, NOW_S + 300);
+    assert_fails(rotate_plan(&view, &memory, &wish, &plan), E_NOT_FOUND);
+    nothing_listed();
+    view.broken_labels = 1;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+}
+
+static void test_plan_only_unreadable_keys_asks_for_now(void **state)
+{
+    (void)state;
+    key.verdict = RING_UNKNOWN;
+    view.choice.selected = NULL;
+    view.choice.unknown_above = true;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_UNAVAILABLE);
+    assert_fails(rotate_plan(&view, &memory, &wish, &plan), E_UNAVAILABLE);
+    wish.now = true;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+}
+
 static void test_plan_lost_kek_needs_now_and_ranks_above_the_memory(void **state)
 {
     (void)state;
@@ -151,6 +178,8 @@ int main(void)
         FRESH(test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused),
         FRESH(test_plan_ranks_above_what_is_staged),
         FRESH(test_plan_empty_ring_is_refused),
+        FRESH(test_plan_only_unusable_keys_makes_a_good_one),
+        FRESH(test_plan_only_unreadable_keys_asks_for_now),
         FRESH(test_plan_lost_kek_needs_now_and_ranks_above_the_memory),
         FRESH(test_plan_memory_above_an_older_selected_key_counts),
         FRESH(test_plan_doubtful_clock_wants_a_word),

@@ -86,7 +86,7 @@ static void test_outcomes_have_their_errors(void **state)
     } rows[] = {
         {IPC_DATA, E_INVALID}, {IPC_NO_KEY, E_NOT_FOUND}, {IPC_UNAVAILABLE, E_UNAVAILABLE},
         {IPC_BUSY, E_LIMIT},   {IPC_REFUSED, E_TOKEN},    {IPC_EXPIRED, E_DEADLINE},
-        {IPC_NOTICE, E_STATE},
+        {IPC_NOTICE, E_STATE}, {IPC_LACKS, E_UNSUPPORTED},
     };
     connect_token();
     for (uint64_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

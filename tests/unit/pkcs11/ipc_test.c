@@ -122,7 +122,7 @@ static void test_receive_each_broken_field_is_refused(void **state)
     broken[1].verb = 0;
     broken[2].verb = IPC_VERBS;
     broken[3].flags = 2;
-    broken[4].outcome = IPC_NOTICE + 1;
+    broken[4].outcome = IPC_LACKS + 1;
     broken[5].reserved = 1;
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         send_raw(broken[i], 4);

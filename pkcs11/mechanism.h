@@ -1,0 +1,14 @@
+/* mechanism: what a token must be able to do before a KEK is made on it. */
+#ifndef PKCS11_MECHANISM_H
+#define PKCS11_MECHANISM_H
+
+#include "base/err.h"
+#include "pkcs11/find.h"
+
+/*
+ * Asks C_GetMechanismInfo; a module that has no such function is taken at its calls. E_UNSUPPORTED: one is
+ * missing, its enum ipc_mechanism is the detail. E_TOKEN: the module cannot say now.
+ */
+MUST_USE err_t mechanism_check(const struct session *session);
+
+#endif
