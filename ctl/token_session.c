@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/role.h"
 #include "keys/envelope.h"
 
@@ -20,6 +21,7 @@
     10000 /* a module or token that is not there may still come, but not for minutes */
 /* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
 #define END_MS 8000
+#define SAY_MS 2000 /* whoever pressed Ctrl-C is told why nothing happens */
 
 struct token_session {
     struct client *client;
@@ -80,10 +82,16 @@ static bool serve_control(struct token_session *session)
     struct role_message message;
     OWN_FD fd = -1;
     err_t err = role_receive(session->control_fd, false, &message, &fd);
-    if (!failed(err) && (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT)) {
+    if (failed(err)) {
+        return err.code == E_UNAVAILABLE;
+    }
+    if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
         err = role_serve_state(session->control_fd, session->state, 1u << STATE_PIN, &message, fd);
     }
-    return !failed(err) || err.code == E_UNAVAILABLE;
+    if (failed(err)) { /* the token process is told, and knows what it means */
+        log_warn("state-not-served", LOG_ERR(err));
+    }
+    return true;
 }
 
 static int wait_ms(const struct token_session *session, int64_t until_ms)
@@ -250,12 +258,18 @@ static void close_control(struct token_session *session)
 /* Served until it has ended: a login that was under way has its answer written down. */
 static void reap(struct token_session *session)
 {
-    int64_t until_ms = clock_mono_ms() + session->end_ms;
+    int64_t begun_ms = clock_mono_ms();
+    bool said = false;
     while (waitpid(session->pid, NULL, WNOHANG) == 0) {
-        if (clock_mono_ms() >= until_ms) {
+        int64_t waited_ms = clock_mono_ms() - begun_ms;
+        if (waited_ms >= session->end_ms) {
             (void)kill(session->pid, SIGKILL);
             (void)waitpid(session->pid, NULL, 0);
             return;
+        }
+        if (!said && waited_ms >= SAY_MS) {
+            log_warn("waiting-for-token-process", LOG_NUM("at_most_s", session->end_ms / 1000));
+            said = true;
         }
         struct pollfd control = {.fd = session->control_fd, .events = POLLIN};
         if (poll(&control, 1, 10) > 0 && !serve_control(session)) {

@@ -322,6 +322,16 @@ class Pin(CtlTest):
         process.terminate()
         self.assertEqual(process.wait(60), -signal.SIGTERM)
 
+    def test_full_disk_stops_no_pin_that_has_worked_and_is_named_for_any_other(self):
+        self.ctl("init")
+        os.mkdir(os.path.join(self.node.state, ".new"))  # in the way of every new state file
+        self.assertEqual(self.states(), ["active"])
+        os.utime(self.node.token.pin_file)  # as if it were another
+        said = self.ctl("keys", code=2).stderr
+        self.assertNotIn("the token process ended", said)
+        self.assertIn(self.node.state, said)
+        self.assertIn("Is a directory", said)
+
     def test_pin_never_shows(self):
         self.write_pin("0000secretpin")
         done = self.ctl("keys", code=2)
