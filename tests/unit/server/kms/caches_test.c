@@ -91,6 +91,7 @@ static void test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own(void **s
     assert_ok(seeds_new(2, &seeds));
     assert_ok(seeds_add(seeds, &name, span_of(bytes, sizeof(bytes)), &first));
     assert_false(first->name.own);
+    seeds_confirm(seeds, first);
     name.own = true;
     assert_ok(seeds_add(seeds, &name, span_of(bytes, sizeof(bytes)), &second));
     assert_ptr_equal(first, second);
