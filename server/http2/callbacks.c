@@ -116,7 +116,9 @@ static void on_stream_end(struct h2_session *session, struct h2_stream *stream)
         grpc_call_refuse(&stream->call, FAIL(E_DENIED, "this user may not use the plugin"));
     }
     grpc_call_end(&stream->call);
-    h2_session_note_due(session, h2_stream_due_ms(stream));
+    if (stream->call.state == GRPC_WAITING) { /* an answer notes when it must be taken as it is submitted */
+        h2_session_note_due(session, h2_stream_due_ms(stream));
+    }
 }
 
 static void on_headers_whole(struct h2_session *session, struct h2_stream *stream)

@@ -38,7 +38,7 @@ struct h2_session {
     int64_t now_ms;
     int64_t next_ms;
     int64_t begun_ms;
-    int64_t active_ms; /* when a request was last whole, or answered; at first begun_ms */
+    int64_t active_ms; /* when a request was last whole, or answered; at first H2_YOUNG_MS after begun_ms */
     int64_t drain_by_ms;
     size_t block_size; /* of the header block that is being read, as in RFC 9113 section 6.5.2 */
     bool settings_seen;

@@ -74,7 +74,7 @@ err_t h2_session_new(struct h2_shared *shared, enum h2_policy policy, struct tic
     session->ticket = ticket;
     session->now_ms = now_ms;
     session->begun_ms = now_ms;
-    session->active_ms = now_ms;
+    session->active_ms = now_ms + H2_YOUNG_MS;
     session->next_ms = now_ms + H2_SETTINGS_MS;
     nghttp2_mem memory = {.malloc = h2_memory_malloc,
                           .free = h2_memory_free,

@@ -25,6 +25,7 @@
 
 #define H2_STREAMS_MAX 256u
 #define H2_SETTINGS_MS 5000
+#define H2_YOUNG_MS    1000  /* so long a new session counts as used, to send its first request */
 #define H2_DRAIN_MS    1000  /* at most so long between the two GOAWAYs of a drain */
 #define H2_PULL_MIN    2048u /* smallest room that makes h2_session_pull go on */
 
@@ -80,7 +81,7 @@ void h2_session_deny(struct h2_session *session, int64_t now_ms);
 /* True while the service has a call of it. */
 bool h2_session_is_busy(const struct h2_session *session);
 /* CLOCK_MONOTONIC ms when the peer last had a request whole or an answer; unfinished requests do not
- * count. INT64_MAX while the session is busy, or is on its way out already. */
+ * count. Of a new session it may lie ahead. INT64_MAX while the session is busy, or is on its way out already. */
 int64_t h2_session_idle_since_ms(const struct h2_session *session);
 
 /* Answers every call that is still open with UNAVAILABLE and says GOAWAY: pull, then free. */

@@ -60,8 +60,9 @@ static bool accept_one(struct listener *listener)
 
 static void accept_some(struct listener *listener, int max)
 {
+    const struct listener_events *events = &listener->events;
     for (int i = 0; i < max && listener->wanted; i++) {
-        if (!listener->events.has_room(listener->events.ctx) || !accept_one(listener)) {
+        if (!events->has_room(events->ctx) || !accept_one(listener)) {
             return;
         }
     }
@@ -70,7 +71,12 @@ static void accept_some(struct listener *listener, int max)
 static void on_ready(void *ctx, int events)
 {
     (void)events;
-    accept_some(ctx, ACCEPTS_MAX);
+    struct listener *listener = ctx;
+    if (listener->wanted && !listener->events.has_room(listener->events.ctx)) {
+        listener->events.on_full(listener->events.ctx);
+    } else {
+        accept_some(listener, ACCEPTS_MAX);
+    }
 }
 
 void listener_accept_all(struct listener *listener)

@@ -16,8 +16,10 @@ struct listener_peer {
 
 struct listener_events {
     void *ctx;
-    /* A peer waits, maybe. Returns false when it must wait on. */
+    /* False: whoever comes must wait. */
     bool (*has_room)(void *ctx);
+    /* One waits for whom there is no room. */
+    void (*on_full)(void *ctx);
     /* fd is the callee's. */
     void (*on_peer)(void *ctx, int fd, const struct listener_peer *peer);
 };

@@ -108,10 +108,11 @@ static void log_failed(struct net *net, err_t err)
     note_due(net, log_limit_next_ms(&net->failed));
 }
 
-/* The one that nobody has used for the longest; NULL: all are busy, young or on their way out. */
+/* The one that nobody has used for the longest, however short; NULL: all are busy, new or on their way
+ * out. */
 static struct slot *longest_idle(struct net *net, int64_t now_ms)
 {
-    int64_t since_ms = now_ms - NET_IDLE_MS + 1;
+    int64_t since_ms = now_ms + 1;
     struct slot *found = NULL;
     for (size_t i = 0; i < NET_CONNS_MAX; i++) {
         struct slot *slot = &net->slots[i];
@@ -136,20 +137,22 @@ static void make_room(struct net *net, int64_t now_ms)
     }
 }
 
-/* Peers that find none wait in the socket's queue, until a connection has gone or may be asked. */
 static bool has_room(void *ctx)
 {
+    const struct net *net = ctx;
+    return net->served < NET_CONNS_MAX;
+}
+
+/* Who waits does so in the socket's queue, until a connection has gone or another may be asked. */
+static void on_full(void *ctx)
+{
     struct net *net = ctx;
-    if (net->served < NET_CONNS_MAX) {
-        return true;
-    }
     int64_t now_ms = clock_mono_ms();
     make_room(net, now_ms);
     net->events.on_full(net->events.ctx);
     net->room_ms = now_ms + NET_ROOM_MS;
     note_due(net, net->room_ms);
     listener_want(net->listener, false);
-    return false;
 }
 
 static void on_peer(void *ctx, int fd, const struct listener_peer *peer)
@@ -281,7 +284,7 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service,
 
 err_t net_listen(struct net *net, int listen_fd)
 {
-    const struct listener_events events = {net, has_room, on_peer};
+    const struct listener_events events = {net, has_room, on_full, on_peer};
     struct listener *fresh = NULL;
     TRY(listener_new(net->env.loop, listen_fd, &events, &fresh));
     if (net->listener != NULL) {

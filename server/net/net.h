@@ -24,7 +24,6 @@
 #define NET_DENIED_MAX 4u
 #define NET_UIDS_MAX   32u
 #define NET_BLOCKED_MS 10000
-#define NET_IDLE_MS    1000 /* so long without a call, and a connection may be asked to go */
 #define NET_ROOM_MS    200  /* in this pace it is looked for more who may go */
 #define NET_LEAVE_MAX  8u   /* so many are on their way out at a time, once one takes its time */
 

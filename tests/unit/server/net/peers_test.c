@@ -95,6 +95,7 @@ static void fill(struct net_world *world, struct net_client *clients[NET_CONNS_M
         net_client_run(world, clients[i]);
     }
     assert_int_equal(net_connections(world->net), NET_CONNS_MAX);
+    assert_int_equal(world->full, 0); /* all are taken, and nobody waits */
 }
 
 static void free_clients(struct net_client *clients[NET_CONNS_MAX])
@@ -178,7 +179,24 @@ static void test_accept_gives_the_young_time_for_their_first_call(void **state)
         net_client_read(clients[i]);
         assert_int_equal(clients[i]->peer->goaways, 0);
     }
-    pass(world, NET_IDLE_MS);
+    pass(world, H2_YOUNG_MS);
+    pass(world, H2_DRAIN_MS);
+    net_client_run(world, last);
+    assert_string_equal(wire_peer_answer(last->peer, 1)->grpc_status, "0");
+    net_client_free(last);
+    free_clients(clients);
+}
+
+/* Nobody keeps others out by calling all the time either. */
+static void test_accept_asks_one_of_those_that_call_without_end(void **state)
+{
+    struct net_world *world = *state;
+    struct net_client *clients[NET_CONNS_MAX];
+    fill(world, clients);
+    for (size_t i = 0; i < NET_CONNS_MAX; i++) {
+        assert_served(world, clients[i], 1);
+    }
+    struct net_client *last = newcomer(world);
     pass(world, H2_DRAIN_MS);
     net_client_run(world, last);
     assert_string_equal(wire_peer_answer(last->peer, 1)->grpc_status, "0");
@@ -296,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PEERS_TEST(test_accept_pauses_while_all_connections_are_busy),
         PEERS_TEST(test_accept_asks_the_longest_idle_to_go),
+        PEERS_TEST(test_accept_asks_one_of_those_that_call_without_end),
         PEERS_TEST(test_accept_gives_the_young_time_for_their_first_call),
         PEERS_TEST(test_accept_does_not_wait_for_calls_that_never_end),
         PEERS_TEST(test_uid_that_is_no_more_allowed_is_told_once_and_closed),
