@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "ctl/signals.h"
 #include "ctl/time_text.h"
 #include "keys/key_id.h"
 
@@ -45,6 +46,10 @@ static void tell(const struct ctl *ctl, const struct ipc_key *key)
                   key->token, from);
 }
 
+#define NOT_KNOWN                                                                                  \
+    FAIL(E_UNAVAILABLE, "it is not known whether the KEK was made: when the token answers again, " \
+                        "look for it with `p11-kmsctl keys` before you try again")
+
 static err_t lacks(enum ipc_mechanism mechanism)
 {
     switch (mechanism) {
@@ -76,9 +81,7 @@ static err_t settle(const struct ctl *ctl, struct workplace *workplace,
     }
     if (found.code != E_NOT_FOUND) {
         (void)ctl_failed(ctl, found);
-        return FAIL(E_UNAVAILABLE,
-                    "it is not known whether the KEK was made: when the token answers again, "
-                    "look for it with `p11-kmsctl keys` before you try again");
+        return NOT_KNOWN;
     }
     if (lost.code == E_TOKEN) {
         return FAIL(E_UNAVAILABLE, "no KEK was made");
@@ -88,11 +91,26 @@ static err_t settle(const struct ctl *ctl, struct workplace *workplace,
                 "bring it later, so look with `p11-kmsctl keys` before you try again");
 }
 
+/* Said before the signal has its effect; and the token process is let go of, not killed at work. */
+static err_t give_up(const struct ctl *ctl, struct workplace *workplace)
+{
+    (void)ctl_failed(ctl, NOT_KNOWN);
+    token_session_close(workplace->session);
+    workplace->session = NULL;
+    return NOT_KNOWN;
+}
+
 err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
                    struct ipc_generate *generate, struct ipc_key *ret_key)
 {
+    CLEANUP(signals_release) struct signals signals = {.fd = -1};
     TRY(workplace_name_key(workplace, generate));
-    err_t err = token_session_generate(workplace->session, generate, ctl->err, ret_key);
+    TRY(signals_hold(&signals));
+    err_t err =
+        token_session_generate(workplace->session, generate, signals.fd, ctl->err, ret_key);
+    if (failed(err) && signals_wait(&signals)) {
+        return give_up(ctl, workplace);
+    }
     if (err.code == E_STATE) {
         return err; /* refused before anything was made */
     }

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "ctl/signals.h"
 #include "keys/envelope.h"
 
 #define PROOF_LEN     32u
@@ -27,7 +27,7 @@ struct token_session {
     struct client *client;
     const struct state_dir *state;
     int control_fd;
-    int signal_fd; /* while a login may be under way; else -1 */
+    int signal_fd; /* while a login or the making of a key may be under way; else -1 */
     pid_t pid;
     int64_t end_ms; /* what its end may take */
     uint64_t cookie; /* of the call that is waited for */
@@ -102,7 +102,7 @@ static int wait_ms(const struct token_session *session, int64_t until_ms)
     return wake_ms <= now_ms ? 0 : (int)(wake_ms - now_ms);
 }
 
-/* One turn of the loop. E_UNAVAILABLE when the process has ended; E_STATE when we are to end. */
+/* One turn of the loop. E_UNAVAILABLE when the process has ended; E_DEADLINE when we are to end. */
 static err_t turn(struct token_session *session, int64_t until_ms)
 {
     client_tick(session->client, clock_mono_ms());
@@ -114,7 +114,7 @@ static err_t turn(struct token_session *session, int64_t until_ms)
         return FAIL_ERRNO("cannot wait for the token process");
     }
     if (ready > 0 && fds[2].revents != 0) {
-        return FAIL(E_STATE, "interrupted");
+        return FAIL(E_DEADLINE, "interrupted");
     }
     bool alive = true;
     if (ready > 0 && fds[1].revents != 0) {
@@ -233,20 +233,9 @@ err_t token_session_open(const struct config *config, const struct role_program 
                          const struct state_dir *state, char *ret_mend,
                          struct token_session **ret_session)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    sigset_t held;
-    sigset_t before;
-    (void)sigemptyset(&held);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        (void)sigaddset(&held, numbers[i]);
-    }
-    OWN_FD signal_fd = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signal_fd < 0 || sigprocmask(SIG_BLOCK, &held, &before) != 0) {
-        return FAIL_ERRNO("cannot hold signals back");
-    }
-    err_t err = open_session(config, program, state, signal_fd, ret_mend, ret_session);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    return err;
+    CLEANUP(signals_release) struct signals signals = {.fd = -1};
+    TRY(signals_hold(&signals));
+    return open_session(config, program, state, signals.fd, ret_mend, ret_session);
 }
 
 static void close_control(struct token_session *session)
@@ -341,11 +330,14 @@ err_t token_session_list(struct token_session *session, const struct ipc_list *l
 }
 
 err_t token_session_generate(struct token_session *session, const struct ipc_generate *generate,
-                             FILE *progress, struct ipc_key *ret_key)
+                             int signal_fd, FILE *progress, struct ipc_key *ret_key)
 {
     struct client_request request = {.verb = IPC_GENERATE, .generate = *generate};
     int64_t limit_ms = (int64_t)generate->limit_s * 1000 + CALL_LIMIT_MS;
-    TRY(call_for(session, &request, limit_ms, progress));
+    session->signal_fd = signal_fd;
+    err_t err = call_for(session, &request, limit_ms, progress);
+    session->signal_fd = -1;
+    TRY(err);
     if (session->keys_n != 1) {
         return FAIL(E_PROTOCOL, "the token process answered without the new key");
     }

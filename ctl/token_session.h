@@ -36,12 +36,12 @@ const struct ipc_status *token_session_status(const struct token_session *sessio
 MUST_USE err_t token_session_list(struct token_session *session, const struct ipc_list *list,
                                   const struct ipc_key **ret_keys, size_t *ret_n);
 /*
- * Waits as long as generate->limit_s allows, and tells `progress` every few seconds. After an error
- * the key may have been made all the same.
+ * Waits as long as generate->limit_s allows, or until signal_fd can be read, and tells `progress`
+ * every few seconds. After an error the key may have been made all the same.
  */
 MUST_USE err_t token_session_generate(struct token_session *session,
-                                      const struct ipc_generate *generate, FILE *progress,
-                                      struct ipc_key *ret_key);
+                                      const struct ipc_generate *generate, int signal_fd,
+                                      FILE *progress, struct ipc_key *ret_key);
 /* Wraps 32 random bytes, unwraps them again and compares. E_CRYPTO when they differ. */
 MUST_USE err_t token_session_prove(struct token_session *session, const struct ipc_key_ref *key);
 

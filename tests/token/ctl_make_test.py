@@ -61,13 +61,18 @@ class Make(MakeTest):
                 self.assertNotIn("made KEK", done.stderr)
                 self.assertEqual(self.made(), [])
 
-    def start_and_kill_within_generate(self, orders):
-        """init, whose token process is killed before the HSM makes anything; `orders` hold from then on."""
+    def start_within_generate(self):
+        """init, within a C_GenerateKey that makes nothing and never returns."""
         self.order("C_GenerateKey hang")
         process = subprocess.Popen(
             [os.path.join(self.node.bin, "p11-kmsctl"), "init", "--config", self.node.config],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: self.count("C_GenerateKey") == 1, what="a call of C_GenerateKey")
+        return process
+
+    def start_and_kill_within_generate(self, orders):
+        """Its token process is killed; `orders` hold from then on."""
+        process = self.start_within_generate()
         self.order(orders)
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as f:
             (child,) = f.read().split()
@@ -75,6 +80,13 @@ class Make(MakeTest):
         out, err = process.communicate(timeout=60)
         self.assertEqual((process.returncode, out), (2, ""), err)
         return err.splitlines()[-1]
+
+    def test_interrupted_says_that_it_is_not_known_and_ends(self):
+        process = self.start_within_generate()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGINT, err)
+        self.assertIn("it is not known whether the KEK was made", err.splitlines()[-1])
 
     def test_cut_short_and_not_there_says_so(self):
         said = self.start_and_kill_within_generate("")
