@@ -2,6 +2,7 @@
  * role: the contract between a keeper (the supervisor, or p11-kmsctl for one token process) and the
  * programs that it runs. Fixed descriptors, a config in a sealed memfd, and a control socket
  * (SOCK_SEQPACKET) that carries one struct role_message a packet, some with a descriptor.
+ * A token process goes on when its service socket closes: its keeper sends it another.
  * A role ends when its control socket closes, and is killed when its keeper dies (PDEATHSIG).
  */
 #ifndef BASE_ROLE_H
@@ -30,11 +31,15 @@ enum role_kind {
     ROLE_STATE_PUT,     /* file, value = length, + memfd → answered by ROLE_STATE_STORED */
     ROLE_READY,         /* the socket is served (front) */
     ROLE_STATUS,        /* text: one line for the service manager and for people */
+    ROLE_PONG,          /* the answer to ROLE_PING */
     ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; value as it came with its socket, text says why */
     /* keeper → role */
     ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent */
     ROLE_STATE_STORED,  /* file, value = 0 or errno */
-    ROLE_TOKEN_SOCKET,  /* front: + the other end of a new token process, value = which one */
+    ROLE_TOKEN_SOCKET,  /* front: + its end of a token process's socket, value = which process; token: + that of a new front */
+    ROLE_PIN_LOCK,      /* token: + a descriptor of the pin.lock of a new state folder */
+    ROLE_STATE_TROUBLE, /* front: text says why nothing can be stored now; empty: a new, empty folder is there */
+    ROLE_PING,          /* is it alive? */
     ROLE_RELOAD,        /* + sealed memfd with the new struct config */
     ROLE_DRAIN,         /* finish what runs, then exit 0 */
     ROLE_SERVICE_SOCKET /* front: + a listening socket that takes the place of ROLE_FD_SERVICE */

@@ -272,8 +272,9 @@ void token_session_close(struct token_session *session)
     if (session == NULL) {
         return;
     }
-    client_free(session->client); /* without a client it ends by itself */
+    client_free(session->client);
     if (session->pid > 0) {
+        (void)kill(session->pid, SIGTERM);
         reap(session);
     }
     close_control(session);

@@ -1,12 +1,15 @@
 #define _GNU_SOURCE
 #include "pkcs11/keeper.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/own.h"
 #include "base/role.h"
+#include "pkcs11/peer.h"
 #include "pkcs11/thread.h"
 
 static int inner_fd = -1; /* our end of the asker's socket */
@@ -23,17 +26,35 @@ static void take_config(int fd)
     log_info("reloaded");
 }
 
-/* One packet on; a reload ends here. */
+/* A lock that is held stays so: flock belongs to what is open, and unlocking the new one harms nobody. */
+static void take_pin_lock(int fd)
+{
+    if (dup3(fd, ROLE_FD_PIN_LOCK, O_CLOEXEC) < 0) {
+        log_warn("token-pin-lock-not-taken", LOG_ERR(FAIL_ERRNO("cannot take the new lock of the PIN record")));
+    }
+}
+
+/* One packet on; what is meant for the process as a whole ends here. */
 static err_t move(int from_fd, int to_fd)
 {
     struct role_message message;
     OWN_FD fd = -1;
     TRY(role_receive(from_fd, false, &message, &fd));
-    if (message.kind == ROLE_RELOAD) {
+    switch ((int)message.kind) {
+    case ROLE_RELOAD:
         take_config(fd);
         return OK;
+    case ROLE_TOKEN_SOCKET:
+        peer_replace(own_fd_take(&fd));
+        return OK;
+    case ROLE_PIN_LOCK:
+        take_pin_lock(fd);
+        return OK;
+    case ROLE_PING:
+        return role_send(from_fd, &(struct role_message){.magic = ROLE_MAGIC, .kind = ROLE_PONG}, -1);
+    default:
+        return role_send(to_fd, &message, fd);
     }
-    return role_send(to_fd, &message, fd);
 }
 
 /* False: this side is gone or broken. */

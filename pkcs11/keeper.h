@@ -1,6 +1,7 @@
 /*
- * keeper: the thread that reads what the process's keeper says. A reload takes effect here, at any time and
- * whatever the module does; answers about the PIN record go on to the one who asked.
+ * keeper: the thread that reads what the process's keeper says. A reload, a new client and a
+ * new lock of the PIN record take effect here, at any time and whatever the module does; pings are answered;
+ * answers about the PIN record go on to the one who asked.
  */
 #ifndef PKCS11_KEEPER_H
 #define PKCS11_KEEPER_H

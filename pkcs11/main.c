@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "base/version.h"
 #include "pkcs11/ipc.h"
 #include "pkcs11/lost.h"
+#include "pkcs11/peer.h"
 #include "pkcs11/pool.h"
 #include "pkcs11/serve.h"
 #include "pkcs11/start.h"
@@ -26,6 +28,12 @@
 #define DRAIN_MS   2000
 #define PROGRAM    "p11-kms-token"
 
+/* What the main thread knows of its clients, by their numbers; 0: none. */
+struct talk {
+    unsigned greeted_by;
+    unsigned gone;
+};
+
 static _Noreturn void die(const char *why, err_t err, int status)
 {
     log_error("token-ends", LOG_TEXT("why", why), LOG_ERR(err));
@@ -33,92 +41,99 @@ static _Noreturn void die(const char *why, err_t err, int status)
 }
 
 /* Waits for a client that has much to read: it pings no more until it is answered, then has us killed. */
-static void answer_ping(uint64_t call)
+static void answer_ping(unsigned peer, uint64_t call)
 {
     struct ipc_status status;
     struct ipc_header reply = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = call};
     status_get(&status);
-    serve_send(ROLE_FD_SERVICE, &reply, span_of(&status, sizeof(status)));
+    serve_send(peer, &reply, span_of(&status, sizeof(status)));
 }
 
 /* Takes the payload when it keeps it for a worker. */
-static void take_request(const struct ipc_header *header, struct secret **payload)
+static void take_request(unsigned peer, const struct ipc_header *header, struct secret **payload)
 {
     if (!serve_fits(header, secret_view(*payload)) || header->flags != 0) {
         die("a frame of the client is broken", FAIL(E_PROTOCOL, "payload"), TOKEN_EXIT_PROTOCOL);
     }
     if (header->verb == IPC_PROBE) {
-        answer_ping(header->call);
+        answer_ping(peer, header->call);
     } else if (status_phase() != IPC_PHASE_READY) {
-        serve_refuse(ROLE_FD_SERVICE, header, IPC_UNAVAILABLE);
-    } else if (pool_submit(header, *payload)) {
+        serve_refuse(peer, header, IPC_UNAVAILABLE);
+    } else if (pool_submit(peer, header, *payload)) {
         *payload = NULL;
     } else {
-        serve_refuse(ROLE_FD_SERVICE, header, IPC_BUSY);
+        serve_refuse(peer, header, IPC_BUSY);
     }
 }
 
-static void take_hello(const struct ipc_header *header, struct span payload, bool *greeted)
+static void take_hello(struct talk *talk, unsigned peer, const struct ipc_header *header, struct span payload)
 {
-    if (*greeted || header->flags != 0 || !span_equal(payload, span_of_text(P11KMS_BUILD_ID))) {
+    if (talk->greeted_by == peer || header->flags != 0 || !span_equal(payload, span_of_text(P11KMS_BUILD_ID))) {
         die("the client is of another build", FAIL(E_PROTOCOL, "hello"), TOKEN_EXIT_PROTOCOL);
     }
-    *greeted = true;
+    talk->greeted_by = peer;
 }
 
 /* One frame. E_UNAVAILABLE: none waits; E_NOT_FOUND: the client is gone. */
-static err_t take_frame(bool *greeted)
+static err_t take_frame(struct talk *talk, unsigned peer)
 {
     CLEANUP(secret_free_p) struct secret *payload = NULL;
     struct ipc_header header;
     struct span bytes;
     TRY(secret_new(SECRET_SLOT, FRAME_MAX, &payload));
-    TRY(ipc_receive(ROLE_FD_SERVICE, &header, secret_room(payload), &bytes));
+    TRY(peer_receive(peer, &header, secret_room(payload), &bytes));
     secret_set_len(payload, bytes.len);
     if (header.verb == IPC_HELLO) {
-        take_hello(&header, secret_view(payload), greeted);
+        take_hello(talk, peer, &header, secret_view(payload));
         return OK;
     }
-    if (!*greeted) {
+    if (talk->greeted_by != peer) {
         return FAIL(E_PROTOCOL, "no hello");
     }
-    take_request(&header, &payload);
+    take_request(peer, &header, &payload);
     return OK;
 }
 
-/* True until the client is gone. */
-static bool take_frames(bool *greeted)
+static void take_frames(struct talk *talk)
 {
     for (;;) {
-        err_t err = take_frame(greeted);
+        unsigned peer = peer_now();
+        err_t err = take_frame(talk, peer);
         if (err.code == E_UNAVAILABLE || err.code == E_LIMIT) {
-            return true;
+            return;
         }
         if (err.code == E_PROTOCOL) {
             die("a frame of the client is broken", err, TOKEN_EXIT_PROTOCOL);
         }
         if (failed(err)) {
-            return false;
+            talk->gone = peer;
+            return;
         }
     }
 }
 
-/* Until the keeper or the client is gone, or SIGTERM. */
-static void loop(int signal_fd)
+/* Until the keeper is gone, or SIGTERM. A client may go: the keeper sends another, or ends us. */
+static void loop(int signal_fd, int news_fd)
 {
-    bool greeted = false;
+    struct talk talk = {0};
+    eventfd_t news;
     struct pollfd fds[] = {{.fd = ROLE_FD_SERVICE, .events = POLLIN},
                            {.fd = ROLE_FD_CONTROL}, /* only its end; keeper.c reads it */
-                           {.fd = signal_fd, .events = POLLIN}};
+                           {.fd = signal_fd, .events = POLLIN},
+                           {.fd = news_fd, .events = POLLIN}};
     for (;;) {
-        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+        fds[0].fd = talk.gone == peer_now() ? -1 : ROLE_FD_SERVICE;
+        if (poll(fds, 4, -1) < 0 && errno != EINTR) {
             die("poll", FAIL_ERRNO("poll"), 1);
         }
         if (fds[1].revents != 0 || fds[2].revents != 0) {
             return;
         }
-        if (fds[0].revents != 0 && !take_frames(&greeted)) {
-            return;
+        if (fds[3].revents != 0) {
+            (void)eventfd_read(news_fd, &news);
+        }
+        if (fds[0].revents != 0) {
+            take_frames(&talk);
         }
     }
 }
@@ -157,13 +172,13 @@ static err_t prepare(struct config *config)
 static err_t run(const struct config *config)
 {
     int signal_fd = -1;
+    int news_fd = -1;
     TRY(open_signals(&signal_fd));
-    struct ipc_header hello = {.verb = IPC_HELLO};
-    TRY(ipc_send(ROLE_FD_SERVICE, &hello, span_of_text(P11KMS_BUILD_ID)));
-    status_announce(ROLE_FD_SERVICE);
+    TRY(peer_open(&news_fd));
+    status_announce();
     TRY(watch_start());
     TRY(start_run(config));
-    loop(signal_fd);
+    loop(signal_fd, news_fd);
     return OK;
 }
 

@@ -10,6 +10,7 @@
 #include "pkcs11/thread.h"
 
 struct request {
+    unsigned peer;
     struct ipc_header header;
     struct secret *payload;
     int64_t deadline_ms;
@@ -23,17 +24,17 @@ static struct {
     size_t n;
     unsigned busy;
     bool stopping;
-    int fd;
     struct session sessions[POOL_WORKERS_MAX];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
-bool pool_submit(const struct ipc_header *header, struct secret *payload)
+bool pool_submit(unsigned peer, const struct ipc_header *header, struct secret *payload)
 {
     (void)pthread_mutex_lock(&pool.lock);
     bool room = pool.n < POOL_WAITING_MAX && !pool.stopping;
     if (room) {
         struct request *request = &pool.waiting[(pool.first + pool.n) % POOL_WAITING_MAX];
-        *request = (struct request){.header = *header,
+        *request = (struct request){.peer = peer,
+                                    .header = *header,
                                     .payload = payload,
                                     .deadline_ms = clock_mono_ms() + header->remaining_ms};
         pool.n++;
@@ -66,7 +67,7 @@ static void *work(void *arg)
     struct session *session = arg;
     struct request request;
     while (next(&request)) {
-        serve_request(session, pool.fd, &request.header, secret_view(request.payload),
+        serve_request(session, request.peer, &request.header, secret_view(request.payload),
                       request.deadline_ms);
         secret_free(request.payload);
         (void)pthread_mutex_lock(&pool.lock);
@@ -87,12 +88,11 @@ static err_t start_worker(const struct module *module, const struct token *token
     return err;
 }
 
-err_t pool_open(const struct module *module, const struct token *token, unsigned sessions, int fd,
+err_t pool_open(const struct module *module, const struct token *token, unsigned sessions,
                 unsigned *ret_opened)
 {
     unsigned opened = 0;
     err_t err = OK;
-    pool.fd = fd;
     while (opened < sessions && opened < POOL_WORKERS_MAX) {
         err = start_worker(module, token, opened);
         if (failed(err)) {

@@ -17,13 +17,12 @@
 #define POOL_WAITING_MAX 64u
 
 /*
- * Opens up to `sessions` sessions and starts their threads; *ret_opened of them (at least 1). fd: where
- * replies go. Once.
+ * Opens up to `sessions` sessions and starts their threads; *ret_opened of them (at least 1). Once.
  */
 MUST_USE err_t pool_open(const struct module *module, const struct token *token, unsigned sessions,
-                         int fd, unsigned *ret_opened);
-/* Takes the payload when it returns true. False: as many wait as may. */
-bool pool_submit(const struct ipc_header *header, struct secret *payload);
+                         unsigned *ret_opened);
+/* A request of this peer. Takes the payload when it returns true. False: as many wait as may. */
+bool pool_submit(unsigned peer, const struct ipc_header *header, struct secret *payload);
 /* No more work is begun; true when no thread is inside the module within wait_ms. */
 bool pool_stop(int wait_ms);
 

@@ -8,16 +8,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/role.h"
 #include "base/secret.h"
 #include "pkcs11/crypt.h"
 #include "pkcs11/generate.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/list.h"
 #include "pkcs11/lost.h"
+#include "pkcs11/peer.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
-#define SEND_WAIT_MS  10000
+#define SEND_WAIT_MS  30000 /* longer than a hung front lives: its keeper replaces it, and us it leaves alone */
 #define RANDOM_MAX    256u
 #define OUT_BYTES     2048u
 #define RANDOM_SURE   16u /* so many zeros are no chance */
@@ -89,11 +91,11 @@ bool serve_fits(const struct ipc_header *header, struct span payload)
     }
 }
 
-void serve_send(int fd, struct ipc_header *header, struct span payload)
+void serve_send(unsigned peer, struct ipc_header *header, struct span payload)
 {
     int64_t until_ms = clock_mono_ms() + SEND_WAIT_MS;
     for (;;) {
-        err_t err = ipc_send(fd, header, payload);
+        err_t err = peer_send(peer, header, payload);
         if (err.code != E_UNAVAILABLE) {
             return; /* sent, or the client is gone, which the main loop sees */
         }
@@ -101,7 +103,7 @@ void serve_send(int fd, struct ipc_header *header, struct span payload)
             log_error("token-client-stuck", LOG_ERR(err));
             _exit(TOKEN_EXIT_PROTOCOL);
         }
-        struct pollfd writable = {.fd = fd, .events = POLLOUT};
+        struct pollfd writable = {.fd = ROLE_FD_SERVICE, .events = POLLOUT};
         (void)poll(&writable, 1, 100);
     }
 }
@@ -131,7 +133,7 @@ static enum ipc_outcome outcome_of(err_t err)
     return class == RV_FAULT || class == RV_DATA ? IPC_REFUSED : IPC_UNAVAILABLE;
 }
 
-static void reply(int fd, const struct ipc_header *request, enum ipc_verb verb, err_t err,
+static void reply(unsigned peer, const struct ipc_header *request, enum ipc_verb verb, err_t err,
                   struct span payload)
 {
     bool has_rv = err.code == E_TOKEN || err.code == E_INVALID || err.code == E_UNSUPPORTED;
@@ -140,19 +142,19 @@ static void reply(int fd, const struct ipc_header *request, enum ipc_verb verb, 
                                 .call = request->call,
                                 .outcome = (uint32_t)outcome_of(err),
                                 .rv = has_rv ? err.detail : 0};
-    serve_send(fd, &header, failed(err) ? span_of(NULL, 0) : payload);
+    serve_send(peer, &header, failed(err) ? span_of(NULL, 0) : payload);
 }
 
-void serve_refuse(int fd, const struct ipc_header *header, enum ipc_outcome outcome)
+void serve_refuse(unsigned peer, const struct ipc_header *header, enum ipc_outcome outcome)
 {
     struct ipc_header answer = {.verb = header->verb,
                                 .flags = IPC_REPLY,
                                 .call = header->call,
                                 .outcome = (uint32_t)outcome};
-    serve_send(fd, &answer, span_of(NULL, 0));
+    serve_send(peer, &answer, span_of(NULL, 0));
 }
 
-static err_t serve_list(struct session *session, int fd, const struct ipc_header *header,
+static err_t serve_list(struct session *session, unsigned peer, const struct ipc_header *header,
                         struct span payload)
 {
     struct ipc_list ask;
@@ -164,19 +166,19 @@ static err_t serve_list(struct session *session, int fd, const struct ipc_header
         err = failed(err) ? err : list_keys(session, &ask, &listing);
     }
     if (failed(err)) {
-        reply(fd, header, IPC_LIST, err, span_of(NULL, 0));
+        reply(peer, header, IPC_LIST, err, span_of(NULL, 0));
         return err;
     }
     struct ipc_list_end end = {.count = (uint32_t)listing.n};
     for (size_t i = 0; i < listing.n; i++) {
-        reply(fd, header, IPC_LIST, OK, span_of(&listing.keys[i], sizeof(listing.keys[i])));
+        reply(peer, header, IPC_LIST, OK, span_of(&listing.keys[i], sizeof(listing.keys[i])));
     }
-    reply(fd, header, IPC_LIST_END, OK, span_of(&end, sizeof(end)));
+    reply(peer, header, IPC_LIST_END, OK, span_of(&end, sizeof(end)));
     listing_free(&listing);
     return OK;
 }
 
-static err_t serve_generate(struct session *session, int fd, const struct ipc_header *header,
+static err_t serve_generate(struct session *session, unsigned peer, const struct ipc_header *header,
                             struct span payload)
 {
     struct ipc_generate ask;
@@ -186,11 +188,11 @@ static err_t serve_generate(struct session *session, int fd, const struct ipc_he
     if (failed(err) && err.code != E_STATE) {
         log_error("token-generate-failed", LOG_ERR(err));
     }
-    reply(fd, header, IPC_GENERATE, err, span_of(&key, sizeof(key)));
+    reply(peer, header, IPC_GENERATE, err, span_of(&key, sizeof(key)));
     return err;
 }
 
-static err_t serve_crypt(struct session *session, int fd, const struct ipc_header *header,
+static err_t serve_crypt(struct session *session, unsigned peer, const struct ipc_header *header,
                          struct span payload, int64_t deadline_ms, struct span_mut out)
 {
     struct ipc_crypt ask;
@@ -198,7 +200,7 @@ static err_t serve_crypt(struct session *session, int fd, const struct ipc_heade
     span_move(&ask, payload.ptr, sizeof(ask));
     struct span data = span_part(payload, sizeof(ask), ask.data_len);
     err_t err = crypt_do(session, (enum ipc_verb)header->verb, &ask, data, deadline_ms, out, &len);
-    reply(fd, header, (enum ipc_verb)header->verb, err, span_of(out.ptr, len));
+    reply(peer, header, (enum ipc_verb)header->verb, err, span_of(out.ptr, len));
     return err;
 }
 
@@ -216,7 +218,7 @@ static err_t random_once(const struct session *session, struct span_mut out, siz
     return OK;
 }
 
-static err_t serve_random(struct session *session, int fd, const struct ipc_header *header,
+static err_t serve_random(struct session *session, unsigned peer, const struct ipc_header *header,
                           struct span payload, struct span_mut out)
 {
     struct ipc_random ask;
@@ -226,18 +228,18 @@ static err_t serve_random(struct session *session, int fd, const struct ipc_head
         err = session_renew(session);
         err = failed(err) ? err : random_once(session, out, ask.n);
     }
-    reply(fd, header, IPC_RANDOM, err, span_of(out.ptr, ask.n));
+    reply(peer, header, IPC_RANDOM, err, span_of(out.ptr, ask.n));
     return err;
 }
 
-static err_t dispatch(struct session *session, int fd, const struct ipc_header *header,
+static err_t dispatch(struct session *session, unsigned peer, const struct ipc_header *header,
                       struct span payload, int64_t deadline_ms, struct span_mut out)
 {
     switch (header->verb) {
-    case IPC_LIST: return serve_list(session, fd, header, payload);
-    case IPC_GENERATE: return serve_generate(session, fd, header, payload);
-    case IPC_RANDOM: return serve_random(session, fd, header, payload, out);
-    default: return serve_crypt(session, fd, header, payload, deadline_ms, out);
+    case IPC_LIST: return serve_list(session, peer, header, payload);
+    case IPC_GENERATE: return serve_generate(session, peer, header, payload);
+    case IPC_RANDOM: return serve_random(session, peer, header, payload, out);
+    default: return serve_crypt(session, peer, header, payload, deadline_ms, out);
     }
 }
 
@@ -263,17 +265,17 @@ static void judge(const struct session *session, err_t err)
     }
 }
 
-void serve_request(struct session *session, int fd, const struct ipc_header *header,
+void serve_request(struct session *session, unsigned peer, const struct ipc_header *header,
                    struct span payload, int64_t deadline_ms)
 {
     CLEANUP(secret_free_p) struct secret *out = NULL;
-    if (clock_mono_ms() >= deadline_ms) {
-        serve_refuse(fd, header, IPC_EXPIRED);
+    if (clock_mono_ms() >= deadline_ms || peer != peer_now()) {
+        serve_refuse(peer, header, IPC_EXPIRED);
         return;
     }
     if (failed(secret_new(SECRET_SLOT, OUT_BYTES, &out))) {
-        serve_refuse(fd, header, IPC_BUSY);
+        serve_refuse(peer, header, IPC_BUSY);
         return;
     }
-    judge(session, dispatch(session, fd, header, payload, deadline_ms, secret_room(out)));
+    judge(session, dispatch(session, peer, header, payload, deadline_ms, secret_room(out)));
 }

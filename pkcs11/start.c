@@ -97,7 +97,7 @@ static enum ipc_phase open_pool(char *why, size_t why_len)
 {
     unsigned wanted = start.config->token.sessions;
     unsigned opened = 0;
-    err_t err = pool_open(&start.module, &start.token, wanted, ROLE_FD_SERVICE, &opened);
+    err_t err = pool_open(&start.module, &start.token, wanted, &opened);
     if (failed(err)) {
         say_rv(why, why_len, "no session can be opened", err);
         return IPC_PHASE_NO_TOKEN;

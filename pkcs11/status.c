@@ -2,17 +2,19 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "pkcs11/find.h"
+#include "pkcs11/peer.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ipc_status current;
 static _Atomic uint32_t logins;
 static _Atomic uint64_t calls;
 static _Atomic uint32_t phase_now;
-static _Atomic int announce_fd = -1;
+static atomic_bool announces;
 
 static const char *phase_name(enum ipc_phase phase)
 {
@@ -27,20 +29,19 @@ static const char *phase_name(enum ipc_phase phase)
     return "unknown";
 }
 
-void status_announce(int fd)
+void status_announce(void)
 {
-    atomic_store(&announce_fd, fd);
+    atomic_store(&announces, true);
 }
 
 static void announce(void)
 {
     struct ipc_status status;
     struct ipc_header news = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 0};
-    int fd = atomic_load(&announce_fd);
-    if (fd >= 0) {
+    if (atomic_load(&announces)) {
         status_get(&status);
         /* On a full socket it is left out: the answer to the next ping says it too. */
-        err_t sent = ipc_send(fd, &news, span_of(&status, sizeof(status)));
+        err_t sent = peer_send(peer_now(), &news, span_of(&status, sizeof(status)));
         (void)sent;
     }
 }

@@ -19,7 +19,7 @@ void status_count_call(void);
 void status_get(struct ipc_status *ret_status);
 enum ipc_phase status_phase(void);
 
-/* From now on each change of phase or text is said on fd at once, not only at the next ping. */
-void status_announce(int fd);
+/* From now on each change of phase or text is told the peer at once, not only at the next ping. */
+void status_announce(void);
 
 #endif

@@ -267,6 +267,12 @@ static void take_message(struct front *front, const struct role_message *message
     case ROLE_DRAIN:
         drain(front);
         break;
+    case ROLE_PING:
+        tell_keeper(ROLE_PONG, 0, "");
+        break;
+    case ROLE_STATE_TROUBLE:
+    case ROLE_PIN_LOCK:
+    case ROLE_PONG:
     case ROLE_STATE_GET:
     case ROLE_STATE_PUT:
     case ROLE_READY:

@@ -72,9 +72,15 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
             return;
         }
         break;
+    case ROLE_PONG:
+        pulse_answered(&supervisor->roles[id].pulse);
+        return;
     case ROLE_STATE_DATA:
     case ROLE_STATE_STORED:
+    case ROLE_STATE_TROUBLE:
     case ROLE_TOKEN_SOCKET:
+    case ROLE_PIN_LOCK:
+    case ROLE_PING:
     case ROLE_RELOAD:
     case ROLE_DRAIN:
     case ROLE_SERVICE_SOCKET:

@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -57,6 +59,22 @@ void notify_reloading(void)
 void notify_stopping(void)
 {
     send_text("STOPPING=1");
+}
+
+void notify_alive(void)
+{
+    send_text("WATCHDOG=1");
+}
+
+int64_t notify_alive_period_ms(void)
+{
+    const char *limit = role_environment("WATCHDOG_USEC");
+    const char *pid = role_environment("WATCHDOG_PID");
+    if (limit == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid())) {
+        return 0;
+    }
+    int64_t limit_us = strtoll(limit, NULL, 10);
+    return limit_us <= 0 ? 0 : limit_us / 3000 + 1;
 }
 
 void notify_status(const char *text)

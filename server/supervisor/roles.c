@@ -11,16 +11,18 @@
 #include "base/log.h"
 #include "base/own.h"
 
-/*
- * A token process whose front has gone ends by itself, after a login that is under way; a hung call of its module
- * may take this much longer.
- */
-#define ORPHAN_MS 10000
+/* A token process that cannot be given a new socket; beyond a login that is under way. */
+#define STOP_MS 10000
 
 static void close_now(int *fd)
 {
     own_fd_close_p(fd);
     *fd = -1;
+}
+
+int64_t roles_login_ms(const struct supervisor *supervisor)
+{
+    return (int64_t)supervisor->config.token.start_timeout_s * 1000;
 }
 
 /* ---- starting ---- */
@@ -39,6 +41,40 @@ static void hand_over_token(struct supervisor *supervisor)
         log_warn("token-not-handed-over", LOG_ERR(err));
     }
     close_now(&supervisor->token_peer_fd);
+}
+
+/*
+ * A front that dies takes its end of the socket along. The token process is given another, and goes on with
+ * its login, or with the one that it is in the midst of.
+ */
+static err_t renew_token_socket(struct supervisor *supervisor)
+{
+    const struct keeping *token = &supervisor->roles[ROLE_TOKEN];
+    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return FAIL_ERRNO("cannot make the token socket");
+    }
+    OWN_FD theirs = ends[0];
+    OWN_FD peer = ends[1];
+    TRY(role_send(token->control_fd, &message, theirs));
+    supervisor->token_peer_fd = own_fd_take(&peer);
+    return OK;
+}
+
+static void keep_token(struct supervisor *supervisor, int64_t now_ms)
+{
+    struct keeping *token = &supervisor->roles[ROLE_TOKEN];
+    bool needed = token->pid > 0 && token->control_fd >= 0 && supervisor->token_peer_fd < 0;
+    if (!needed || supervisor->phase != PHASE_SERVING) {
+        return;
+    }
+    err_t err = renew_token_socket(supervisor);
+    if (failed(err)) {
+        log_warn("token-not-kept", LOG_ERR(err));
+        token->excused = true;
+        roles_stop(token, now_ms + roles_login_ms(supervisor) + STOP_MS);
+    }
 }
 
 static err_t spawn_with(struct supervisor *supervisor, struct keeping *role, int fds[ROLE_FD_COUNT],
@@ -105,15 +141,11 @@ static void start(struct supervisor *supervisor, enum role_id id, int64_t now_ms
     role->started_ms = now_ms;
     role->kill_at_ms = NEVER_MS;
     role->excused = false;
+    role->pulse = (struct pulse){0};
     log_info("role-started", LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid));
 }
 
 /* ---- ending ---- */
-
-int64_t roles_login_ms(const struct supervisor *supervisor)
-{
-    return (int64_t)supervisor->config.token.start_timeout_s * 1000;
-}
 
 void roles_kill(const struct keeping *role, const char *why)
 {
@@ -183,13 +215,10 @@ static void take_end(struct supervisor *supervisor, enum role_id id, int status,
     role->kill_at_ms = NEVER_MS;
     close_now(&role->control_fd);
     role->start_at_ms = now_ms + backoff_after(&role->backoff, role->excused ? BACKOFF_HEALTHY_MS : lived_ms);
-    struct keeping *token = &supervisor->roles[ROLE_TOKEN];
     if (id == ROLE_TOKEN) {
         close_now(&supervisor->token_peer_fd);
-    } else if (token->pid > 0 && supervisor->token_peer_fd < 0) {
-        /* The only socket to this token process has died with the front. */
-        token->excused = true;
-        token->kill_at_ms = now_ms + roles_login_ms(supervisor) + ORPHAN_MS;
+    } else {
+        keep_token(supervisor, now_ms);
     }
 }
 
@@ -209,6 +238,30 @@ void roles_reap(struct supervisor *supervisor, int64_t now_ms,
 
 /* ---- time ---- */
 
+/* The front, too, watches the token process, while there is one; and asks its main thread. */
+static bool is_watched(const struct supervisor *supervisor, const struct keeping *role)
+{
+    return role->pid > 0 && role->control_fd >= 0 && role->kill_at_ms == NEVER_MS &&
+           supervisor->phase == PHASE_SERVING;
+}
+
+static void look_at(struct keeping *role, int64_t now_ms)
+{
+    const struct role_message ping = {.magic = ROLE_MAGIC, .kind = ROLE_PING};
+    switch (pulse_look(&role->pulse, now_ms)) {
+    case PULSE_ASK:
+        /* One that reads so little that this does not fit will not answer either. */
+        (void)!failed(role_send(role->control_fd, &ping, -1));
+        break;
+    case PULSE_HUNG:
+        roles_kill(role, "it hangs: no answer for 8 s");
+        break;
+    case PULSE_WAIT:
+    default:
+        break;
+    }
+}
+
 void roles_tick(struct supervisor *supervisor, int64_t now_ms)
 {
     for (int id = 0; id < ROLE_IDS; id++) {
@@ -216,6 +269,9 @@ void roles_tick(struct supervisor *supervisor, int64_t now_ms)
         if (role->pid > 0 && now_ms >= role->kill_at_ms) {
             roles_kill(role, "it did not end in time");
             role->kill_at_ms = NEVER_MS;
+        }
+        if (is_watched(supervisor, role)) {
+            look_at(role, now_ms);
         }
         if (role->pid == 0 && supervisor->phase == PHASE_SERVING && now_ms >= role->start_at_ms) {
             start(supervisor, (enum role_id)id, now_ms);
@@ -231,6 +287,8 @@ int64_t roles_next_ms(const struct supervisor *supervisor)
         int64_t at_ms = role->kill_at_ms;
         if (role->pid == 0) {
             at_ms = supervisor->phase == PHASE_SERVING ? role->start_at_ms : NEVER_MS;
+        } else if (is_watched(supervisor, role) && role->pulse.next_ms < at_ms) {
+            at_ms = role->pulse.next_ms;
         }
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }

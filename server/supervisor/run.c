@@ -81,10 +81,24 @@ static int timeout_ms(int64_t next_ms, int64_t now_ms)
     return left_ms <= 0 ? 0 : (int)(left_ms < INT_MAX ? left_ms : INT_MAX);
 }
 
+/* From within the loop alone: a supervisor that hangs must not look alive. */
+static void tell_alive(struct supervisor *supervisor, int64_t now_ms)
+{
+    int64_t period_ms = notify_alive_period_ms();
+    if (now_ms >= supervisor->alive_ms) {
+        notify_alive();
+        supervisor->alive_ms = period_ms == 0 ? NEVER_MS : now_ms + period_ms;
+    }
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t next_ms(const struct supervisor *supervisor)
 {
-    int64_t roles_ms = roles_next_ms(supervisor);
-    return roles_ms < supervisor->watch.at_ms ? roles_ms : supervisor->watch.at_ms;
+    return earlier(roles_next_ms(supervisor), earlier(supervisor->watch.at_ms, supervisor->alive_ms));
 }
 
 bool supervisor_turn(struct supervisor *supervisor)
@@ -92,6 +106,7 @@ bool supervisor_turn(struct supervisor *supervisor)
     int64_t now_ms = clock_mono_ms();
     roles_tick(supervisor, now_ms);
     watch_tick(supervisor, now_ms);
+    tell_alive(supervisor, now_ms);
     struct pollfd fds[1 + ROLE_IDS] = {[ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
     for (int id = 0; id < ROLE_IDS; id++) {
         fds[id] = (struct pollfd){.fd = supervisor->roles[id].control_fd, .events = POLLIN};

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "keys/key_id.h"
+#include "server/supervisor/notify.h"
 #include "server/supervisor/rehearse.h"
 #include "server/supervisor/roles.h"
 
@@ -21,6 +22,7 @@ void supervisor_init(struct supervisor *supervisor, const struct config *config)
         .state = {.fd = -1},
         .lock_fd = -1,
         .signal_fd = -1,
+        .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
         .listener = {.fd = -1, .folder_fd = -1},
         .token_peer_fd = -1,
         .roles = {[ROLE_TOKEN] = {.name = "p11-kms-token",

@@ -5,6 +5,7 @@
  *   signals ─────────► run       children's ends, reload, drain
  *   control sockets ─► control   state files, readiness, status, "kill the token"
  *   time ────────────► roles     what is to be started again, or ended by force
+ *                  └─► pulse     who does not answer any more
  */
 #ifndef SERVER_SUPERVISOR_SUPERVISOR_H
 #define SERVER_SUPERVISOR_SUPERVISOR_H
@@ -20,6 +21,7 @@
 #include "server/supervisor/backoff.h"
 #include "server/supervisor/listener.h"
 #include "server/supervisor/problem.h"
+#include "server/supervisor/pulse.h"
 
 enum role_id { ROLE_TOKEN, ROLE_FRONT, ROLE_IDS };
 
@@ -35,6 +37,7 @@ struct keeping {
     int64_t started_ms;
     int64_t start_at_ms; /* not running: when to start it */
     int64_t kill_at_ms;  /* running: when it must have ended by itself */
+    struct pulse pulse;
     bool was_up;         /* a process of it came through its start */
     bool excused;        /* its end is the consequence of another's: not counted by the back-off */
 };
@@ -56,6 +59,7 @@ struct supervisor {
     struct watch watch;
     struct keeping roles[ROLE_IDS];
     int token_peer_fd; /* the front's end of the token socketpair, until there is a front to have it */
+    int64_t alive_ms;  /* when to tell the service manager next that we live; NEVER_MS: it does not ask */
     bool ready;        /* said once to the service manager */
     enum phase phase;
     int exit_code; /* not 0: a role will never run, and we end with this */

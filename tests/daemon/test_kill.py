@@ -54,6 +54,23 @@ class Kill(unittest.TestCase):
         self.seal()
         self.all_open()
 
+    def test_front_killed_again_and_again_costs_no_login(self):
+        self.seal()
+        token, logins = self.daemon.pid_of("token"), self.daemon.logins()
+        for _ in range(6):
+            pid = self.daemon.kill_role("front")
+            self.daemon.wait_pid("front", other_than=pid)
+            self.all_open()
+            self.seal(1)
+        self.assertEqual((token, logins), (self.daemon.pid_of("token"), self.daemon.logins()))
+
+    def test_front_that_hangs_is_replaced(self):
+        self.seal()
+        pid = self.daemon.kill_role("front", signal.SIGSTOP)
+        self.daemon.wait_pid("front", other_than=pid, seconds=60)
+        self.all_open()
+        self.assertIn("it hangs", self.daemon.log())
+
     def test_both_roles_killed_at_once(self):
         self.seal()
         pids = [self.daemon.pid_of("front"), self.daemon.pid_of("token")]

@@ -1,4 +1,3 @@
-#define PATIENCE 4 /* times longer on a busy machine under a sanitizer; no test is a clock */
 #define _GNU_SOURCE
 #include "tests/token/rig.h"
 
@@ -18,7 +17,6 @@
 #include "base/version.h"
 #include "tests/kit/unit.h"
 
-#define REPLY_MS    30000
 #define REALM       "00112233445566778899aabbccddeeff"
 #define SOFTHSM_MAKE SOURCE_DIR "/softhsm-config/make-token"
 #define NSS_MAKE     SOURCE_DIR "/softhsm-config/nss-token"
@@ -187,6 +185,14 @@ static void spawn(struct rig *rig, const int fds[ROLE_FD_COUNT])
     role_program_close(&program);
 }
 
+static void greet(struct rig *rig, int fd)
+{
+    struct ipc_header hello = {.verb = IPC_HELLO};
+    rig->service_fd = fd;
+    rig->greeted = false;
+    assert_ok(ipc_send(fd, &hello, span_of_text(P11KMS_BUILD_ID)));
+}
+
 void rig_start(struct rig *rig)
 {
     int control[2];
@@ -204,11 +210,19 @@ void rig_start(struct rig *rig)
     (void)close(control[1]);
     (void)close(service[1]);
     rig->control_fd = control[0];
-    rig->service_fd = service[0];
-    rig->greeted = false;
     rig->puts = 0;
-    struct ipc_header hello = {.verb = IPC_HELLO};
-    assert_ok(ipc_send(rig->service_fd, &hello, span_of_text(P11KMS_BUILD_ID)));
+    greet(rig, service[0]);
+}
+
+void rig_change_client(struct rig *rig)
+{
+    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    int service[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service), 0);
+    (void)close(rig->service_fd);
+    assert_ok(role_send(rig->control_fd, &message, service[1]));
+    (void)close(service[1]);
+    greet(rig, service[0]);
 }
 
 static void close_sockets(struct rig *rig)
@@ -248,8 +262,7 @@ static void serve_state(struct rig *rig)
     (void)close(fd);
 }
 
-/* Serves state until a frame can be read (true), or the time is up or the process gone (false). */
-static bool wait_frame(struct rig *rig, int64_t until_ms)
+bool rig_wait_frame(struct rig *rig, int64_t until_ms)
 {
     while (clock_mono_ms() < until_ms) {
         struct pollfd fds[] = {{.fd = rig->service_fd, .events = POLLIN},
@@ -268,6 +281,17 @@ static bool wait_frame(struct rig *rig, int64_t until_ms)
     return false;
 }
 
+void rig_serve(struct rig *rig, int ms)
+{
+    int64_t until_ms = clock_mono_ms() + ms;
+    while (clock_mono_ms() < until_ms) {
+        struct pollfd control = {.fd = rig->control_fd, .events = POLLIN};
+        if (poll(&control, 1, 10) > 0) {
+            serve_state(rig);
+        }
+    }
+}
+
 int rig_wait_end(struct rig *rig, int timeout_ms)
 {
     int64_t until_ms = clock_mono_ms() + (int64_t)timeout_ms * PATIENCE;
@@ -275,7 +299,7 @@ int rig_wait_end(struct rig *rig, int timeout_ms)
     int status = 0;
     while (waitpid(rig->pid, &status, WNOHANG) == 0) {
         assert_true(clock_mono_ms() < until_ms);
-        if (wait_frame(rig, clock_mono_ms() + 50)) {
+        if (rig_wait_frame(rig, clock_mono_ms() + 50)) {
             (void)!failed(ipc_receive(rig->service_fd, &reply.header,
                                       span_mut_of(reply.bytes, sizeof(reply.bytes)), &reply.data));
         }
@@ -283,116 +307,4 @@ int rig_wait_end(struct rig *rig, int timeout_ms)
     rig->pid = 0;
     close_sockets(rig);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
-{
-    int64_t until_ms = clock_mono_ms() + REPLY_MS;
-    for (;;) {
-        if (!wait_frame(rig, until_ms) ||
-            failed(ipc_receive(rig->service_fd, &reply->header,
-                               span_mut_of(reply->bytes, sizeof(reply->bytes)), &reply->data))) {
-            assert_true(clock_mono_ms() < until_ms);
-            return false;
-        }
-        if (reply->header.verb == IPC_HELLO) {
-            assert_false(rig->greeted);
-            assert_true(span_equal(reply->data, span_of_text(P11KMS_BUILD_ID)));
-            rig->greeted = true;
-        } else if (reply->header.call == call) {
-            assert_true(rig->greeted);
-            assert_int_equal(reply->header.flags, IPC_REPLY);
-            return true;
-        }
-    }
-}
-
-static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span payload)
-{
-    struct ipc_header header = {.verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = rig->call_ms};
-    (void)!failed(ipc_send(rig->service_fd, &header, payload));
-    return rig->call;
-}
-
-bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply)
-{
-    return receive(rig, send_request(rig, verb, payload), ret_reply);
-}
-
-struct ipc_status rig_status(struct rig *rig)
-{
-    struct rig_reply reply;
-    struct ipc_status status;
-    assert_true(rig_call(rig, IPC_PROBE, span_of(NULL, 0), &reply));
-    assert_int_equal(reply.data.len, sizeof(status));
-    memcpy(&status, reply.data.ptr, sizeof(status));
-    return status;
-}
-
-struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int timeout_ms)
-{
-    int64_t until_ms = clock_mono_ms() + (int64_t)timeout_ms * PATIENCE;
-    for (;;) {
-        struct ipc_status status = rig_status(rig);
-        if (status.phase == (uint32_t)phase) {
-            return status;
-        }
-        if (clock_mono_ms() >= until_ms) {
-            fail_msg("phase %u, not %u: %s", status.phase, phase, status.text);
-        }
-        (void)wait_frame(rig, clock_mono_ms() + 50);
-    }
-}
-
-void rig_start_ready(struct rig *rig)
-{
-    rig_start(rig);
-    (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
-}
-
-bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing)
-{
-    struct rig_reply reply;
-    uint64_t call = send_request(rig, IPC_LIST, span_of(ask, sizeof(*ask)));
-    *ret_listing = (struct rig_listing){0};
-    for (;;) {
-        if (!receive(rig, call, &reply)) {
-            return false;
-        }
-        ret_listing->outcome = reply.header.outcome;
-        if (reply.header.outcome != IPC_OK || reply.header.verb == IPC_LIST_END) {
-            return true;
-        }
-        assert_int_equal(reply.data.len, sizeof(struct ipc_key));
-        assert_true(ret_listing->n < RIG_KEYS);
-        memcpy(&ret_listing->keys[ret_listing->n++], reply.data.ptr, sizeof(struct ipc_key));
-    }
-}
-
-struct ipc_key rig_generate(struct rig *rig, uint8_t id)
-{
-    struct ipc_generate ask = {.ring = RIG_RING};
-    struct rig_reply reply;
-    struct ipc_key key;
-    memset(ask.id, id, sizeof(ask.id));
-    assert_true(rig_call(rig, IPC_GENERATE, span_of(&ask, sizeof(ask)), &reply));
-    assert_int_equal(reply.header.outcome, IPC_OK);
-    assert_int_equal(reply.data.len, sizeof(key));
-    memcpy(&key, reply.data.ptr, sizeof(key));
-    return key;
-}
-
-enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
-                           const char *aad, struct span data, struct rig_reply *ret_reply)
-{
-    uint8_t frame[sizeof(struct ipc_crypt) + 1024];
-    struct ipc_crypt ask = {.key = *key,
-                            .scheme = 1,
-                            .aad_len = (uint8_t)strlen(aad),
-                            .data_len = (uint16_t)data.len};
-    memcpy(ask.aad, aad, strlen(aad));
-    memcpy(frame, &ask, sizeof(ask));
-    memcpy(frame + sizeof(ask), data.ptr, data.len);
-    assert_true(rig_call(rig, verb, span_of(frame, sizeof(ask) + data.len), ret_reply));
-    return (enum ipc_outcome)ret_reply->header.outcome;
 }

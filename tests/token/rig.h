@@ -17,6 +17,9 @@
 
 #define RIG_KEYS 64u
 #define RIG_RING "test"
+#define PATIENCE 4 /* times longer on a busy machine under a sanitizer; no test is a clock */
+#define RIG_RING "test"
+#define PATIENCE 4 /* times longer on a busy machine under a sanitizer; no test is a clock */
 
 struct rig {
     char folder[64];
@@ -32,6 +35,7 @@ struct rig {
     uint64_t call;
     unsigned puts;       /* state files stored for this process */
     unsigned kill_at_put; /* SIGKILL once so many are; 0: never */
+    unsigned strays; /* frames, told changes of phase left out, that answered none of our calls */
 };
 
 struct rig_reply {
@@ -70,6 +74,15 @@ void rig_start(struct rig *rig);
 int rig_stop(struct rig *rig);
 /* Waits for it to end by itself. Returns the exit status, or 128 + signal. */
 int rig_wait_end(struct rig *rig, int timeout_ms);
+
+/* Our end of the token socket closes, and the process is given another, as after a front's death. */
+void rig_change_client(struct rig *rig);
+/* Serves state until a frame can be read (true), or the time is up or the process gone (false). */
+bool rig_wait_frame(struct rig *rig, int64_t until_ms);
+/* Serves state requests for so long. */
+void rig_serve(struct rig *rig, int ms);
+/* Asks, and does not wait for the answer. */
+void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad, struct span data);
 
 struct ipc_status rig_status(struct rig *rig);
 /* Fails the test when the phase does not come in time. */

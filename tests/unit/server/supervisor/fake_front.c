@@ -1,7 +1,7 @@
 /*
  * A front for the tests of the supervisor. It speaks the contract of base/role.h, and tells whoever
- * connects one line: "pid=P token=T config=L state=S env=N" (T: token sockets got, L: log level, S: bytes of
- * its state file, N: variables of its environment). A client that sends a letter orders:
+ * connects one line: "pid=P token=T greets=G config=L state=S env=N" (T: token sockets got, G: pid said by the token
+ * process on the last of them, L: log level, S: bytes of its state file, N: variables of its environment). A client that sends a letter orders:
  *   w writes a state file   p writes a file that is not its own   k has the token killed
  *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
  *   l says much, writes a state file and ends without waiting
@@ -61,6 +61,8 @@ static void take_message(struct fake *fake)
         fake->stored = (long)message.value;
     } else if (message.kind == ROLE_STATE_DATA) {
         fake->state = (long)message.value;
+    } else if (message.kind == ROLE_PING) {
+        tell(ROLE_PONG, 0, "");
     } else if (message.kind == ROLE_DRAIN && !fake->hangs) {
         exit(EXIT_SUCCESS);
     }
@@ -121,7 +123,10 @@ static void serve(struct fake *fake)
     while (environ[variables] != NULL) {
         variables++;
     }
-    (void)dprintf(peer, "pid=%d token=%d config=%u state=%ld env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
+    pid_t greets = 0;
+    (void)!recv(fake->token_fd, &greets, sizeof(greets), MSG_PEEK | MSG_DONTWAIT);
+    (void)dprintf(peer, "pid=%d token=%d greets=%d config=%u state=%ld env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
+                  (int)greets,
                   fake->config.log_level, fake->state, variables, fake->stored);
 }
 

@@ -93,12 +93,21 @@ log: {{level: {level}}}
         until(lambda: (a := self.reached()) and a["token"] > 0)
         return process
 
+    @staticmethod
+    def process_state(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+
     def token(self, process):
+        return self.pid_of(process, b"p11-kms-token")
+
+    @staticmethod
+    def pid_of(process, program):
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as f:
             children = [int(word) for word in f.read().split()]
         for pid in children:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
-                if f.read().startswith(b"p11-kms-token"):
+                if f.read().startswith(program):
                     return pid
         return None
 
@@ -107,16 +116,63 @@ log: {{level: {level}}}
         self.assertEqual(code, process.wait(20), self.text())
         self.assertIn(word, self.text())
 
-    def test_front_killed_is_started_again_with_a_new_token_socket(self):
+    def test_front_killed_is_started_again_and_the_token_process_stays(self):
         process = self.start()
-        for _ in range(3):
+        token = self.token(process)
+        for _ in range(6):
             old = self.ask()["pid"]
-            token = self.token(process)
             os.kill(old, signal.SIGKILL)
             new = self.ask()  # waits in the queue of the listener: never refused
             self.assertNotEqual(old, new["pid"])
-            until(lambda: self.ask()["token"] > 0)
-            self.assertNotEqual(token, until(lambda: self.token(process)))
+            until(lambda: self.ask()["greets"] == token)
+        self.assertEqual(token, self.token(process))
+        self.assertEqual(1, self.text().count('event=role-started program=p11-kmsd role="p11-kms-token"'))
+
+    def test_front_that_hangs_is_replaced_and_that_is_said(self):
+        process = self.start()
+        token = self.token(process)
+        old = self.ask()["pid"]
+        os.kill(old, signal.SIGSTOP)
+        self.assertNotEqual(old, self.ask()["pid"])
+        self.assertIn("it hangs", self.text())
+        until(lambda: self.ask()["greets"] == token)
+
+    def test_token_process_that_hangs_is_replaced_without_a_front_that_says_so(self):
+        process = self.start()
+        token = self.token(process)
+        os.kill(token, signal.SIGSTOP)
+        until(lambda: self.token(process) not in (None, token), 60)
+        self.assertIn("it hangs", self.text())
+        until(lambda: self.ask()["greets"] == self.token(process))
+
+    def test_machine_that_stood_still_is_no_hang(self):
+        """All are stopped for longer than a front may be silent, and the front awakes last."""
+        process = self.start()
+        pids = [process.pid, self.token(process), self.ask()["pid"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(11)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.5)
+        self.assertEqual(pids[2], self.ask()["pid"])
+        self.assertNotIn("role-killed", self.text())
+
+    def test_service_manager_hears_that_the_loop_works_and_not_when_it_stands(self):
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(20)
+            process = self.start(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "300000"})
+            for _ in range(5):
+                until(lambda: manager.recv(999) == b"WATCHDOG=1")
+            os.kill(process.pid, signal.SIGSTOP)
+            until(lambda: self.process_state(process.pid) == "T")
+            while select.select([manager], [], [], 0)[0]:
+                manager.recv(999)
+            self.assertEqual([], select.select([manager], [], [], 1)[0])
+            os.kill(process.pid, signal.SIGCONT)
+            until(lambda: manager.recv(999) == b"WATCHDOG=1")
 
     def test_token_killed_by_order_is_started_again(self):
         process = self.start()
