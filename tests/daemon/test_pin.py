@@ -91,7 +91,7 @@ class Pin(unittest.TestCase):
         self.assertEqual(failed, hashlib.pbkdf2_hmac("sha256", b"0000-wrong", salt, rounds).hex())
 
     def slow(self, orders):
-        """The daemon's right PIN, and logins as ordered; returns what tells when one was begun."""
+        """The daemon's right PIN, and logins as ordered; returns what counts those that were begun."""
         control, calls = (os.path.join(self.daemon.folder, name) for name in ("orders", "calls"))
         with open(control, "w", encoding="ascii") as f:
             f.write(orders)
@@ -102,22 +102,37 @@ class Pin(unittest.TestCase):
         def begun():
             try:
                 with open(calls, encoding="ascii") as f:
-                    return "C_Login" in f.read()
+                    return f.read().count("C_Login")
             except FileNotFoundError:
-                return False
+                return 0
         return begun
 
     def test_a_stop_waits_for_a_slow_login_as_often_as_it_comes(self):
-        begun = self.slow("C_Login delay 9000\n")
-        for _ in range(3):
+        begun = self.slow("C_Login delay 13000\n")  # longer than anything but start_timeout
+        for n in (1, 2):
             self.daemon.spawn()
-            until(begun, 30, "a login")
+            until(lambda n=n: begun() == n, 30, "a login")
             self.assertEqual(0, self.daemon.stop(seconds=90))
-            os.unlink(os.path.join(self.daemon.folder, "calls"))
         with open(os.path.join(self.daemon.folder, "orders"), "w", encoding="ascii"):
             pass
         self.daemon.start()
         self.assertNotIn("cut short", self.daemon.log())
+
+    def test_kills_within_logins_need_no_command(self):
+        """This token has been seen to count a wrong PIN: its flags tell that none of these was wrong."""
+        begun = self.slow("C_Login delay 2000\n")  # killed before the module is asked: it keeps its files
+        self.put_pin("0000-wrong")
+        self.daemon.spawn()
+        self.says_pin()
+        self.put_pin(self.right)
+        self.daemon.wait_ok()
+        for _ in range(5):
+            before = begun()
+            self.daemon.kill_role("token")
+            until(lambda n=before: begun() > n, 30, "another login")
+        logins = self.daemon.logins()
+        until(lambda: self.daemon.logins() > logins, 30, "a login that ends")
+        self.daemon.wait_ok()
 
     def test_a_pin_file_that_others_can_read_is_refused(self):
         self.put_pin(self.right)
