@@ -77,10 +77,10 @@ static void on_full(void *ctx)
 
 static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
 {
-    (void)ctx;
+    struct front *front = ctx;
     err_t err = role_put_state(ROLE_FD_CONTROL, file, bytes);
-    if (failed(err)) {
-        log_warn("state-not-kept", LOG_NUM("file", file), LOG_ERR(err));
+    if (failed(err)) { /* otherwise the keeper says what became of it */
+        service_stored(front->service, file, err);
     }
     return !failed(err);
 }
@@ -231,13 +231,12 @@ static void drain(struct front *front)
 
 static void take_stored(struct front *front, const struct role_message *message)
 {
-    if (message->value == 0) {
-        return;
+    if (message->file < STATE_FILES) {
+        err_t err = message->value == 0
+                        ? OK
+                        : FAIL_DETAIL(E_SYSTEM, message->value, "the keeper could not store a state file");
+        service_stored(front->service, (enum state_file)message->file, err);
     }
-    errno = (int)message->value;
-    log_warn("state-not-kept", LOG_NUM("file", message->file),
-             LOG_ERR(FAIL_ERRNO("the keeper could not store a state file")));
-    service_not_kept(front->service, (enum state_file)message->file);
 }
 
 static void take_message(struct front *front, const struct role_message *message, int fd)

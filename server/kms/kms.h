@@ -39,8 +39,11 @@ DEFINE_CLEANUP(struct service *, service_free)
 void service_remember(struct service *service, enum state_file file, struct span bytes);
 void service_start(struct service *service);
 
-/* What put_state took could not be stored after all: it is offered again, not sooner than in 20 s. */
-void service_not_kept(struct service *service, enum state_file file);
+/*
+ * What became of what put_state took. What could not be stored is offered again, not sooner than in 20 s; it
+ * is said once, and again for another reason or when it is stored.
+ */
+void service_stored(struct service *service, enum state_file file, err_t err);
 
 /* A new token process: takes the descriptor. */
 void service_token_attach(struct service *service, int fd);

@@ -312,9 +312,25 @@ static void keep_seeds(struct store *store, struct times now)
     store->seeds_put_ms = now.boot_ms;
 }
 
-/* The health is written every 20 s anyway. */
-void report_not_kept(struct store *store, enum state_file file)
+static void say_stored(struct store *store, enum state_file file, err_t err)
 {
+    unsigned long *said = &store->report.not_stored[file];
+    unsigned long why = failed(err) && err.detail == 0 ? (unsigned long)err.code : err.detail;
+    if (failed(err) && *said != why) {
+        log_warn("state-not-kept", LOG_NUM("file", file), LOG_ERR(err));
+    } else if (!failed(err) && *said != 0) {
+        log_info("state-kept-again", LOG_NUM("file", file));
+    }
+    *said = failed(err) ? why : 0;
+}
+
+/* The health is written every 20 s anyway. */
+void report_stored(struct store *store, enum state_file file, err_t err)
+{
+    say_stored(store, file, err);
+    if (!failed(err)) {
+        return;
+    }
     store->has_current = store->has_current && file != STATE_CURRENT;
     store->seeds_dirty = store->seeds_dirty || file == STATE_SEEDS;
     store->keep_from_ms = clock_boot_ms() + PUT_AGAIN_MS;

@@ -279,9 +279,9 @@ void service_start(struct service *service)
     store_start(service->store);
 }
 
-void service_not_kept(struct service *service, enum state_file file)
+void service_stored(struct service *service, enum state_file file, err_t err)
 {
-    report_not_kept(service->store, file);
+    report_stored(service->store, file, err);
 }
 
 void service_token_attach(struct service *service, int fd)

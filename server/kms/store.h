@@ -67,6 +67,7 @@ struct report {
     char line[256];
     char mend[MEND_MAX];    /* last logged */
     unsigned alarms;        /* a bit each, while it stands */
+    unsigned long not_stored[STATE_FILES]; /* why the keeper could not, as last said; 0: it could */
 };
 
 struct store {
@@ -131,8 +132,8 @@ void report_remember(struct store *store, struct span bytes);
 void report_vanished(const struct store *store, const struct ring_key *keys, size_t n);
 /* Logs and keeps what changed. */
 void report_tick(struct store *store, struct times now);
-/* The keeper could not store this file. */
-void report_not_kept(struct store *store, enum state_file file);
+/* The keeper has stored this file, or could not. */
+void report_stored(struct store *store, enum state_file file, err_t err);
 /* Writes STATE_CURRENT and STATE_SEEDS when they changed. */
 void report_keep(struct store *store, struct times now);
 

@@ -20,11 +20,18 @@ void control_tell(const struct keeping *role, enum role_kind kind, int fd)
     }
 }
 
-static void serve_state(struct supervisor *supervisor, const struct keeping *role,
+/* A full disk fails every 20 s: said once for each reason. */
+static void serve_state(struct supervisor *supervisor, struct keeping *role,
                         const struct role_message *message, int fd)
 {
     err_t err = role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
-    if (failed(err)) {
+    unsigned long why = failed(err) ? err.detail + 1 : 0;
+    unsigned long *said = message->file < STATE_FILES ? &role->unserved[message->file] : NULL;
+    bool news = said == NULL || *said != why;
+    if (said != NULL) {
+        *said = why;
+    }
+    if (failed(err) && news) {
         log_warn("state-not-served", LOG_TEXT("role", role->name), LOG_NUM("file", message->file), LOG_ERR(err));
     }
 }
@@ -50,7 +57,7 @@ static void kill_token(const struct keeping *token, const struct role_message *m
 static void take_message(struct supervisor *supervisor, enum role_id id, const struct role_message *message,
                          int fd)
 {
-    const struct keeping *role = &supervisor->roles[id];
+    struct keeping *role = &supervisor->roles[id];
     switch ((enum role_kind)message->kind) {
     case ROLE_STATE_GET:
     case ROLE_STATE_PUT:

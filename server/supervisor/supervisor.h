@@ -31,6 +31,7 @@ struct keeping {
     const char *name; /* of the program */
     struct role_program program;
     unsigned files; /* a bit per enum state_file that it may read and write */
+    unsigned long unserved[STATE_FILES]; /* why it did not get one of them, as last said; 0: it did */
     pid_t pid;      /* 0: not running */
     int control_fd; /* -1: closed */
     struct backoff backoff;

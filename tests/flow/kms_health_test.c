@@ -156,8 +156,8 @@ static void test_state_that_could_not_be_kept_is_offered_again(void **state)
     world_serve(world);
     unsigned current = world->state[STATE_CURRENT].puts;
     unsigned seeds = world->state[STATE_SEEDS].puts;
-    service_not_kept(world->service, STATE_CURRENT);
-    service_not_kept(world->service, STATE_SEEDS);
+    service_stored(world->service, STATE_CURRENT, FAIL_DETAIL(E_SYSTEM, ENOSPC, "no"));
+    service_stored(world->service, STATE_SEEDS, FAIL_DETAIL(E_SYSTEM, ENOSPC, "no"));
     world_pass(world, 15000);
     assert_int_equal(world->state[STATE_CURRENT].puts, current);
     assert_int_equal(world->state[STATE_SEEDS].puts, seeds);

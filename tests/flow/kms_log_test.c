@@ -106,6 +106,25 @@ static void test_key_id_in_the_state_file_follows_a_rotation(void **state)
     assert_string_not_equal(health_of(world).key_id, before);
 }
 
+static void test_state_that_cannot_be_stored_is_said_once_for_each_reason(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    const err_t full = FAIL_DETAIL(E_SYSTEM, ENOSPC, "no");
+    for (int i = 0; i < 100; i++) {
+        service_stored(world->service, STATE_HEALTH, full);
+        service_stored(world->service, STATE_SEEDS, OK);
+    }
+    assert_int_equal(world_logged("state-not-kept", NULL), 1);
+    service_stored(world->service, STATE_HEALTH, FAIL_DETAIL(E_SYSTEM, EROFS, "no"));
+    assert_int_equal(world_logged("state-not-kept", NULL), 2);
+    service_stored(world->service, STATE_HEALTH, OK);
+    service_stored(world->service, STATE_HEALTH, OK);
+    assert_int_equal(world_logged("state-kept-again", NULL), 1);
+    service_stored(world->service, STATE_HEALTH, full);
+    assert_int_equal(world_logged("state-not-kept", NULL), 3);
+}
+
 /* One line when it begins, the mend while it lasts, and the count when it is over. */
 static void test_limit_that_bites_is_said_once_and_stands_in_the_mend(void **state)
 {
@@ -148,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mend_in_the_state_file_follows_while_the_state_stays, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_state_that_cannot_be_stored_is_said_once_for_each_reason, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_limit_that_bites_is_said_once_and_stands_in_the_mend, setup,
                                         teardown),
