@@ -128,13 +128,16 @@ static err_t find_listed(const struct workplace *workplace, struct span id, stru
     const struct ipc_key *keys = NULL;
     size_t n = 0;
     TRY(token_session_list(workplace->session, &list, &keys, &n));
+    bool any_unnamed = false;
     for (size_t i = 0; i < n; i++) {
         if (span_equal(span_of(keys[i].ref.id, keys[i].ref.id_len), id)) {
             *ret_key = keys[i];
             return OK;
         }
+        any_unnamed |= keys[i].state == IPC_KEY_UNREADABLE && keys[i].ref.id_len == 0;
     }
-    return FAIL(E_NOT_FOUND, "no key with this CKA_ID is on the token");
+    return any_unnamed ? FAIL(E_UNAVAILABLE, "a key whose CKA_ID cannot be read is on the token")
+                       : FAIL(E_NOT_FOUND, "no key with this CKA_ID is on the token");
 }
 
 err_t workplace_find(const struct ctl *ctl, struct workplace *workplace, struct span id,

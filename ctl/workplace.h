@@ -32,7 +32,8 @@ MUST_USE err_t workplace_view(const struct workplace *workplace, struct ring_vie
 MUST_USE err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate);
 /*
  * The key with this CKA_ID, whatever its label, by a listing; with a new token process when the one
- * there is does not answer. E_NOT_FOUND: the token answered, and has none.
+ * there is does not answer. E_NOT_FOUND: the token answered, and has none. E_UNAVAILABLE: one
+ * of its keys cannot be read, and may be the one.
  */
 MUST_USE err_t workplace_find(const struct ctl *ctl, struct workplace *workplace, struct span id,
                               struct ipc_key *ret_key);

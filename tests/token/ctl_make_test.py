@@ -52,6 +52,12 @@ class Make(MakeTest):
                 self.assertRegex(done.stdout, "proof +ok")
                 self.assertEqual(len(self.made()), before + 1)
 
+    def test_answer_lost_and_id_unreadable_is_not_known(self):
+        self.order("C_GenerateKey late-rv 0x30\nC_GetAttributeValue:102 len 5000")
+        done = self.ctl("init", code=2)
+        self.assertIn("it is not known whether the KEK was made", done.stderr.splitlines()[-1])
+        self.assertEqual(len(self.made()), 1)
+
     def test_refused_by_the_hsm_says_that_none_was_made(self):
         for order in ("C_GenerateKey rv 0x30", "C_GenerateKey rv 0x70", "C_GenerateKey rv 0xe0000001"):
             with self.subTest(order):
