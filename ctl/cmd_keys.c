@@ -49,7 +49,8 @@ static void warn(const struct ctl *ctl, const struct ring_view *view)
         bool on;
         const char *text;
     } rows[] = {
-        {view->n == 0, "the ring has no key on this token: p11-kmsctl init makes its first"},
+        {view->n == 0 && view->unnamed == 0,
+         "the ring has no key on this token: p11-kmsctl init makes its first"},
         {none_seals && !ahead && !view->choice.unknown_above,
          "no key of the ring can seal now: p11-kmsctl rotate --now makes one that can"},
         {none_seals && (ahead || view->choice.unknown_above), "no key of the ring can seal now"},
@@ -58,6 +59,7 @@ static void warn(const struct ctl *ctl, const struct ring_view *view)
         {view->choice.created_after_not_before, "a key created after its not-before is ignored"},
         {view->choice.unknown_above, "a key that cannot be read ranks above the active one"},
         {view->choice.bad_above, "a refused key ranks above the active one"},
+        {view->unnamed > 0, "a key of the token cannot be read, and may be of this ring"},
         {view->broken_labels > 0, "a key has a broken label of this ring"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -52,6 +52,7 @@ err_t ring_view_new(const struct config *config, const struct ipc_key *keys, siz
         err_t err = ring_label_parse(span_of_text(keys[i].label), config->ring,
                                      &row.ring.not_before, &row.ring.created);
         view.broken_labels += err.code == E_INVALID;
+        view.unnamed += ipc_key_unnamed(&keys[i]);
         if (!failed(err)) {
             judge(config, &row);
             view.rows[view.n++] = row;
@@ -62,6 +63,7 @@ err_t ring_view_new(const struct config *config, const struct ipc_key *keys, siz
         view.ring[i] = view.rows[i].ring;
     }
     ring_choose(view.ring, view.n, now_s, &view.choice);
+    view.choice.unknown_above |= view.unnamed > 0;
     *ret_view = view;
     view = (struct ring_view){0}; /* NOLINT(clang-analyzer-deadcode.DeadStores): cleanup reads it */
     return OK;

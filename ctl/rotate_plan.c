@@ -30,7 +30,7 @@ static uint32_t rank_above(const struct ring_view *view, const struct ring_key *
 static err_t check_first(const struct ring_view *view, const struct ring_key *lost,
                          const struct rotate_wish *wish)
 {
-    if (lost == NULL && view->n + view->broken_labels == 0) {
+    if (lost == NULL && view->n + view->broken_labels + view->unnamed == 0) {
         return FAIL(E_NOT_FOUND, "the ring has no key on this token: `p11-kmsctl init` makes its "
                                  "first");
     }

@@ -108,6 +108,11 @@ bool ring_same(const struct ring_key *a, const struct ring_key *b)
     return ring_compare(a, b) == 0;
 }
 
+bool ring_unnamed(const struct ring_key *key)
+{
+    return key->verdict == RING_UNKNOWN && key->created == 0 && key->not_before == 0;
+}
+
 const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted)
 {
     for (size_t i = 0; i < n; i++) {
@@ -164,7 +169,7 @@ static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdic
 {
     for (size_t i = 0; i < n; i++) {
         if (keys[i].verdict == verdict && is_active(&keys[i], now_s) &&
-            (selected == NULL || ring_compare(&keys[i], selected) > 0)) {
+            (selected == NULL || ring_unnamed(&keys[i]) || ring_compare(&keys[i], selected) > 0)) {
             return true;
         }
     }

@@ -102,6 +102,11 @@ err_t ipc_status_read(struct span payload, struct ipc_status *ret_status)
     return OK;
 }
 
+bool ipc_key_unnamed(const struct ipc_key *key)
+{
+    return key->state == IPC_KEY_UNREADABLE && key->ref.id_len == 0 && key->label[0] == '\0';
+}
+
 const char *ipc_attribute_name(uint32_t bit)
 {
     static const char *const names[] = {

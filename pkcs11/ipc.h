@@ -189,6 +189,9 @@ MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mu
  */
 MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_status);
 
+/* Not even its label could be read: it may be any key. */
+bool ipc_key_unnamed(const struct ipc_key *key);
+
 /* The word for a bit of enum ipc_attribute: "CKA_EXTRACTABLE", ... */
 const char *ipc_attribute_name(uint32_t bit);
 

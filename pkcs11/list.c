@@ -40,7 +40,7 @@ static void log_verdict(const struct key *key, const struct key *known)
 static bool wanted(const struct ipc_list *ask, const struct key *key)
 {
     return ask->all != 0 || key_is_of_ring(key->info.label, ask->ring) ||
-           (key_is_nameless(key) && key->info.label[0] == '\0');
+           ipc_key_unnamed(&key->info);
 }
 
 /* Nobody takes a key's whole name away, but a module out of order seems to. */

@@ -17,6 +17,10 @@ err_t listing_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN])
 err_t listing_ring_key(const struct ipc_key *key, const struct config *config, struct ring_key *ret_key)
 {
     struct ring_key ring_key = {.verdict = RING_UNKNOWN};
+    if (ipc_key_unnamed(key)) {
+        *ret_key = ring_key;
+        return OK;
+    }
     TRY(ring_label_parse(span_of_text(key->label), config->ring, &ring_key.not_before,
                          &ring_key.created));
     if (key->state == IPC_KEY_NO_ID) {

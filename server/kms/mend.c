@@ -64,6 +64,18 @@ static bool say_token(const struct mend_facts *facts, char *ret_text, size_t siz
     return true;
 }
 
+static bool say_unread(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    if (facts->unread[0] == '\0') {
+        return false;
+    }
+    (void)snprintf(ret_text, size,
+                   "a key of token %s cannot be read: %s; it is tried again by itself, see "
+                   "token-key-unreadable in the log",
+                   token_name(facts), facts->unread);
+    return true;
+}
+
 static bool say_ring(const struct mend_facts *facts, char *ret_text, size_t size)
 {
     const struct rotation_view *view = facts->view;
@@ -110,8 +122,9 @@ void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
     if (facts->state == HEALTH_OK || say_verdict(facts, ret_text, size) ||
-        say_token(facts, ret_text, size) || say_ring(facts, ret_text, size) ||
-        say_key(facts, ret_text, size)) {
+        say_token(facts, ret_text, size) ||
+        (!facts->view->has_serving && say_unread(facts, ret_text, size)) ||
+        say_ring(facts, ret_text, size) || say_key(facts, ret_text, size)) {
         return;
     }
     (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
@@ -138,5 +151,7 @@ void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ai
     } else if (ailments->limit != NULL) {
         (void)snprintf(ret_text, size, "%s: see with ss -xp who is connected to %s", ailments->limit,
                        facts->config->listen.socket);
+    } else {
+        (void)say_unread(facts, ret_text, size);
     }
 }

@@ -21,6 +21,7 @@ struct mend_facts {
     const struct rotation_view *view;
     enum health_state state;
     const char *refused; /* "KEK <kek_id> (CKA_LOCAL)": a key of the ring that may not seal; or empty */
+    const char *unread;  /* a key of the ring that cannot be read, or that may be of it; or empty */
 };
 
 /* Empty when nothing is to be done. */

@@ -62,6 +62,7 @@ static struct mend_facts mend_facts(const struct store *store, struct times now)
         .token = client_status(store->client),
         .view = &store->rotation.view,
         .state = report_state(store, now),
+        .unread = store->unread.text,
         .refused = store->refused.text,
     };
 }

@@ -51,6 +51,7 @@ static void take_listing(struct store *store, const struct client_reply *reply, 
     }
     struct ring_key keys[ROTATION_KEYS_MAX];
     directory_take(&store->directory, reply->keys, reply->keys_n);
+    unread_take(&store->unread, reply->keys, reply->keys_n, store->config.ring, all);
     size_t n = ring_keys_of(store, reply, keys);
     report_vanished(store, keys, n);
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);

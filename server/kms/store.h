@@ -32,6 +32,7 @@
 #include "server/kms/refused.h"
 #include "server/kms/seeds.h"
 #include "server/kms/times.h"
+#include "server/kms/unread.h"
 #include "server/kms/unwraps.h"
 #include "server/rotation/rotation.h"
 
@@ -89,6 +90,7 @@ struct store {
     struct rotation rotation;
     struct refused refused;
     struct limits limits;
+    struct unread unread;
     struct snapshot snapshot;
     struct report report;
     bool has_current;           /* read from STATE_CURRENT */

@@ -37,7 +37,9 @@ static err_t miss(struct store *store, const struct envelope *envelope, const ui
     const struct ipc_key_ref *ref = directory_find(&store->directory, envelope->head.kek_id);
     if (ref == NULL) {
         if (call->listing != 0 && call->listing <= store->lister.all_done) {
-            return FAIL(E_NOT_FOUND, "no key of the token has this kek_id");
+            return store->unread.any
+                       ? FAIL(E_UNAVAILABLE, "a key of the token cannot be read: it may be the one")
+                       : FAIL(E_NOT_FOUND, "no key of the token has this kek_id");
         }
         call->listing = call->listing != 0 ? call->listing : lister_want_all(&store->lister);
         call->wait = CALL_FOR_LISTING;

@@ -83,25 +83,39 @@ static const struct ring_key *subject(const struct rotation_view *view)
     return view->has_remembered ? &view->remembered : NULL;
 }
 
-static enum rotation_verdict look_at(const struct rotation *rotation, const struct ring_key *wanted)
+static bool same_dates(const struct ring_key *a, const struct ring_key *b)
+{
+    return a->not_before == b->not_before && a->created == b->created;
+}
+
+/* False: the listing does not tell, for the key, or one that may be it, could not be read. */
+static bool look_at(const struct rotation *rotation, const struct ring_key *wanted,
+                    enum rotation_verdict *ret_seen)
 {
     const struct ring_key *found = ring_find(rotation->keys, rotation->keys_n, wanted);
     if (found != NULL) {
-        return found->verdict == RING_BAD ? ROTATION_BAD : ROTATION_FINE;
+        *ret_seen = found->verdict == RING_BAD ? ROTATION_BAD : ROTATION_FINE;
+        return found->verdict != RING_UNKNOWN;
     }
+    enum rotation_verdict seen = ROTATION_MISSING;
     for (size_t i = 0; i < rotation->keys_n; i++) {
-        if (rotation->keys[i].not_before == wanted->not_before &&
-            rotation->keys[i].created == wanted->created) {
-            return ROTATION_CHANGED;
+        const struct ring_key *key = &rotation->keys[i];
+        if (ring_unnamed(key) || (same_dates(key, wanted) && !has_id(key))) {
+            return false;
         }
+        seen = same_dates(key, wanted) ? ROTATION_CHANGED : seen;
     }
-    return ROTATION_MISSING;
+    *ret_seen = seen;
+    return true;
 }
 
 static void judge_listing(struct rotation *rotation, int64_t boot_ms)
 {
     const struct ring_key *wanted = subject(&rotation->view);
-    enum rotation_verdict seen = wanted == NULL ? ROTATION_FINE : look_at(rotation, wanted);
+    enum rotation_verdict seen = ROTATION_FINE;
+    if (wanted != NULL && !look_at(rotation, wanted, &seen)) {
+        return; /* what is unknown is not different: the last state holds */
+    }
     if (seen == ROTATION_FINE && rotation->view.verdict == ROTATION_BAD) {
         rotation->view.verdict = ROTATION_FINE;
     }
@@ -149,8 +163,11 @@ static bool not_older(const struct rotation_view *view, const struct ring_key *k
 static bool replaces(const struct rotation *rotation, const struct ring_key *key)
 {
     const struct ring_key *wanted = subject(&rotation->view);
-    return wanted != NULL && !ring_same(wanted, key) && key->not_before == wanted->not_before &&
-           key->created == wanted->created && look_at(rotation, wanted) == ROTATION_CHANGED;
+    if (wanted == NULL || ring_same(wanted, key) || !same_dates(wanted, key)) {
+        return false;
+    }
+    enum rotation_verdict seen;
+    return !look_at(rotation, wanted, &seen) || seen == ROTATION_CHANGED;
 }
 
 static const struct ring_key *candidate(const struct rotation *rotation, const struct ring_choice *choice)

@@ -112,6 +112,120 @@ static void test_restart_seed_opened_wrongly_never_seals(void **state)
     assert_answer_ok(world, opened);
 }
 
+static const struct answer *status_of(struct world *world)
+{
+    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
+    assert_true(world->answers[stream].has);
+    return &world->answers[stream];
+}
+
+static bool state_is(const struct world *world, const char *name)
+{
+    struct state_health record;
+    assert_ok(state_health_parse(
+        span_of(world->state[STATE_HEALTH].bytes, world->state[STATE_HEALTH].len), &record));
+    return strcmp(record.state, name) == 0;
+}
+
+/* What is unknown is not different. */
+static void test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailable(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    struct answer sealed = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
+    world_kill(world);
+    world->state[STATE_SEEDS].has = false;
+    fake_token_key(world->token, 0)->state = IPC_KEY_UNREADABLE;
+    world_start(world);
+    for (int i = 0; i < 4; i++) {
+        world_pass(world, 5000);
+        assert_true(state_is(world, "START"));
+        assert_int_equal(status_of(world)->code, E_NONE);
+        assert_non_null(strstr(status_of(world)->healthz, "cannot be read: p11k:test:"));
+        int32_t refused = world_decrypt_of(world, &sealed);
+        world_pass(world, 3000);
+        assert_answer_fails(world, refused, E_UNAVAILABLE);
+    }
+    fake_token_key(world->token, 0)->state = IPC_KEY_READ;
+    world_pass(world, 5000);
+    assert_true(state_is(world, "OK"));
+    int32_t opened = world_decrypt_of(world, &sealed);
+    world_settle(world);
+    assert_answer_ok(world, opened);
+}
+
+/* A kek_id that no key has is only not found when every key could be read. */
+static void test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread(void **state)
+{
+    struct world *world = *state;
+    size_t other = fake_token_add_key(world->token, "other", 1, 1);
+    size_t gone = fake_token_add_key(world->token, "other", 2, 2);
+    struct answer foreign = world_foreign(world, gone, "x");
+    fake_token_key(world->token, gone)->gone = true;
+    fake_token_key(world->token, other)->state = IPC_KEY_UNREADABLE;
+    world_serve(world);
+    int32_t first = world_decrypt_of(world, &foreign);
+    world_pass(world, 2000);
+    assert_answer_fails(world, first, E_UNAVAILABLE);
+    assert_string_equal(status_of(world)->healthz, "ok");
+    fake_token_key(world->token, other)->state = IPC_KEY_READ;
+    int32_t second = world_decrypt_of(world, &foreign);
+    world_pass(world, 2000);
+    assert_answer_fails(world, second, E_NOT_FOUND);
+}
+
+/* A seed that was open before the restart is not given up because its key cannot be read just now. */
+static void test_restart_remembered_seed_waits_for_its_unread_key(void **state)
+{
+    struct world *world = *state;
+    size_t other = fake_token_add_key(world->token, "other", 1, 1);
+    size_t gone = fake_token_add_key(world->token, "other", 2, 2);
+    struct answer unknown = world_foreign(world, gone, "x");
+    fake_token_key(world->token, gone)->gone = true;
+    world_serve(world);
+    struct answer foreign = world_foreign(world, other, "x");
+    (void)world_decrypt_of(world, &foreign);
+    world_pass(world, 3000);
+    world_kill(world);
+    fake_token_key(world->token, other)->state = IPC_KEY_UNREADABLE;
+    world_serve(world);
+    fake_token_key(world->token, other)->state = IPC_KEY_READ;
+    (void)world_decrypt_of(world, &unknown); /* makes it list all keys */
+    world_pass(world, 5000);
+    world_token_away(world);
+    assert_answer_ok(world, world_decrypt_of(world, &foreign));
+}
+
+static void test_key_without_a_readable_name_makes_no_key_missing(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    struct fake_key before = *fake_token_key(world->token, 0);
+    fake_token_key(world->token, 0)->state = IPC_KEY_UNREADABLE;
+    fake_token_key(world->token, 0)->label[0] = '\0';
+    world_pass(world, 60000);
+    assert_true(state_is(world, "OK"));
+    *fake_token_key(world->token, 0) = before;
+    world_pass(world, 30000);
+    assert_true(state_is(world, "OK"));
+}
+
+/* The canary fails, but not for a reason that says anything of the KEK. */
+static void test_proofs_that_fail_by_an_outage_are_an_outage(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    const enum ipc_outcome outcomes[] = {IPC_UNAVAILABLE, IPC_BUSY, IPC_REFUSED, IPC_EXPIRED};
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+        fake_token_refuse_all(world->token, IPC_UNWRAP, outcomes[i], 5);
+        world_pass(world, 90000);
+        assert_true(state_is(world, "COAST"));
+        fake_token_refuse_all(world->token, IPC_UNWRAP, IPC_OK, 0);
+        world_pass(world, 5000);
+        assert_true(state_is(world, "OK"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +237,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decrypt_seed_that_fitted_once_is_never_asked_for_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_restart_seed_opened_wrongly_never_seals, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restart_remembered_seed_waits_for_its_unread_key, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_key_without_a_readable_name_makes_no_key_missing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_proofs_that_fail_by_an_outage_are_an_outage, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,11 @@ static void put(struct answer *answer, const void *data, size_t len)
     answer->len = len;
 }
 
+static bool is_unnamed(const struct fake_key *key)
+{
+    return key->state == IPC_KEY_UNREADABLE && key->label[0] == '\0';
+}
+
 static struct ipc_key describe(struct fake_token *token, size_t index)
 {
     const struct fake_key *key = &token->keys[index];
@@ -80,7 +85,7 @@ static struct ipc_key describe(struct fake_token *token, size_t index)
         out.ref.fingerprint_len = 0;
         out.rv = 5;
     }
-    if (key->state == IPC_KEY_NO_ID) {
+    if (key->state == IPC_KEY_NO_ID || is_unnamed(key)) {
         out.ref.id_len = 0;
     }
     memcpy(out.label, key->label, sizeof(out.label));
@@ -93,7 +98,7 @@ static bool is_listed(const struct ipc_list *list, const struct fake_key *key)
 {
     char prefix[32];
     (void)snprintf(prefix, sizeof(prefix), "p11k:%.15s:", list->ring);
-    return !key->gone && (list->all || strncmp(key->label, prefix, strlen(prefix)) == 0);
+    return !key->gone && (list->all || is_unnamed(key) || strncmp(key->label, prefix, strlen(prefix)) == 0);
 }
 
 static void do_list(struct fake_token *token, struct span payload, struct answer *answer)

@@ -85,6 +85,21 @@ static void test_state_of_keys_that_the_rule_ignores(void **state)
     assert_null(view.choice.selected);
 }
 
+/* It may be of this ring, and outrank what is active. */
+static void test_key_without_a_readable_name_is_counted_and_ranks_above(void **state)
+{
+    (void)state;
+    set(0, NOW_S - 100, NOW_S - 100, 0);
+    keys[1] = (struct ipc_key){.state = IPC_KEY_UNREADABLE};
+    keys[2] = (struct ipc_key){.state = IPC_KEY_NO_ID};
+    look(1);
+    assert_false(view.choice.unknown_above);
+    look(3);
+    assert_int_equal(view.n, 1);
+    assert_int_equal(view.unnamed, 1);
+    assert_true(view.choice.unknown_above);
+}
+
 static void test_state_refused_names_every_attribute(void **state)
 {
     (void)state;
@@ -167,6 +182,7 @@ int main(void)
         CLEAN(test_state_of_each_place_in_the_ring),
         CLEAN(test_state_staged_before_an_emergency_is_superseded),
         CLEAN(test_state_of_keys_that_the_rule_ignores),
+        CLEAN(test_key_without_a_readable_name_is_counted_and_ranks_above),
         CLEAN(test_state_refused_names_every_attribute),
         CLEAN(test_state_modifiable_alone_is_no_fault),
         CLEAN(test_state_waived_key_may_seal),

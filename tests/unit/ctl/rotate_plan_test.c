@@ -49,6 +49,20 @@ static void test_plan_ranks_above_a_selected_key_that_is_newer(void **state)
     assert_int_equal(plan.min_notice_s, 0);
 }
 
+/* "No key of this ring" is not what an unreadable key means. */
+static void test_plan_with_nothing_readable_is_another_try_and_no_new_ring(void **state)
+{
+    (void)state;
+    nothing_listed();
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_NOT_FOUND);
+    view.unnamed = 1;
+    view.choice.unknown_above = true;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_UNAVAILABLE);
+    assert_fails(rotate_plan(&view, &memory, &wish, &plan), E_UNAVAILABLE);
+    wish.now = true;
+    assert_ok(rotate_plan(&view, &memory, &wish, &plan));
+}
+
 static void test_plan_now_leaves_the_time_to_the_token(void **state)
 {
     (void)state;
@@ -124,6 +138,7 @@ static void test_plan_only_unreadable_keys_asks_for_now(void **state)
     (void)state;
     key.verdict = RING_UNKNOWN;
     view.choice.selected = NULL;
+    view.unnamed = 1;
     view.choice.unknown_above = true;
     assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_UNAVAILABLE);
     assert_fails(rotate_plan(&view, &memory, &wish, &plan), E_UNAVAILABLE);
@@ -174,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FRESH(test_plan_gives_the_configured_notice),
         FRESH(test_plan_ranks_above_a_selected_key_that_is_newer),
+        FRESH(test_plan_with_nothing_readable_is_another_try_and_no_new_ring),
         FRESH(test_plan_now_leaves_the_time_to_the_token),
         FRESH(test_plan_at_earlier_than_the_notice_or_beyond_the_horizon_is_refused),
         FRESH(test_plan_ranks_above_what_is_staged),

@@ -166,6 +166,21 @@ static void test_next_created_ranks_above_all_but_mad_clocks(void **state)
     assert_int_equal(ring_next_created(NULL, 0, NOW), 0);
 }
 
+static void test_choose_unnamed_key_may_rank_above_any(void **state)
+{
+    (void)state;
+    struct ring_choice choice;
+    struct ring_key keys[] = {key(1000, 1000, 1, RING_GOOD), {.verdict = RING_UNKNOWN}};
+    ring_choose(keys, 2, NOW, &choice);
+    assert_ptr_equal(choice.selected, &keys[0]);
+    assert_true(choice.unknown_above);
+    assert_true(ring_unnamed(&keys[1]));
+    keys[1] = key(900, 900, 2, RING_UNKNOWN);
+    ring_choose(keys, 2, NOW, &choice);
+    assert_false(choice.unknown_above);
+    assert_false(ring_unnamed(&keys[1]));
+}
+
 static void test_choose_nothing_is_not_a_clock_fault(void **state)
 {
     (void)state;
@@ -225,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_choose_ignores_bad_unknown_and_created_after_not_before),
         cmocka_unit_test(test_choose_horizon_at_and_one_past),
         cmocka_unit_test(test_choose_next_of_equal_times_is_the_one_that_will_be_selected),
+        cmocka_unit_test(test_choose_unnamed_key_may_rank_above_any),
         cmocka_unit_test(test_choose_nothing_is_not_a_clock_fault),
         cmocka_unit_test(test_next_not_before_delay_and_selected_decide),
         cmocka_unit_test(test_next_not_before_at_bounds),

@@ -7,6 +7,7 @@
 #include "server/kms/lister.h"
 #include "server/kms/listing.h"
 #include "server/kms/refused.h"
+#include "server/kms/unread.h"
 #include "tests/kit/unit.h"
 
 static struct config config = {.ring = "prod"};
@@ -75,6 +76,39 @@ static void test_ring_key_unreadable_is_unknown(void **state)
     assert_int_equal(verdict_of(&key), RING_UNKNOWN);
     key.ref.fingerprint_len = 0;
     assert_int_equal(verdict_of(&key), RING_UNKNOWN);
+}
+
+static void test_ring_key_without_a_readable_name_may_be_any(void **state)
+{
+    (void)state;
+    const struct ipc_key unnamed = {.state = IPC_KEY_UNREADABLE};
+    const struct ipc_key empty = {.state = IPC_KEY_NO_ID};
+    struct ring_key ring_key;
+    assert_ok(listing_ring_key(&unnamed, &config, &ring_key));
+    assert_true(ring_unnamed(&ring_key));
+    assert_fails(listing_ring_key(&empty, &config, &ring_key), E_NOT_FOUND);
+}
+
+static void test_unread_tells_keys_of_the_ring_from_others(void **state)
+{
+    (void)state;
+    struct unread unread = {0};
+    struct ipc_key keys[] = {key_with(0, 0), key_with(0, 0)};
+    keys[0].state = IPC_KEY_UNREADABLE;
+    (void)snprintf(keys[0].label, sizeof(keys[0].label), "somebody else's");
+    unread_take(&unread, keys, 2, "prod", true);
+    assert_true(unread.any);
+    assert_string_equal(unread.text, "");
+    keys[1].state = IPC_KEY_UNREADABLE;
+    keys[1].rv = 0x30;
+    unread_take(&unread, keys, 2, "prod", false);
+    assert_string_equal(unread.text, "p11k:prod:00000010:00000008 (CK_RV 0x30)");
+    keys[0] = keys[1] = key_with(0, 0);
+    unread_take(&unread, keys, 2, "prod", false);
+    assert_string_equal(unread.text, "");
+    assert_true(unread.any); /* the keys of others were not looked at */
+    unread_take(&unread, keys, 2, "prod", true);
+    assert_false(unread.any);
 }
 
 static void test_ring_key_of_no_id_or_broken_label_is_refused(void **state)
@@ -214,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_ring_key_every_attribute_but_modifiable_counts),
         cmocka_unit_test(test_ring_key_waived_is_good_but_for_its_cryptography),
         cmocka_unit_test(test_ring_key_unreadable_is_unknown),
+        cmocka_unit_test(test_ring_key_without_a_readable_name_may_be_any),
+        cmocka_unit_test(test_unread_tells_keys_of_the_ring_from_others),
         cmocka_unit_test(test_ring_key_of_no_id_or_broken_label_is_refused),
         cmocka_unit_test(test_directory_finds_what_it_took),
         cmocka_unit_test(test_directory_past_the_limit_forgets_the_first),

@@ -10,7 +10,7 @@ static const char *say(enum health_state state, const struct rotation_view *view
                        const struct ipc_status *token, const char *refused)
 {
     static char text[MEND_MAX];
-    const struct mend_facts facts = {&config, token, view, state, refused};
+    const struct mend_facts facts = {&config, token, view, state, refused, ""};
     mend_text(&facts, text, sizeof(text));
     return text;
 }
@@ -29,7 +29,7 @@ static void test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first(void
     (void)state;
     char text[MEND_MAX];
     const struct rotation_view view = {.has_serving = true};
-    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, ""};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, "", ""};
     struct mend_ailments ailments = {0};
     mend_ailment(&facts, &ailments, text, sizeof(text));
     assert_string_equal(text, "");
@@ -89,6 +89,20 @@ static void test_mend_refused_attributes_are_named(void **state)
     assert_non_null(strstr(say(HEALTH_START, &view, &ready, "KEK ab (CKA_LOCAL)"), "CKA_LOCAL"));
 }
 
+static void test_mend_key_that_cannot_be_read_is_no_empty_ring_and_no_clock(void **state)
+{
+    (void)state;
+    char text[MEND_MAX];
+    struct rotation_view view = {.clock_suspect = true};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_START, "", "p11k:prod:1:1 (CK_RV 0x30)"};
+    mend_text(&facts, text, sizeof(text));
+    assert_non_null(strstr(text, "a key of token hsm-1 cannot be read: p11k:prod:1:1 (CK_RV 0x30)"));
+    view = (struct rotation_view){.has_serving = true, .verdict = ROTATION_MISSING};
+    facts.state = HEALTH_HARD;
+    mend_text(&facts, text, sizeof(text));
+    assert_non_null(strstr(text, "is no longer on token"));
+}
+
 static void test_mend_old_proof_points_to_the_log(void **state)
 {
     (void)state;
@@ -106,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_mend_each_verdict_has_its_text),
         cmocka_unit_test(test_mend_future_keys_blame_the_clock),
         cmocka_unit_test(test_mend_refused_attributes_are_named),
+        cmocka_unit_test(test_mend_key_that_cannot_be_read_is_no_empty_ring_and_no_clock),
         cmocka_unit_test(test_mend_old_proof_points_to_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,31 @@
+#include "server/kms/unread.h"
+
+#include <stdio.h>
+
+#include "keys/ring.h"
+
+static bool may_be_of(const struct ipc_key *key, const char *ring)
+{
+    uint32_t not_before;
+    uint32_t created;
+    err_t err = ring_label_parse(span_of_text(key->label), ring, &not_before, &created);
+    return ipc_key_unnamed(key) || err.code != E_NOT_FOUND;
+}
+
+void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, const char *ring, bool all)
+{
+    bool any = false;
+    unread->text[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].state != IPC_KEY_UNREADABLE) {
+            continue;
+        }
+        any = true;
+        if (unread->text[0] == '\0' && may_be_of(&keys[i], ring)) {
+            const char *label = keys[i].label[0] != '\0' ? keys[i].label : "one without a readable label";
+            (void)snprintf(unread->text, sizeof(unread->text), "%s (CK_RV 0x%llx)", label,
+                           (unsigned long long)keys[i].rv);
+        }
+    }
+    unread->any = all ? any : unread->any;
+}
