@@ -38,12 +38,12 @@ static err_t read_one(const struct session *session, CK_OBJECT_HANDLE key, CK_AT
                       bool *ret_known)
 {
     CK_ULONG len = attribute.ulValueLen;
-    CK_RV rv = P11(session->module, C_GetAttributeValue, session->handle, key, &attribute, 1);
-    if (rv_is_no_attribute(rv)) {
+    err_t err = find_attribute(session, key, &attribute);
+    if (err.code == E_TOKEN && rv_is_no_attribute(err.detail)) {
         *ret_known = false;
         return OK;
     }
-    RV_TRY(rv, "C_GetAttributeValue");
+    TRY(err);
     if (attribute.ulValueLen != len) {
         return LIE("C_GetAttributeValue gave a flag or number of another size", attribute.ulValueLen);
     }

@@ -124,7 +124,7 @@ err_t find_token_patiently(const struct module *module, const struct token *toke
     return err;
 }
 
-err_t session_open(struct session *session, bool writable)
+static err_t open_once(struct session *session, bool writable)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | (writable ? CKF_RW_SESSION : 0);
     CK_SLOT_ID slot = session->token->slot;
@@ -140,6 +140,12 @@ err_t session_open(struct session *session, bool writable)
     }
     session->open = true;
     return OK;
+}
+
+err_t session_open(struct session *session, bool writable)
+{
+    err_t err = open_once(session, writable);
+    return rv_may_pass(err) ? open_once(session, writable) : err;
 }
 
 void session_close(struct session *session)
@@ -192,8 +198,27 @@ static err_t collect(const struct session *session, CK_OBJECT_HANDLE *handles, s
     }
 }
 
-err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles, size_t max,
-                size_t *ret_n)
+static err_t get_attribute(const struct session *session, CK_OBJECT_HANDLE object,
+                           CK_ATTRIBUTE *attribute)
+{
+    RV_TRY(P11(session->module, C_GetAttributeValue, session->handle, object, attribute, 1),
+           "C_GetAttributeValue");
+    return OK;
+}
+
+err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute)
+{
+    CK_ATTRIBUTE again = *attribute;
+    err_t err = get_attribute(session, object, attribute);
+    if (rv_may_pass(err)) {
+        *attribute = again;
+        err = get_attribute(session, object, attribute);
+    }
+    return err;
+}
+
+static err_t find_once(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
+                       size_t max, size_t *ret_n)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
@@ -210,4 +235,11 @@ err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE 
         return FAIL_DETAIL(E_TOKEN, rv, "C_FindObjectsFinal");
     }
     return err;
+}
+
+err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles, size_t max,
+                size_t *ret_n)
+{
+    err_t err = find_once(session, id, handles, max, ret_n);
+    return rv_may_pass(err) ? find_once(session, id, handles, max, ret_n) : err;
 }

@@ -61,6 +61,10 @@ void session_close(struct session *session);
 /* A new session for one whose state is in doubt. */
 MUST_USE err_t session_renew(struct session *session);
 
+/* One attribute, asked for again when the failure may pass. E_TOKEN. */
+MUST_USE err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object,
+                              CK_ATTRIBUTE *attribute);
+
 /*
  * Handles of the AES keys on the token, with `id` those with that CKA_ID only. E_LIMIT: more than
  * max are there.

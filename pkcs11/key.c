@@ -35,12 +35,12 @@ static err_t read_bytes(const struct session *session, CK_OBJECT_HANDLE handle,
                         CK_ATTRIBUTE_TYPE type, struct span_mut room, size_t *ret_len)
 {
     CK_ATTRIBUTE attribute = {type, room.ptr, room.len};
-    CK_RV rv = P11(session->module, C_GetAttributeValue, session->handle, handle, &attribute, 1);
-    if (rv_is_no_attribute(rv)) {
+    err_t err = find_attribute(session, handle, &attribute);
+    if (err.code == E_TOKEN && rv_is_no_attribute(err.detail)) {
         *ret_len = 0;
         return OK;
     }
-    RV_TRY(rv, "C_GetAttributeValue");
+    TRY(err);
     if (attribute.ulValueLen > room.len) {
         return LIE("C_GetAttributeValue gave a label or CKA_ID longer than its room",
                    attribute.ulValueLen);

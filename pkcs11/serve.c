@@ -224,7 +224,7 @@ static err_t serve_random(struct session *session, unsigned peer, const struct i
     struct ipc_random ask;
     span_move(&ask, payload.ptr, sizeof(ask));
     err_t err = random_once(session, out, ask.n);
-    if (rv_class_of(err) == RV_SESSION) {
+    if (rv_class_of(err) == RV_SESSION || rv_may_pass(err)) {
         err = session_renew(session);
         err = failed(err) ? err : random_once(session, out, ask.n);
     }

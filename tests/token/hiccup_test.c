@@ -149,6 +149,26 @@ static void test_list_token_that_fails_in_a_rhythm_reads_its_keys(void **state)
     assert_int_equal(unwrap(world, "a"), IPC_OK);
 }
 
+/* As a pair of which one member is dead, for every call that can be made twice. */
+static void test_token_of_which_every_second_call_fails_does_all_it_can(void **state)
+{
+    struct world *world = *state;
+    const struct ipc_random random = {.n = 32};
+    struct rig_reply reply;
+    rig_shim(world->rig, "C_OpenSession rv 0x30 100000 2\nC_FindObjectsInit rv 0x30 100000 2\n"
+                         "C_GetAttributeValue rv 0x30 100000 2\nC_EncryptInit rv 0x30 100000 2\n"
+                         "C_DecryptInit rv 0x30 100000 2\nC_GenerateRandom rv 0x30 100000 2\n");
+    for (int i = 0; i < 5; i++) {
+        (void)only_key(world, true);
+        assert_int_equal(unwrap(world, "a"), IPC_OK);
+        assert_int_equal(rig_crypt(world->rig, IPC_WRAP, &world->key.ref, "a",
+                                   span_of(seed, sizeof(seed)), &reply),
+                         IPC_OK);
+        assert_true(rig_call(world->rig, IPC_RANDOM, span_of(&random, sizeof(random)), &reply));
+        assert_int_equal(reply.header.outcome, IPC_OK);
+    }
+}
+
 static void test_list_one_wrong_fingerprint_makes_no_other_key(void **state)
 {
     struct world *world = *state;
@@ -173,6 +193,7 @@ int main(void)
         WITH_TOKEN(test_unwrap_failure_that_lasts_is_an_outage),
         WITH_TOKEN(test_unwrap_key_that_cannot_be_read_is_not_a_missing_key),
         WITH_TOKEN(test_list_token_that_fails_in_a_rhythm_reads_its_keys),
+        WITH_TOKEN(test_token_of_which_every_second_call_fails_does_all_it_can),
         WITH_TOKEN(test_list_one_wrong_fingerprint_makes_no_other_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
