@@ -8,7 +8,7 @@ import kit_path  # noqa: F401
 from daemon import running
 
 REFUSALS = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
-BATCH = 16  # a verdict of SoftHSM takes a third of a second of one of its sessions
+BATCH = 64
 
 
 def key_id_of(envelope):
@@ -31,7 +31,7 @@ def truncations(envelope):
 class Tamper(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.daemon = running()
+        cls.daemon = running(sessions=16)  # a verdict of SoftHSM takes a session a third of a second
         client = cls.daemon.client()
         cls.plain = os.urandom(32)
         cls.sealed = client.encrypt(cls.plain)
