@@ -230,11 +230,7 @@ static void say_refused(const struct pin_keeper *keeper, const struct session *s
 {
     log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
               LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
-    *ret_mend = is_credential(keeper->config)
-                    ? "the token refused the PIN: correct the credential and restart the service (it is not "
-                      "tried again unchanged), or run p11-kmsctl pin-retry"
-                    : "the token refused the PIN: correct it (it is not tried again unchanged), or run "
-                      "p11-kmsctl pin-retry";
+    *ret_mend = pin_mend_refused(rv, is_credential(keeper->config));
 }
 
 /*

@@ -68,5 +68,7 @@ MUST_USE err_t pin_read(const char *path, bool credential, struct secret **ret_p
 MUST_USE err_t pin_check_content(struct span pin);
 /* What an operator is told of a PIN that is not tried. */
 const char *pin_mend(enum pin_decision decision, bool credential);
+/* And of one that the token has just refused, with this answer of C_Login. */
+const char *pin_mend_refused(CK_RV rv, bool credential);
 
 #endif

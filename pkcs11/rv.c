@@ -133,6 +133,16 @@ bool rv_is_already(CK_RV rv)
     return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED || rv == CKR_USER_ALREADY_LOGGED_IN;
 }
 
+bool rv_is_pin_locked(CK_RV rv)
+{
+    return rv == CKR_PIN_LOCKED;
+}
+
+bool rv_is_pin_expired(CK_RV rv)
+{
+    return rv == CKR_PIN_EXPIRED;
+}
+
 enum rv_class rv_class_of(err_t err)
 {
     return err.code == E_TOKEN ? rv_class(err.detail) : RV_FINE;

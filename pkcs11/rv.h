@@ -36,6 +36,9 @@ bool rv_is_no_mechanism(CK_RV rv);
 bool rv_is_no_function(CK_RV rv);
 /* C_Initialize or C_Login had been done before. */
 bool rv_is_already(CK_RV rv);
+/* What a correct PIN would not help. */
+bool rv_is_pin_locked(CK_RV rv);
+bool rv_is_pin_expired(CK_RV rv);
 
 /* CKR_OK is OK, anything else E_TOKEN with the code as detail. `what` is a literal. */
 #define RV_TRY(call_, what_)                                                                       \

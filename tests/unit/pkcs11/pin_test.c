@@ -244,6 +244,19 @@ static void test_login_refused_value_is_kept_as_failed_and_not_tried_again(void 
     assert_int_equal(on_disk().failed_n, 0);
 }
 
+/* Correcting it would be the wrong advice. */
+static void test_login_answered_with_locked_or_expired_says_so(void **state)
+{
+    (void)state;
+    module_state.says = CKR_PIN_LOCKED;
+    assert_fails(try_login(), E_STATE);
+    assert_non_null(strstr(why, "unlock it"));
+    write_pin("5678");
+    module_state.says = CKR_PIN_EXPIRED;
+    assert_fails(try_login(), E_STATE);
+    assert_non_null(strstr(why, "expired"));
+}
+
 /* A process that died inside C_Login: what it found is what the next one finds. */
 static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
 {
@@ -270,6 +283,7 @@ int main(void)
         PIN_TEST(test_login_intent_that_cannot_be_kept_asks_the_token_nothing),
         PIN_TEST(test_login_with_a_proven_file_needs_no_room_on_the_disk),
         PIN_TEST(test_login_refused_value_is_kept_as_failed_and_not_tried_again),
+        PIN_TEST(test_login_answered_with_locked_or_expired_says_so),
         PIN_TEST(test_login_cut_short_twice_is_not_tried_a_third_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
