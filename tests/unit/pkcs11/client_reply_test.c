@@ -193,12 +193,13 @@ static void test_forged_replies_detach(void **state)
 {
     (void)state;
     struct ipc_status status = {.phase = IPC_PHASE_READY + 1};
+    struct ipc_status good = {.phase = IPC_PHASE_READY};
     const struct {
         struct ipc_header header;
         struct span payload;
     } rows[] = {
         {{.verb = IPC_WRAP, .flags = IPC_REPLY, .call = 99}, {0}}, /* no such call */
-        {{.verb = IPC_PROBE, .call = 1}, {0}},                     /* a request */
+        {{.verb = IPC_PROBE, .call = 1}, span_of(&good, sizeof(good))}, /* a request */
         {{.verb = IPC_HELLO}, span_of_text(P11KMS_BUILD_ID)},      /* HELLO twice */
         {{.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1}, {0}}, /* no status in it */
         {{.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1}, span_of(&status, sizeof(status))},
@@ -207,6 +208,22 @@ static void test_forged_replies_detach(void **state)
         send_forged(rows[i].header, rows[i].payload);
         assert_int_equal(client_fd(t.client), -1);
     }
+}
+
+/* Of another build the same bytes may mean anything. */
+static void test_reply_before_hello_detaches(void **state)
+{
+    (void)state;
+    int fds[2];
+    struct ipc_status good = {.phase = IPC_PHASE_READY};
+    struct ipc_header header = {.verb = IPC_PROBE, .flags = IPC_REPLY, .call = 1};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    client_attach(t.client, fds[1], t.now_ms);
+    assert_ok(ipc_send(fds[0], &header, span_of(&good, sizeof(good))));
+    client_readable(t.client, t.now_ms);
+    assert_int_equal(client_fd(t.client), -1);
+    assert_int_equal(client_status(t.client)->phase, IPC_PHASE_STARTING);
+    (void)close(fds[0]);
 }
 
 static void test_readable_process_that_never_stops_is_left_for_later(void **state)
@@ -262,6 +279,7 @@ int main(void)
         WITH_TOKEN(test_hello_of_another_build_detaches),
         WITH_TOKEN(test_bad_frame_detaches_and_calls_live_on),
         WITH_TOKEN(test_forged_replies_detach),
+        WITH_TOKEN(test_reply_before_hello_detaches),
         WITH_TOKEN(test_readable_process_that_never_stops_is_left_for_later),
         WITH_TOKEN(test_attach_replaces_and_closes_the_older_socket),
     };

@@ -28,6 +28,7 @@ static struct {
     char pin[32];
     struct pin_record found; /* on disk at the last C_Login */
     bool locked;             /* at the last C_Login */
+    struct pin_record hashed; /* on disk at the last hash of a PIN */
 } module_state;
 
 err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
@@ -68,6 +69,7 @@ int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char
     (void)salt_len;
     (void)digest;
     assert_int_equal(rounds, PIN_RECORD_ROUNDS);
+    pin_record_parse(span_of(disk.bytes, disk.len), &module_state.hashed);
     memset(out, 0, (size_t)len);
     memcpy(out, pass, (size_t)pass_len);
     return 1;
@@ -232,6 +234,7 @@ static void test_login_refused_value_is_kept_as_failed_and_not_tried_again(void 
     (void)state;
     module_state.says = CKR_PIN_INCORRECT;
     assert_fails(try_login(), E_STATE);
+    assert_int_equal(module_state.hashed.failed_n, 1); /* a kill within the hash leaves no doubt */
     struct pin_record record = on_disk();
     assert_int_equal(record.failed_n, 1);
     assert_true(record.failed[0].has_hash);
