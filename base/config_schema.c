@@ -71,7 +71,7 @@ const struct config_rule config_rules[] = {
     {"health.soft_max", CONFIG_DURATION, IN(soft_max_s), .range = "0s..30d", .preset = "24h",
      .live = true, .meaning = "how long after that writes go on"},
     {"state_dir", CONFIG_PATH, IN(state_dir), .preset = "/var/lib/p11-kms",
-     .meaning = "what is remembered; nothing secret"},
+     .meaning = "what is remembered; no secret"},
     {"log", CONFIG_SECTION, CHECKED_ONLY, .preset = "", .meaning = "lines to stderr"},
     {"log.format", CONFIG_CHOICE, IN(log_format), .range = "text|json", .preset = "text",
      .live = true, .meaning = "key=value or JSON"},

@@ -323,7 +323,7 @@ log: {{format: {o.get("format", "text")}, level: {o.get("level", "info")}}}
 
     def crash_token(self, sig=signal.SIGKILL):
         """Kills the token process and waits until a new one has logged in. Never in the midst of a login:
-        after a login cut short twice the PIN is not tried again, as it should."""
+        after two that were cut short the next may wait for a minute, as it should."""
         before = self.logins()
         pid = self.kill_role("token", sig)
         self.wait_pid("token", other_than=pid)
