@@ -80,8 +80,8 @@ static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joi
     TRY(workplace_view(workplace, &view));
     bool exists = view.n + view.broken_labels > 0;
     if (!exists && view.unnamed > 0) {
-        return FAIL(E_UNAVAILABLE, "a key of the token cannot be read, and may be of this ring: nothing is "
-                                   "made. See the log lines above, and try again");
+        return FAIL(E_UNAVAILABLE, "a key of the token cannot be read, and may be of this ring: "
+                                   "nothing is made. See the log lines above, and try again");
     }
     if (joins && !exists) {
         return FAIL(E_NOT_FOUND, "no key of this ring is on the token: nothing to join");

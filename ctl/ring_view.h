@@ -23,7 +23,7 @@ struct ring_view {
     struct ring_view_row *rows; /* of this ring; best first */
     struct ring_key *ring;      /* the same as the selection rule wants it */
     size_t n;
-    size_t unnamed;       /* keys of which not even the label could be read: they may be of this ring */
+    size_t unnamed; /* keys of which not even the label could be read: they may be of this ring */
     size_t broken_labels; /* keys that begin like this ring's, but whose label does not parse */
     int64_t now_s;
     struct ring_choice choice; /* points into `ring` */

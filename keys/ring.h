@@ -45,7 +45,9 @@ MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *r
  */
 int ring_compare(const struct ring_key *a, const struct ring_key *b);
 bool ring_same(const struct ring_key *a, const struct ring_key *b);
-/* A key of which not even the label could be read: RING_UNKNOWN without dates. It may be any key. */
+/*
+ * A key of which not even the label could be read: RING_UNKNOWN without dates. It may be any key.
+ */
 bool ring_unnamed(const struct ring_key *key);
 /* Which of these is the same key; NULL: none. */
 const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted);
@@ -57,7 +59,7 @@ struct ring_choice {
     bool beyond_horizon;             /* alarm: a key further ahead is ignored */
     bool future_only;                /* verified keys exist, all of them ahead: the clock is suspect */
     bool created_after_not_before;   /* alarm: such a key is ignored */
-    bool unknown_above;              /* a RING_UNKNOWN key that is active ranks above the selected one, or may */
+    bool unknown_above;              /* an active RING_UNKNOWN key ranks above it, or may */
     bool bad_above;                  /* the same for RING_BAD */
 };
 

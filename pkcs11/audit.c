@@ -84,8 +84,8 @@ err_t audit_attributes(const struct session *session, CK_OBJECT_HANDLE key, stru
 }
 
 /*
- * A code that says nothing may have been a hiccup of the token, which would hide that it opens under any
- * AAD: it is believed the third time.
+ * A code that says nothing may have been a hiccup of the token, which would hide that it opens
+ * under any AAD: it is believed the third time.
  */
 static err_t open_flipped(const struct session *session, CK_OBJECT_HANDLE key,
                           const struct wrap_canary *canary)

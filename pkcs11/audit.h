@@ -18,9 +18,9 @@ struct audit {
 MUST_USE err_t audit_attributes(const struct session *session, CK_OBJECT_HANDLE key,
                                 struct audit *ret_audit);
 /*
- * Wraps a canary and opens it under its own and under another AAD, and learns with which code the token
- * refuses that. Adds IPC_ATTR_AAD to *audit when the token does not bind the AAD. E_TOKEN, E_CRYPTO: could
- * not be found out. Not for keys that are not ours.
+ * Wraps a canary and opens it under its own and under another AAD, and learns with which code the
+ * token refuses that. Adds IPC_ATTR_AAD to *audit when the token does not bind the AAD. E_TOKEN,
+ * E_CRYPTO: could not be found out. Not for keys that are not ours.
  */
 MUST_USE err_t audit_aad(const struct session *session, CK_OBJECT_HANDLE key, struct audit *audit,
                          struct wrap_canary *ret_canary);

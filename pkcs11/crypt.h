@@ -1,15 +1,15 @@
 /*
- * crypt: the IPC_WRAP and IPC_UNWRAP verbs with their recovery: a new session, the key looked for again,
- * another try. A failure is not a verdict: wrapped bytes are bad only
+ * crypt: the IPC_WRAP and IPC_UNWRAP verbs with their recovery: a new session, the key looked for
+ * again, another try. A failure is not a verdict: wrapped bytes are bad only
  *
- *   when C_Decrypt refused them twice with a code that means it, and this token refuses its canary under
- *   another AAD with that very code; or
- *   when it refused them 7 times with one code, and between the last 6 tries, further and further apart, the
- *   same key opened its canary each time (2 to 4 times, so that no rhythm of the token can fit) and refused
- *   it under another AAD with that code.
+ *   when C_Decrypt refused them twice with a code that means it, and this token refuses its canary
+ *   under another AAD with that very code; or
+ *   when it refused them 7 times with one code, and between the last 6 tries, further and further
+ *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token can
+ *   fit) and refused it under another AAD with that code.
  *
- * One canary that does not open, or another code, and the counting begins anew. Whatever else fails is tried
- * again until the call's time is over, and is then an outage.
+ * One canary that does not open, or another code, and the counting begins anew. Whatever else fails
+ * is tried again until the call's time is over, and is then an outage.
  */
 #ifndef PKCS11_CRYPT_H
 #define PKCS11_CRYPT_H
@@ -20,8 +20,9 @@
 #include "pkcs11/ipc.h"
 
 /*
- * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never opens, for
- * certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNSUPPORTED: this scheme, or this token's AES-GCM.
+ * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never
+ * opens, for certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNSUPPORTED: this scheme, or this
+ * token's AES-GCM.
  */
 MUST_USE err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
                         struct span data, int64_t deadline_ms, struct span_mut out,

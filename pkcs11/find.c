@@ -206,7 +206,8 @@ static err_t get_attribute(const struct session *session, CK_OBJECT_HANDLE objec
     return OK;
 }
 
-err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute)
+err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object,
+                     CK_ATTRIBUTE *attribute)
 {
     CK_ATTRIBUTE again = *attribute;
     err_t err = get_attribute(session, object, attribute);

@@ -54,7 +54,8 @@ static err_t read_label(const struct session *session, struct key *key)
 {
     uint8_t label[VALUE_MAX];
     size_t len = 0;
-    err_t err = read_bytes(session, key->handle, CKA_LABEL, span_mut_of(label, sizeof(label)), &len);
+    struct span_mut room = span_mut_of(label, sizeof(label));
+    err_t err = read_bytes(session, key->handle, CKA_LABEL, room, &len);
     if (err.code == E_PROTOCOL) {
         key->info.state = IPC_KEY_UNREADABLE;
         return OK;
@@ -111,7 +112,8 @@ static err_t fingerprint_iv(uint8_t ret_iv[BLOCK])
     return OK;
 }
 
-static err_t encrypt_zeros(const struct session *session, CK_OBJECT_HANDLE key, uint8_t ret_block[BLOCK])
+static err_t encrypt_zeros(const struct session *session, CK_OBJECT_HANDLE key,
+                           uint8_t ret_block[BLOCK])
 {
     uint8_t iv[BLOCK];
     uint8_t zero[BLOCK] = {0};

@@ -30,8 +30,8 @@ bool key_is_of_ring(const char *label, const char *ring);
 bool key_is_managed(const char *label);
 
 /*
- * Label and CKA_ID alone. What has a length that is nonsense is not taken for empty: the key is unreadable.
- * E_TOKEN.
+ * Label and CKA_ID alone. What has a length that is nonsense is not taken for empty: the key is
+ * unreadable. E_TOKEN.
  */
 MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle,
                              struct key *ret_key);

@@ -56,8 +56,8 @@ static bool lost_its_name(const struct key *key, const struct key *now)
 }
 
 /*
- * A known key: its name again, and for the serving one the fingerprint, which must be what it was. Where that
- * cannot be read, what is known stands.
+ * A known key: its name again, and for the serving one the fingerprint, which must be what it was.
+ * Where that cannot be read, what is known stands.
  */
 static err_t look_again(const struct session *session, const struct ipc_list *ask, struct key *key)
 {

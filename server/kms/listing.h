@@ -14,9 +14,9 @@
 #include "pkcs11/ipc.h"
 
 /*
- * A key of the ring, or one that may be of it (ring_unnamed). E_NOT_FOUND: of another ring, or no KEK of
- * ours. E_INVALID: a label of this ring that is broken, or a CKA_ID empty or too long: refused, and not part
- * of the listing.
+ * A key of the ring, or one that may be of it (ring_unnamed). E_NOT_FOUND: of another ring, or no
+ * KEK of ours. E_INVALID: a label of this ring that is broken, or a CKA_ID empty or too long:
+ * refused, and not part of the listing.
  */
 MUST_USE err_t listing_ring_key(const struct ipc_key *key, const struct config *config,
                                 struct ring_key *ret_key);

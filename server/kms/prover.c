@@ -251,7 +251,10 @@ static err_t take_wrapped(struct prover *prover, struct proof *proof, const stru
                : FAIL(E_LIMIT, "the queue of the token is full");
 }
 
-/* A remembered seed: that the token opened it right nobody knows but the token, so it is asked again. */
+/*
+ * A remembered seed: that the token opened it right nobody knows but the token, so it is asked
+ * again.
+ */
 static err_t take_reopened(struct prover *prover, struct proof *proof,
                            const struct client_reply *reply, struct times now)
 {

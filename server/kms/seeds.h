@@ -37,8 +37,8 @@ struct span seed_name_wrapped(const struct seed_name *name);
 struct seed {
     struct seed_name name;
     struct secret *bytes; /* SEED_LEN; NULL in a slot that holds none */
-    bool confirmed;       /* a commitment matched under it, or the token opened it twice to the same */
-    int64_t reopened_ms;  /* boot ms of the token's second answer, when its first did not fit; or 0 */
+    bool confirmed;       /* a commitment matched, or it was made and compared here */
+    int64_t reopened_ms;  /* boot ms of the second answer, when the first did not fit; or 0 */
 };
 
 struct seeds;
@@ -50,8 +50,8 @@ DEFINE_CLEANUP(struct seeds *, seeds_free)
 /* NULL when it is not open. Valid until the next seeds_add, for ever while pinned. */
 const struct seed *seeds_find(struct seeds *seeds, const uint8_t key[32]);
 /*
- * Copies both. A seed that is here already is kept (`own` is added), but for one that is not confirmed:
- * these bytes replace it. E_LIMIT: the arena part is used up.
+ * Copies both. A seed that is here already is kept (`own` is added), but for one that is not
+ * confirmed: these bytes replace it. E_LIMIT: the arena part is used up.
  */
 MUST_USE err_t seeds_add(struct seeds *seeds, const struct seed_name *name, struct span seed,
                          const struct seed **ret_seed);

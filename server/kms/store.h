@@ -118,7 +118,9 @@ MUST_USE err_t store_seal(struct store *store, uint8_t api, struct call *call, s
 MUST_USE err_t store_open(struct store *store, const struct envelope *envelope, struct call *call,
                           struct secret *out);
 
-/* store_unwrap.c: a seed that was asked for; and some of those that were open before the restart. */
+/*
+ * store_unwrap.c: a seed that was asked for; and some of those that were open before the restart.
+ */
 void store_take_unwrap(struct store *store, const struct client_reply *reply, struct times now);
 void store_reopen_some(struct store *store, struct times now);
 

@@ -64,8 +64,9 @@ static err_t open_with(struct store *store, const struct envelope *envelope, str
 }
 
 /*
- * The envelope does not commit to what this seed derives. Under a seed that proved itself before, the
- * envelope is bad. Any other may be what the token opened wrongly: it goes, and the token is asked again.
+ * The envelope does not commit to what this seed derives. Under a seed that proved itself before,
+ * the envelope is bad. Any other may be what the token opened wrongly: it goes, and the token is
+ * asked again.
  */
 static err_t doubt(struct store *store, const struct envelope *envelope, const struct seed *seed,
                    struct call *call)
@@ -86,7 +87,8 @@ static err_t doubt(struct store *store, const struct envelope *envelope, const s
 static void confirm(struct store *store, const struct seed *seed)
 {
     if (!seed->confirmed && seed->reopened_ms != 0) {
-        log_error("token-opened-wrongly", LOG_TEXT("what", "a seed; asked again it opened it right"));
+        log_error("token-opened-wrongly",
+                  LOG_TEXT("what", "a seed; asked again it opened it right"));
     }
     seeds_confirm(store->seeds, seed);
 }

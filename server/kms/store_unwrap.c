@@ -59,7 +59,8 @@ void store_reopen_some(struct store *store, struct times now)
         if (ref == NULL && store->lister.all_done == 0) {
             (void)lister_want_all(&store->lister);
         } else if (ref == NULL && store->unread.any) {
-            store->background_ms = now.boot_ms + PROVER_RETRY_MS; /* its key may be the one unread */
+            /* Its key may be the one unread. */
+            store->background_ms = now.boot_ms + PROVER_RETRY_MS;
         } else if (ref == NULL) {
             pending_remove(&store->pending, name->key);
         } else if (failed(unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {

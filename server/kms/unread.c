@@ -12,7 +12,8 @@ static bool may_be_of(const struct ipc_key *key, const char *ring)
     return ipc_key_unnamed(key) || err.code != E_NOT_FOUND;
 }
 
-void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, const char *ring, bool all)
+void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, const char *ring,
+                 bool all)
 {
     bool any = false;
     unread->text[0] = '\0';
@@ -22,7 +23,8 @@ void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, co
         }
         any = true;
         if (unread->text[0] == '\0' && may_be_of(&keys[i], ring)) {
-            const char *label = keys[i].label[0] != '\0' ? keys[i].label : "one without a readable label";
+            bool labelled = keys[i].label[0] != '\0';
+            const char *label = labelled ? keys[i].label : "one without a readable label";
             (void)snprintf(unread->text, sizeof(unread->text), "%s (CK_RV 0x%llx)", label,
                            (unsigned long long)keys[i].rv);
         }

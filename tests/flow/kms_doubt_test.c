@@ -1,4 +1,7 @@
-/* What a token says once, and wrongly: none of it is kept, sealed with, or told to a client as the truth. */
+/*
+ * What a token says once, and wrongly: none of it is kept, sealed with, or told to a client as the
+ * truth.
+ */
 #include <string.h>
 
 #include "keys/key_id.h"
@@ -90,7 +93,9 @@ static void test_decrypt_seed_that_fitted_once_is_never_asked_for_again(void **s
     assert_in_range(fake_token_calls(world->token, IPC_UNWRAP), before, before + 1); /* the canary */
 }
 
-/* A seed that was remembered seals after a restart: what is sealed must open from the token alone. */
+/*
+ * A seed that was remembered seals after a restart: what is sealed must open from the token alone.
+ */
 static void test_restart_seed_opened_wrongly_never_seals(void **state)
 {
     struct world *world = *state;
@@ -174,7 +179,9 @@ static void test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread(void
     assert_answer_fails(world, second, E_NOT_FOUND);
 }
 
-/* A seed that was open before the restart is not given up because its key cannot be read just now. */
+/*
+ * A seed that was open before the restart is not given up because its key cannot be read just now.
+ */
 static void test_restart_remembered_seed_waits_for_its_unread_key(void **state)
 {
     struct world *world = *state;
@@ -226,26 +233,21 @@ static void test_proofs_that_fail_by_an_outage_are_an_outage(void **state)
     }
 }
 
+#define IN_WORLD(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decrypt_seed_opened_wrongly_is_asked_for_once_more, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_seed_opened_wrongly_twice_is_refused_and_right_later, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_512_with_another_commitment_ask_the_token_twice, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_seed_that_fitted_once_is_never_asked_for_again, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_restart_seed_opened_wrongly_never_seals, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restart_remembered_seed_waits_for_its_unread_key, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_key_without_a_readable_name_makes_no_key_missing, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_proofs_that_fail_by_an_outage_are_an_outage, setup, teardown),
+        IN_WORLD(test_decrypt_seed_opened_wrongly_is_asked_for_once_more),
+        IN_WORLD(test_decrypt_seed_opened_wrongly_twice_is_refused_and_right_later),
+        IN_WORLD(test_decrypt_512_with_another_commitment_ask_the_token_twice),
+        IN_WORLD(test_decrypt_seed_that_fitted_once_is_never_asked_for_again),
+        IN_WORLD(test_restart_seed_opened_wrongly_never_seals),
+        IN_WORLD(test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailable),
+        IN_WORLD(test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread),
+        IN_WORLD(test_restart_remembered_seed_waits_for_its_unread_key),
+        IN_WORLD(test_key_without_a_readable_name_makes_no_key_missing),
+        IN_WORLD(test_proofs_that_fail_by_an_outage_are_an_outage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

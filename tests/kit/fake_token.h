@@ -31,7 +31,7 @@ struct fake_key {
     char label[64];
     uint32_t bad;          /* enum ipc_attribute bits, reported in listings */
     uint32_t not_reported;
-    uint32_t state;        /* enum ipc_key_state; unreadable with an empty label: not even its name is known */
+    uint32_t state;        /* enum ipc_key_state; unreadable with an empty label: unnamed */
     bool gone;             /* deleted from the token */
 };
 

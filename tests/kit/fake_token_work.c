@@ -98,7 +98,8 @@ static bool is_listed(const struct ipc_list *list, const struct fake_key *key)
 {
     char prefix[32];
     (void)snprintf(prefix, sizeof(prefix), "p11k:%.15s:", list->ring);
-    return !key->gone && (list->all || is_unnamed(key) || strncmp(key->label, prefix, strlen(prefix)) == 0);
+    bool of_ring = strncmp(key->label, prefix, strlen(prefix)) == 0;
+    return !key->gone && (list->all || is_unnamed(key) || of_ring);
 }
 
 static void do_list(struct fake_token *token, struct span payload, struct answer *answer)

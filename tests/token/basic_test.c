@@ -113,7 +113,10 @@ static void test_wrap_opens_again_and_never_looks_the_same(void **state)
     assert_true(span_equal(opened.data, data));
 }
 
-/* Of each part the first and the last byte: a verdict takes a while. NSS, which says it at once, gets all. */
+/*
+ * Of each part the first and the last byte: a verdict takes a while. NSS, which says it at once,
+ * gets all.
+ */
 static void test_unwrap_flipped_byte_of_any_part_is_a_data_error(void **state)
 {
     const size_t ends[] = {0, 1, 12, 13, 44, 45, 60};

@@ -1,6 +1,6 @@
 /*
- * Tokens that fail now and then: one failure is no verdict on the bytes, the key or the token, however the
- * failures fall; and bytes that are bad are found out all the same.
+ * Tokens that fail now and then: one failure is no verdict on the bytes, the key or the token,
+ * however the failures fall; and bytes that are bad are found out all the same.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,10 @@ static void assert_no_answer(struct world *world, const char *aad)
     assert_true(outcome == IPC_UNAVAILABLE || outcome == IPC_EXPIRED);
 }
 
-/* Codes that say nothing, that say something else, and one that means bad data with a token that says it otherwise. */
+/*
+ * Codes that say nothing, that say something else, and one that means bad data with a token that
+ * says it otherwise.
+ */
 static void test_unwrap_one_failure_of_any_kind_costs_no_answer(void **state)
 {
     struct world *world = *state;

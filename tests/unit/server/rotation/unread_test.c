@@ -1,4 +1,7 @@
-/* Keys that could not be read, or of which not even the name is known: no verdict on any key follows. */
+/*
+ * Keys that could not be read, or of which not even the name is known: no verdict on any key
+ * follows.
+ */
 #include <string.h>
 
 #include "server/rotation/rotation.h"
