@@ -5,6 +5,7 @@
 #include "ctl/new_key.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
+#include "ctl/ring_empty.h"
 #include "ctl/workplace.h"
 #include "keys/key_id.h"
 
@@ -78,17 +79,21 @@ static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joi
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};
     TRY(workplace_view(workplace, &view));
+    struct state_current lost;
     bool exists = view.n + view.broken_labels > 0;
     if (!exists && view.unnamed > 0) {
         return FAIL(E_UNAVAILABLE, "a key of the token cannot be read, and may be of this ring: "
                                    "nothing is made. See the log lines above, and try again");
     }
-    if (joins && !exists) {
-        return FAIL(E_NOT_FOUND, "no key of this ring is on the token: nothing to join");
+    *ret_exit = CTL_FINDING;
+    if (!exists && (joins || ring_remembered(workplace, &lost))) {
+        (void)fprintf(ctl->err, "p11-kmsctl: %s\n",
+                      joins ? "there is nothing to join" : "nothing was made");
+        ring_empty_say(ctl, workplace);
+        return OK;
     }
     if (!joins && exists) {
         refuse(ctl, &view);
-        *ret_exit = CTL_FINDING;
         return OK;
     }
     return joins ? join(ctl, workplace, &view, ret_exit) : create(ctl, workplace, ret_exit);

@@ -3,6 +3,7 @@
 
 #include "ctl/options.h"
 #include "ctl/output.h"
+#include "ctl/ring_empty.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
 #include "keys/key_id.h"
@@ -41,20 +42,23 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
     return json;
 }
 
-static void warn(const struct ctl *ctl, const struct ring_view *view)
+static void warn(const struct ctl *ctl, const struct workplace *workplace,
+                 const struct ring_view *view)
 {
     bool none_seals = view->n > 0 && view->choice.selected == NULL;
-    bool ahead = view->choice.future_only;
+    bool ahead = ring_view_all_ahead(view);
+    if (view->n + view->broken_labels + view->unnamed == 0) {
+        ring_empty_say(ctl, workplace);
+    }
     const struct {
         bool on;
         const char *text;
     } rows[] = {
-        {view->n == 0 && view->unnamed == 0,
-         "the ring has no key on this token: p11-kmsctl init makes its first"},
         {none_seals && !ahead && !view->choice.unknown_above,
-         "no key of the ring can seal now: p11-kmsctl rotate --now makes one that can"},
-        {none_seals && (ahead || view->choice.unknown_above), "no key of the ring can seal now"},
-        {view->choice.future_only, "all keys lie ahead: is the clock right?"},
+         "no key of the ring can seal now: mend what their states say, or p11-kmsctl rotate --now "
+         "makes one that can"},
+        {none_seals && !ahead && view->choice.unknown_above, "no key of the ring can seal now"},
+        {ahead, "every key becomes active only in the future: set the clock of this host"},
         {view->choice.beyond_horizon, "a key more than 32 days ahead is ignored"},
         {view->choice.created_after_not_before, "a key created after its not-before is ignored"},
         {view->choice.unknown_above, "a key that cannot be read ranks above the active one"},
@@ -81,7 +85,7 @@ static err_t show(const struct ctl *ctl, const struct workplace *workplace, int 
         output_row(rows, row);
     }
     bool printed = output_print(ctl, rows);
-    warn(ctl, &view);
+    warn(ctl, workplace, &view);
     *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
     return OK;
 }

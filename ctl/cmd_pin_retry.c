@@ -1,5 +1,7 @@
 /* pin-retry: forgets that the PIN was refused, so that the token process tries it once more. */
 #define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "ctl/options.h"
@@ -7,6 +9,7 @@
 #include "ctl/workplace.h"
 
 #define LOCK_WAIT_MS 30000
+#define RECORD_MAX   16384u
 
 /* A login that is under way holds the lock; its verdict must not be overwritten. */
 static err_t lock_pin(int fd)
@@ -17,13 +20,48 @@ static err_t lock_pin(int fd)
                : err;
 }
 
-static err_t forget(const struct config *config)
+/* A line of the record for a PIN that the token refused has this word. */
+static bool is_refused(const struct state_dir *state)
+{
+    uint8_t record[RECORD_MAX];
+    size_t len = 0;
+    return !failed(state_read(state, STATE_PIN, span_mut_of(record, sizeof(record)), &len)) &&
+           len > 0 && memmem(record, len, "failed", 6) != NULL;
+}
+
+/* The lock of the state folder names who holds it, or held it last. */
+static bool daemon_runs(const struct state_dir *state)
+{
+    char path[64];
+    char name[32] = "";
+    int64_t pid = state_lock_holder(state);
+    (void)snprintf(path, sizeof(path), "/proc/%lld/comm", (long long)pid);
+    OWN_FILE *file = pid <= 0 ? NULL : fopen(path, "re");
+    return file != NULL && fgets(name, sizeof(name), file) != NULL && strcmp(name, "p11-kmsd\n") == 0;
+}
+
+static const char *next_step(bool refused, bool runs)
+{
+    if (runs) {
+        return refused ? "p11-kmsd tries the PIN once more within 5 s"
+                       : "nothing was refused here: if p11-kmsd is not logged in, it tries the PIN "
+                         "within 5 s; p11-kmsctl status says what it waits for";
+    }
+    return "no p11-kmsd is seen to run on this state folder: the PIN is tried when it starts, or by the "
+           "next p11-kmsctl that needs the token";
+}
+
+static err_t forget(const struct config *config, json_t *report)
 {
     CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     OWN_FD lock_fd = -1;
     TRY(workplace_open_state(config, true, &workplace));
     TRY(state_open_pin_lock(&workplace.state, &lock_fd));
     TRY(lock_pin(lock_fd));
+    bool refused = is_refused(&workplace.state);
+    output_bool(report, "pin_retry", true);
+    output_bool(report, "was_refused", refused);
+    output_text(report, "next", next_step(refused, daemon_runs(&workplace.state)));
     OWN_FD empty = memfd_create("p11-kms-pin", MFD_CLOEXEC);
     if (empty < 0) {
         return FAIL_ERRNO("cannot make an empty record");
@@ -36,12 +74,10 @@ int ctl_pin_retry(struct ctl *ctl)
     if (!options_command(ctl, NULL, 0, NULL)) {
         return CTL_USAGE;
     }
-    err_t err = forget(&ctl->config);
+    OWN_JSON *report = json_object();
+    err_t err = forget(&ctl->config, report);
     if (failed(err)) {
         return ctl_failed(ctl, err);
     }
-    OWN_JSON *report = json_object();
-    output_bool(report, "pin_retry", true);
-    output_text(report, "next", "the token process tries the PIN once more within 5 s");
     return output_print(ctl, report) ? CTL_OK : CTL_UNTOLD;
 }

@@ -5,24 +5,11 @@
 #include "ctl/new_key.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
+#include "ctl/ring_empty.h"
 #include "ctl/rotate_plan.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
 #include "keys/key_id.h"
-
-#define CURRENT_MAX 1024u
-
-static bool remembered(const struct workplace *workplace, struct state_current *ret_current)
-{
-    uint8_t bytes[CURRENT_MAX];
-    size_t len = 0;
-    err_t err =
-        state_read(&workplace->state, STATE_CURRENT, span_mut_of(bytes, sizeof(bytes)), &len);
-    if (failed(err)) {
-        return false;
-    }
-    return !failed(state_current_parse(span_of(bytes, len), ret_current));
-}
 
 /* Rows of the staged KEKs which the new one leaves without effect, or does not. */
 static void add_staged(const struct ring_view *before, const struct ring_view *made, bool superseded,
@@ -68,13 +55,17 @@ static const char *what_follows(bool at_once, bool has_old)
                      "active_from on; until then none can seal (at once: p11-kmsctl rotate --now)";
 }
 
-static void add_next_steps(json_t *report, bool at_once, bool has_old)
+static void add_next_steps(json_t *report, bool at_once, const struct ring_view *before)
 {
-    output_text(report, "next", what_follows(at_once, has_old));
+    output_text(report, "next", what_follows(at_once, before->choice.selected != NULL));
     output_text(report, "then",
                 "back up the token; once every API server reports the new key_id, "
-                "rewrite the objects (kubectl get secrets -A -o json | kubectl replace "
-                "-f -). The old KEK stays on the token: it is needed to decrypt");
+                "rewrite the objects (kubectl get secrets -A -o json | kubectl replace -f -)");
+    output_text(report, "old",
+                before->n == 0
+                    ? "no older KEK of the ring is on the token: what they sealed opens only while "
+                      "daemons hold its seeds in memory, or once the token is restored"
+                    : "the old KEKs stay on the token: they are needed to decrypt");
 }
 
 static err_t make(const struct ctl *ctl, struct workplace *workplace,
@@ -92,7 +83,7 @@ static err_t make(const struct ctl *ctl, struct workplace *workplace,
     TRY(new_key_report(workplace, &key, report, &good));
     TRY(add_fates(ctl, before, &key, report));
     if (good) {
-        add_next_steps(report, plan->not_before == 0, before->choice.selected != NULL);
+        add_next_steps(report, plan->not_before == 0, before);
     }
     bool printed = output_print(ctl, report);
     *ret_exit = !printed ? CTL_UNTOLD : good ? CTL_OK : CTL_FINDING;
@@ -141,7 +132,12 @@ static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
     struct state_current current;
     struct rotate_plan plan = {0};
     TRY(workplace_view(workplace, &view));
-    bool known = remembered(workplace, &current);
+    bool known = ring_remembered(workplace, &current);
+    if (view.n + view.broken_labels + view.unnamed == 0 && !(known && wish->now)) {
+        ring_empty_say(ctl, workplace);
+        *ret_exit = CTL_FINDING;
+        return OK;
+    }
     err_t err = rotate_plan(&view, known ? &current : NULL, wish, &plan);
     if (err.code == E_INVALID && wish->at_s != 0 && plan.earliest_s != 0) {
         *ret_exit = refuse_at(ctl, wish->at_s, plan.earliest_s, view.now_s);

@@ -91,6 +91,8 @@ int ctl_failed(const struct ctl *ctl, err_t err)
 {
     char text[512];
     ctl_error_text(err, text, sizeof(text));
-    (void)fprintf(ctl->err, "p11-kmsctl: %s\n", text);
+    if (err.what[0] != '\0') {
+        (void)fprintf(ctl->err, "p11-kmsctl: %s\n", text);
+    }
     return err.code == E_NOT_FOUND || err.code == E_STATE ? CTL_FINDING : CTL_FAILED;
 }

@@ -30,6 +30,11 @@ void output_bool(json_t *object, const char *name, bool value)
     must(json_object_set_new(object, name, json_boolean(value)));
 }
 
+void output_unknown(json_t *object, const char *name)
+{
+    must(json_object_set_new(object, name, json_null()));
+}
+
 void output_member(json_t *object, const char *name, json_t *member)
 {
     must(json_object_set_new(object, name, member));
@@ -71,6 +76,8 @@ static void cell_text(const json_t *value, char cell[CELL_MAX])
         (void)snprintf(cell, CELL_MAX, "no");
         break;
     case JSON_NULL:
+        (void)snprintf(cell, CELL_MAX, value == NULL ? "-" : "unknown");
+        break;
     case JSON_REAL:
     case JSON_OBJECT:
     case JSON_ARRAY:

@@ -25,6 +25,8 @@ bool output_print(const struct ctl *ctl, const json_t *json);
 void output_text(json_t *object, const char *name, const char *value);
 void output_number(json_t *object, const char *name, int64_t value);
 void output_bool(json_t *object, const char *name, bool value);
+/* What could not be found out: null, or "unknown" in text. */
+void output_unknown(json_t *object, const char *name);
 /* These take the member over. */
 void output_member(json_t *object, const char *name, json_t *member);
 void output_row(json_t *array, json_t *row);

@@ -145,14 +145,24 @@ static bool is_hopeless(const struct ipc_status *status, int64_t waited_ms)
     return false;
 }
 
-static err_t wait_ready(struct token_session *session, int64_t timeout_ms)
+/* A wait without a word looks like a hang. True once it is said. */
+static bool say_absent(const struct ipc_status *status, FILE *progress)
+{
+    bool absent = status->phase == IPC_PHASE_NO_MODULE || status->phase == IPC_PHASE_NO_TOKEN;
+    return absent && fprintf(progress, "p11-kmsctl: waiting up to %d s for the token: %s\n",
+                             ABSENT_MS / 1000, status->text) > 0;
+}
+
+static err_t wait_ready(struct token_session *session, int64_t timeout_ms, FILE *progress)
 {
     int64_t start_ms = clock_mono_ms();
+    bool said = false;
     while (client_status(session->client)->phase != IPC_PHASE_READY) {
         int64_t waited_ms = clock_mono_ms() - start_ms;
         if (waited_ms >= timeout_ms || is_hopeless(client_status(session->client), waited_ms)) {
             return FAIL(E_UNAVAILABLE, "the token is not to be had");
         }
+        said = said || say_absent(client_status(session->client), progress);
         TRY(turn(session, start_ms + timeout_ms));
     }
     return OK;
@@ -199,8 +209,8 @@ static err_t start(struct token_session *session, const struct config *config,
 }
 
 static err_t open_session(const struct config *config, const struct role_program *program,
-                          const struct state_dir *state, int signal_fd, char *ret_mend,
-                          struct token_session **ret_session)
+                          const struct state_dir *state, int signal_fd, FILE *progress,
+                          char *ret_mend, struct token_session **ret_session)
 {
     CLEANUP(token_session_close_p) struct token_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
@@ -214,7 +224,7 @@ static err_t open_session(const struct config *config, const struct role_program
     TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
     TRY(client_new(&events, 1, &session->client));
     TRY(start(session, config, program));
-    err_t err = wait_ready(session, (int64_t)config->token.start_timeout_s * 1000);
+    err_t err = wait_ready(session, (int64_t)config->token.start_timeout_s * 1000, progress);
     if (failed(err) && client_fd(session->client) >= 0) { /* a dead process has no advice left */
         struct span mend = span_of_text(client_status(session->client)->text);
         span_move(ret_mend, mend.ptr, mend.len + 1);
@@ -230,12 +240,12 @@ static err_t open_session(const struct config *config, const struct role_program
  * and end us as soon as the login is over or given up.
  */
 err_t token_session_open(const struct config *config, const struct role_program *program,
-                         const struct state_dir *state, char *ret_mend,
+                         const struct state_dir *state, FILE *progress, char *ret_mend,
                          struct token_session **ret_session)
 {
     CLEANUP(signals_release) struct signals signals = {.fd = -1};
     TRY(signals_hold(&signals));
-    return open_session(config, program, state, signals.fd, ret_mend, ret_session);
+    return open_session(config, program, state, signals.fd, progress, ret_mend, ret_session);
 }
 
 static void close_control(struct token_session *session)

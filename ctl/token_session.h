@@ -24,7 +24,7 @@ struct token_session;
  * what the operator should do ("" when nothing is known); at least sizeof(ipc_status.text) bytes.
  */
 MUST_USE err_t token_session_open(const struct config *config, const struct role_program *program,
-                                  const struct state_dir *state, char *ret_mend,
+                                  const struct state_dir *state, FILE *progress, char *ret_mend,
                                   struct token_session **ret_session);
 /* Ends the process and waits for it; a login that is under way has 5 s to be answered and written down. */
 void token_session_close(struct token_session *session);

@@ -59,10 +59,11 @@ err_t workplace_open_state(const struct config *config, bool create,
 static err_t open_session(const struct ctl *ctl, struct workplace *workplace)
 {
     char mend[sizeof(((struct ipc_status *)0)->text)] = "";
-    err_t err = token_session_open(&ctl->config, &workplace->program, &workplace->state, mend,
-                                   &workplace->session);
+    err_t err = token_session_open(&ctl->config, &workplace->program, &workplace->state, ctl->err,
+                                   mend, &workplace->session);
     if (failed(err) && mend[0] != '\0') {
-        (void)fprintf(ctl->err, "p11-kmsctl: %s\n", mend);
+        (void)fprintf(ctl->err, "p11-kmsctl: %s: %s\n", err.what, mend);
+        err.what = ""; /* the advice is the last word */
     }
     return err;
 }

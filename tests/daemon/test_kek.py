@@ -1,4 +1,5 @@
 """A KEK deleted, replaced or with a bad attribute; rotate --now leads out."""
+import json
 import os
 import time
 import unittest
@@ -26,7 +27,9 @@ class Kek(unittest.TestCase):
         self.daemon.token.tool("delete", id=self.key["id"])
         self.until_hard()
         self.assertEqual(self.plain, self.client.decrypt(self.sealed), "known seeds still open")
-        self.assertNotEqual(0, self.daemon.ctl("status", check=False).returncode)
+        said = json.loads(self.daemon.ctl("status", "--output", "json", check=False).stdout)
+        self.assertEqual((False, "HARD"), (said["serving"], said["state"]))
+        self.assertIn("rotate --now", said["mend"])
         self.daemon.ctl("rotate", "--now")
         status = self.daemon.wait_ok()
         self.assertNotEqual(self.sealed.key_id, status.key_id)

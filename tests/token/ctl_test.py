@@ -69,6 +69,12 @@ class Init(CtlTest):
         self.assertEqual(key["key_id"], made["key_id"])
         self.assertRegex(made["key_id"], "^p11-kms/1/[0-9a-f]{32}/[0-9a-f]{8}$")
 
+    def test_mistyped_ring_is_told_which_rings_are_there(self):
+        self.ctl("init")
+        self.node.write_config(ring="tset")
+        for command in (["keys"], ["rotate"], ["rotate", "--now"], ["init", "--join"]):
+            self.assertIn("these rings are: test.", self.ctl(*command, code=1).stderr)
+
     def test_twice_is_refused_and_makes_nothing(self):
         self.ctl("init")
         done = self.ctl("init", code=1)
@@ -211,8 +217,12 @@ class Rotate(CtlTest):
         lost["not_before_s"] += 100
         self.forget_keys()
         self.remember(lost)
-        self.assertIn("--now", self.ctl("rotate", code=1).stderr)
+        for command in (["rotate"], ["keys"], ["init"], ["init", "--join"]):
+            said = self.ctl(*command, code=1).stderr
+            self.assertIn("rotate --now", said)
+            self.assertNotIn("p11-kmsctl init", said)
         made = self.json("rotate", "--now")
+        self.assertIn("no older KEK", made["old"])
         self.assertEqual(made["not_before"], lost["not_before_s"] + 1)
 
     def test_ring_older_than_400_days_wants_a_word(self):
@@ -340,18 +350,63 @@ class Pin(CtlTest):
     def test_token_that_is_not_there_is_named(self):
         self.node.write_config(uri="pkcs11:token=nowhere")
         done = self.ctl("keys", code=2)
-        self.assertIn("p11-kms-test", done.stderr)
+        lines = done.stderr.splitlines()
+        self.assertTrue(any("waiting up to" in line for line in lines[:-1]), done.stderr)
+        self.assertIn("p11-kms-test", lines[-1])  # the token that is there
+
+    def test_retry_says_what_it_changes(self):
+        self.ctl("init")
+        said = self.json("pin-retry")
+        self.assertFalse(said["was_refused"])
+        self.assertIn("no p11-kmsd is seen", said["next"])
+        self.node.start()
+        self.assertIn("nothing was refused", self.json("pin-retry")["next"])
+        self.node.stop()
+        self.write_pin("0000wrong")
+        self.ctl("keys", code=2)
+        self.assertTrue(self.json("pin-retry")["was_refused"])
 
 
 class Others(CtlTest):
     def test_status_without_a_daemon_is_no_answer(self):
-        self.assertFalse(self.json("status", code=2)["serving"])
+        report = self.json("status", code=2)
+        self.assertFalse(report["serving"])
+        self.assertIn("start p11-kmsd", report["next"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_status_of_another_user_is_unknown_not_down(self):
+        self.ctl("init")
+        self.node.start()
+        os.chmod(self.node.folder, 0o755)
+        os.chmod(self.node.config, 0o644)
+        def ask(mode):
+            os.chmod(self.node.socket, mode)
+            done = subprocess.run([os.path.join(self.node.bin, "p11-kmsctl"), "status", "--output", "json",
+                                   "--config", self.node.config], capture_output=True, text=True,
+                                  check=False, user=NOBODY, group=NOBODY, extra_groups=[])
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            report = json.loads(done.stdout)
+            self.assertIsNone(report["serving"])
+            self.assertIsNone(report["state"])
+            self.assertIn("Permission denied", report["state_error"])
+            self.assertIn("allowed_uids", report["next"])
+        ask(0o600)
+        ask(0o666)
+
+    def test_status_without_a_daemon_calls_its_record_the_last_one(self):
+        self.ctl("init")
+        self.node.start()
+        until(lambda: self.json("status")["state"] == "OK", what="the state on disk")
+        self.node.stop()
+        report = self.json("status", code=2)
+        self.assertNotIn("state", report)
+        self.assertIn("last_state", report)
 
     def test_status_of_a_daemon_without_a_key_names_the_mend(self):
         self.node.spawn()
         until(lambda: self.node.ctl("status", check=False).returncode == 1, what="a first answer")
         report = self.json("status", code=1)
-        self.assertTrue(report["serving"])
+        self.assertFalse(report["serving"])
         self.assertNotIn("healthz", report)
         self.assertEqual(report["grpc_status"], 14)
 

@@ -147,6 +147,17 @@ static void test_plan_only_unreadable_keys_asks_for_now(void **state)
     assert_ok(rotate_plan(&view, &memory, &wish, &plan));
 }
 
+static void test_plan_keys_that_all_lie_ahead_are_a_question_to_the_clock(void **state)
+{
+    (void)state;
+    key = (struct ring_key){.not_before = NOW_S + 900, .created = NOW_S + 900, .verdict = RING_GOOD};
+    ring_choose(&key, 1, NOW_S, &view.choice);
+    wish.now = true;
+    assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_STATE);
+    wish.clock_is_right = true;
+    assert_ok(rotate_plan(&view, NULL, &wish, &plan));
+}
+
 static void test_plan_lost_kek_needs_now_and_ranks_above_the_memory(void **state)
 {
     (void)state;
@@ -196,6 +207,7 @@ int main(void)
         FRESH(test_plan_empty_ring_is_refused),
         FRESH(test_plan_only_unusable_keys_makes_a_good_one),
         FRESH(test_plan_only_unreadable_keys_asks_for_now),
+        FRESH(test_plan_keys_that_all_lie_ahead_are_a_question_to_the_clock),
         FRESH(test_plan_lost_kek_needs_now_and_ranks_above_the_memory),
         FRESH(test_plan_memory_above_an_older_selected_key_counts),
         FRESH(test_plan_doubtful_clock_wants_a_word),

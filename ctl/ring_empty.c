@@ -1,0 +1,98 @@
+#include "ctl/ring_empty.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "keys/key_id.h"
+
+#define CURRENT_MAX  1024u
+#define LABEL_PREFIX "p11k:"
+
+bool ring_remembered(const struct workplace *workplace, struct state_current *ret_current)
+{
+    uint8_t bytes[CURRENT_MAX];
+    size_t len = 0;
+    err_t err =
+        state_read(&workplace->state, STATE_CURRENT, span_mut_of(bytes, sizeof(bytes)), &len);
+    if (failed(err)) {
+        return false;
+    }
+    return !failed(state_current_parse(span_of(bytes, len), ret_current));
+}
+
+/* The name in a label of any ring; false when it is none. */
+static bool ring_of(const char *label, char ret_name[sizeof(((struct config *)0)->ring)])
+{
+    uint32_t unused[2];
+    size_t prefix = sizeof(LABEL_PREFIX) - 1;
+    const char *name = label + prefix;
+    const char *end = strncmp(label, LABEL_PREFIX, prefix) == 0 ? strchr(name, ':') : NULL;
+    struct span_mut room = span_mut_of(ret_name, sizeof(((struct config *)0)->ring) - 1);
+    if (end == NULL || !span_copy(room, span_of(name, (size_t)(end - name)))) {
+        return false;
+    }
+    ret_name[end - name] = '\0';
+    return ring_name_ok(ret_name) &&
+           !failed(ring_label_parse(span_of_text(label), ret_name, &unused[0], &unused[1]));
+}
+
+/* Adds a name that is not there yet; what does not fit is left out. */
+static void add_name(char names[RING_NAMES_MAX], const char *name)
+{
+    char framed[RING_NAMES_MAX + 4];
+    char wanted[32];
+    size_t len = strlen(names);
+    (void)snprintf(framed, sizeof(framed), " %s,", names);
+    (void)snprintf(wanted, sizeof(wanted), " %s,", name);
+    if (strstr(framed, wanted) == NULL && len + strlen(name) + 3 < RING_NAMES_MAX) {
+        (void)snprintf(names + len, RING_NAMES_MAX - len, "%s%s", len == 0 ? "" : ", ", name);
+    }
+}
+
+void ring_others(const struct workplace *workplace, char ret_names[RING_NAMES_MAX])
+{
+    const struct ipc_list list = {.all = 1};
+    const struct ipc_key *keys = NULL;
+    size_t n = 0;
+    ret_names[0] = '\0';
+    if (failed(token_session_list(workplace->session, &list, &keys, &n))) {
+        (void)snprintf(ret_names, RING_NAMES_MAX, "?");
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char name[sizeof(workplace->config->ring)];
+        if (ring_of(keys[i].label, name) && strcmp(name, workplace->config->ring) != 0) {
+            add_name(ret_names, name);
+        }
+    }
+}
+
+void ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
+{
+    struct state_current lost;
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    char names[RING_NAMES_MAX];
+    const char *ring = ctl->config.ring;
+    const char *token = token_session_status(workplace->session)->token;
+    if (ring_remembered(workplace, &lost)) {
+        key_id_text(lost.kek_id, lost.not_before, key_id);
+        (void)fprintf(ctl->err,
+                      "p11-kmsctl: ring %s has no key on token %s, but KEK %s served here: restore "
+                      "the token from its backup, or make a new KEK with `p11-kmsctl rotate --now`; "
+                      "what the lost one sealed then stays unreadable\n",
+                      ring, token, key_id);
+        return;
+    }
+    ring_others(workplace, names);
+    if (names[0] != '\0') {
+        (void)fprintf(ctl->err,
+                      "p11-kmsctl: ring %s has no key on token %s, where these rings are: %s. Is "
+                      "`ring:` right in %s? A new ring starts with `p11-kmsctl init`\n",
+                      ring, token, names, ctl->config.path);
+        return;
+    }
+    (void)fprintf(ctl->err,
+                  "p11-kmsctl: ring %s has no key on token %s, nor has any other: is it the right "
+                  "token? `p11-kmsctl init` makes the first KEK\n",
+                  ring, token);
+}
