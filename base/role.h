@@ -34,8 +34,8 @@ enum role_kind {
     ROLE_PONG,          /* the answer to ROLE_PING */
     ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; value as it came with its socket, text says why */
     /* keeper → role */
-    ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent */
-    ROLE_STATE_STORED,  /* file, value = 0 or errno */
+    ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent; or -errno, text says why */
+    ROLE_STATE_STORED,  /* file, value = 0; or errno, text says why */
     ROLE_TOKEN_SOCKET,  /* front: + its end of a token process's socket, value = which process; token: + that of a new front */
     ROLE_PIN_LOCK,      /* token: + a descriptor of the pin.lock of a new state folder */
     ROLE_STATE_TROUBLE, /* front: text says why nothing can be stored now; empty: a new, empty folder is there */
@@ -81,6 +81,10 @@ MUST_USE err_t role_read_state(int fd, struct span_mut room);
  */
 MUST_USE err_t role_serve_state(int control_fd, const struct state_dir *dir, unsigned allowed,
                                 const struct role_message *message, int fd);
+
+/* The answer that it was not done, and `why`, which is returned. */
+MUST_USE err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struct role_message *message,
+                                 err_t why);
 
 /* A sealed memfd holding the config. */
 MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);

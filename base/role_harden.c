@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -36,6 +37,8 @@ static err_t fill_standard(void)
 err_t role_harden(void)
 {
     TRY(fill_standard());
+    /* A limit of file sizes is an error to report, not a reason to die of. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     /* What we make is ours alone, whoever started us. */
     (void)umask(S_IRWXG | S_IRWXO);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {

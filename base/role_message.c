@@ -225,53 +225,69 @@ err_t role_read_state(int fd, struct span_mut room)
 
 static int64_t errno_of(err_t err)
 {
-    if (!failed(err)) {
+    switch ((int)err.code) {
+    case E_NONE:
         return 0;
+    case E_STATE:
+        return EBUSY;
+    case E_DENIED:
+        return EACCES;
+    default:
+        return err.code == E_SYSTEM && err.detail != 0 ? (int64_t)err.detail : EINVAL;
     }
-    return err.code == E_SYSTEM && err.detail != 0 ? (int64_t)err.detail : EINVAL;
 }
 
-static err_t answer_get(int control_fd, const struct state_dir *dir, bool allowed,
-                        const struct role_message *message)
+err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struct role_message *message,
+                        err_t why)
+{
+    bool get = message->kind == ROLE_STATE_GET;
+    struct role_message answer = {.magic = ROLE_MAGIC,
+                                  .kind = get ? ROLE_STATE_DATA : ROLE_STATE_STORED,
+                                  .file = message->file,
+                                  .value = get ? -errno_of(why) : errno_of(why)};
+    char name[STATE_NAME_MAX] = "";
+    if (message->file < STATE_FILES) {
+        state_file_name(dir, (enum state_file)message->file, name);
+    }
+    state_explain(dir->path, name, why, answer.text, sizeof(answer.text));
+    TRY(role_send(control_fd, &answer, -1));
+    return why;
+}
+
+static err_t serve_get(int control_fd, const struct state_dir *dir, const struct role_message *message)
 {
     struct role_message answer = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_DATA, .file = message->file};
     OWN_FD fd = -1;
     struct stat st = {0};
-    err_t err = allowed ? state_read_fd(dir, (enum state_file)message->file, &fd)
-                        : FAIL_DETAIL(E_SYSTEM, EACCES, "not a file of this role");
-    if (!failed(err) && fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
-        err = FAIL(E_INVALID, "a state file is not a regular file");
+    TRY(state_read_fd(dir, (enum state_file)message->file, &fd));
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        return FAIL(E_INVALID, "a state file is not a regular file");
     }
-    answer.value = failed(err) ? -errno_of(err) : (int64_t)st.st_size;
-    TRY(role_send(control_fd, &answer, failed(err) ? -1 : fd));
-    return err;
+    answer.value = (int64_t)st.st_size;
+    return role_send(control_fd, &answer, fd);
 }
 
 /* Only a file in memory is read: any other kind could make the keeper wait. */
-static err_t store(const struct state_dir *dir, bool allowed, const struct role_message *message, int fd)
+static err_t serve_put(int control_fd, const struct state_dir *dir, const struct role_message *message, int fd)
 {
-    if (!allowed) {
-        return FAIL_DETAIL(E_SYSTEM, EACCES, "not a file of this role");
-    }
+    const struct role_message answer = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_STORED, .file = message->file};
     if (message->value < 0 || message->value > (int64_t)STATE_SIZE_MAX) {
         return FAIL_DETAIL(E_SYSTEM, EFBIG, "a state file is larger than 1 MiB");
     }
     if (fd < 0 || fcntl(fd, F_GET_SEALS) < 0) {
         return FAIL_DETAIL(E_SYSTEM, EBADF, "the new state file is not a file in memory");
     }
-    return state_store(dir, (enum state_file)message->file, fd, (size_t)message->value);
+    TRY(state_store(dir, (enum state_file)message->file, fd, (size_t)message->value));
+    return role_send(control_fd, &answer, -1);
 }
 
 err_t role_serve_state(int control_fd, const struct state_dir *dir, unsigned allowed,
                        const struct role_message *message, int fd)
 {
-    bool may = message->file < STATE_FILES && (allowed & 1u << message->file) != 0;
-    if (message->kind == ROLE_STATE_GET) {
-        return answer_get(control_fd, dir, may, message);
+    err_t err = FAIL_DETAIL(E_SYSTEM, EACCES, "not a file of this role");
+    if (message->file < STATE_FILES && (allowed & 1u << message->file) != 0) {
+        err = message->kind == ROLE_STATE_GET ? serve_get(control_fd, dir, message)
+                                              : serve_put(control_fd, dir, message, fd);
     }
-    err_t err = store(dir, may, message, fd);
-    const struct role_message answer = {
-        .magic = ROLE_MAGIC, .kind = ROLE_STATE_STORED, .file = message->file, .value = errno_of(err)};
-    TRY(role_send(control_fd, &answer, -1));
-    return err;
+    return failed(err) ? role_refuse_state(control_fd, dir, message, err) : OK;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,18 +12,17 @@
 #include "base/clock.h"
 #include "base/own.h"
 
-#define LOCK_WAIT_MS   2000
-#define LOCK_LOOK_MS   2
-#define NAME_MAX_BYTES 64u
-#define REALM_CHARS    32u
-#define COPY_BYTES     16384u
+#define LOCK_WAIT_MS 2000
+#define LOCK_LOOK_MS 2
+#define REALM_CHARS  32u
+#define COPY_BYTES   16384u
 
-static void file_name(const struct state_dir *dir, enum state_file file, char name[NAME_MAX_BYTES])
+void state_file_name(const struct state_dir *dir, enum state_file file, char ret_name[STATE_NAME_MAX])
 {
     static const char *const names[STATE_FILES] = {
         [STATE_CURRENT] = "current.", [STATE_SEEDS] = "seeds.", [STATE_HEALTH] = "health", [STATE_PIN] = "pin"};
     bool per_realm = file == STATE_CURRENT || file == STATE_SEEDS;
-    (void)snprintf(name, NAME_MAX_BYTES, "%s%s", names[file], per_realm ? dir->realm : "");
+    (void)snprintf(ret_name, STATE_NAME_MAX, "%s%s", names[file], per_realm ? dir->realm : "");
 }
 
 static bool known(enum state_file file)
@@ -59,6 +59,9 @@ err_t state_open(const char *path, const char *realm_hex, bool create, struct st
     if (!is_realm(realm_hex)) {
         return FAIL(E_BUG, "a realm is 32 lower-case hex characters");
     }
+    if (strlen(path) >= sizeof(ret_dir->path)) {
+        return FAIL(E_LIMIT, "the path of the state directory is longer than 255 bytes");
+    }
     if (create && mkdir(path, S_IRWXU) != 0 && errno != EEXIST) {
         return FAIL_ERRNO("cannot make the state directory");
     }
@@ -69,6 +72,7 @@ err_t state_open(const char *path, const char *realm_hex, bool create, struct st
     TRY(check_folder(fd));
     ret_dir->fd = own_fd_take(&fd);
     span_move(ret_dir->realm, realm_hex, sizeof(ret_dir->realm));
+    (void)snprintf(ret_dir->path, sizeof(ret_dir->path), "%s", path);
     return OK;
 }
 
@@ -76,6 +80,27 @@ void state_close(struct state_dir *dir)
 {
     own_fd_close_p(&dir->fd);
     dir->fd = -1;
+}
+
+/* Could not look is not gone: NFS that hangs, a folder above that was closed to us. */
+static bool names(int at_fd, const char *path, int fd)
+{
+    struct stat there;
+    struct stat ours;
+    if (fstatat(at_fd, path, &there, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno != ENOENT && errno != ENOTDIR;
+    }
+    return fstat(fd, &ours) != 0 || (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
+}
+
+bool state_in_place(const struct state_dir *dir)
+{
+    return names(AT_FDCWD, dir->path, dir->fd);
+}
+
+bool state_lock_in_place(const struct state_dir *dir, int lock_fd)
+{
+    return names(dir->fd, "lock", lock_fd);
 }
 
 err_t state_lock(const struct state_dir *dir, int *ret_lock_fd)
@@ -88,9 +113,8 @@ err_t state_lock(const struct state_dir *dir, int *ret_lock_fd)
         return errno == EWOULDBLOCK ? FAIL(E_STATE, "another p11-kmsd runs on this state directory")
                                     : FAIL_ERRNO("cannot lock the state directory");
     }
-    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-        return FAIL_ERRNO("cannot write the lock file of the state directory");
-    }
+    /* Only for an error text: a disk that is full must not keep a daemon from its start. */
+    (void)!(ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0);
     *ret_lock_fd = own_fd_take(&fd);
     return OK;
 }
@@ -120,8 +144,8 @@ err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_
     if (!known(file)) {
         return FAIL(E_INVALID, "there is no such state file");
     }
-    char name[NAME_MAX_BYTES];
-    file_name(dir, file, name);
+    char name[STATE_NAME_MAX];
+    state_file_name(dir, file, name);
     int fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT) {
         return FAIL_ERRNO("cannot open a state file");
@@ -216,8 +240,8 @@ err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd
     if (size > STATE_SIZE_MAX) {
         return FAIL(E_LIMIT, "a state file is larger than 1 MiB");
     }
-    char name[NAME_MAX_BYTES];
-    file_name(dir, file, name);
+    char name[STATE_NAME_MAX];
+    state_file_name(dir, file, name);
     /* The daemon and p11-kmsctl may store at once: the folder's own lock makes them take turns. */
     TRY(lock_folder(dir->fd));
     err_t err = replace(dir, name, from_fd, size);

@@ -23,10 +23,13 @@ enum state_file {
 };
 
 #define STATE_SIZE_MAX (1u << 20) /* bytes of one file */
+#define STATE_PATH_MAX 256u
+#define STATE_NAME_MAX 64u
 
 struct state_dir {
     int fd; /* O_PATH-free directory descriptor, CLOEXEC; -1 when not open */
     char realm[33]; /* lower-case hex, part of two names */
+    char path[STATE_PATH_MAX]; /* as it was opened */
 };
 
 /*
@@ -35,6 +38,14 @@ struct state_dir {
  */
 MUST_USE err_t state_open(const char *path, const char *realm_hex, bool create, struct state_dir *ret_dir);
 void state_close(struct state_dir *dir);
+
+/*
+ * A folder that is kept open may be moved, removed and made again meanwhile. False: its path is known to name
+ * another folder now, or none; when that cannot be found out it counts as true.
+ */
+bool state_in_place(const struct state_dir *dir);
+/* False: the file that lock_fd holds is known to be gone from the folder; another process may lock a new one. */
+bool state_lock_in_place(const struct state_dir *dir, int lock_fd);
 
 /* The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds it. */
 MUST_USE err_t state_lock(const struct state_dir *dir, int *ret_lock_fd);
@@ -45,6 +56,14 @@ int64_t state_lock_holder(const struct state_dir *dir);
 MUST_USE err_t state_wait_lock(int fd, int64_t wait_ms);
 /* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
+
+/* The name of a file in the folder. */
+void state_file_name(const struct state_dir *dir, enum state_file file, char ret_name[STATE_NAME_MAX]);
+/*
+ * A failure for people: "FOLDER/NAME: what failed: why: what to do about it". name "": the folder itself.
+ * Cut to the room there is.
+ */
+void state_explain(const char *folder, const char *name, err_t err, char *ret_text, size_t size);
 
 /* Read-only descriptor, CLOEXEC; *ret_fd = -1 when the file does not exist. */
 MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd);

@@ -231,11 +231,10 @@ static void drain(struct front *front)
 
 static void take_stored(struct front *front, const struct role_message *message)
 {
+    err_t failure = FAIL_DETAIL(E_SYSTEM, message->value, "the keeper could not store a state file");
     if (message->file < STATE_FILES) {
-        err_t err = message->value == 0
-                        ? OK
-                        : FAIL_DETAIL(E_SYSTEM, message->value, "the keeper could not store a state file");
-        service_stored(front->service, (enum state_file)message->file, err);
+        service_stored(front->service, (enum state_file)message->file, message->value == 0 ? OK : failure);
+        service_storing(front->service, message->file, message->value == 0 ? "" : message->text);
     }
 }
 
@@ -270,6 +269,8 @@ static void take_message(struct front *front, const struct role_message *message
         tell_keeper(ROLE_PONG, 0, "");
         break;
     case ROLE_STATE_TROUBLE:
+        service_storing(front->service, STATE_FILES, message->text);
+        break;
     case ROLE_PIN_LOCK:
     case ROLE_PONG:
     case ROLE_STATE_GET:

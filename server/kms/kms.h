@@ -44,6 +44,11 @@ void service_start(struct service *service);
  * is said once, and again for another reason or when it is stored.
  */
 void service_stored(struct service *service, enum state_file file, err_t err);
+/*
+ * Why a state file (its enum state_file) or the whole folder (STATE_FILES) takes nothing: it stands in the mend
+ * until `why` is empty. Of the folder that says that a new one is there: all that is remembered is offered again.
+ */
+void service_storing(struct service *service, unsigned what, const char *why);
 
 /* A new token process: takes the descriptor. */
 void service_token_attach(struct service *service, int fd);

@@ -47,6 +47,12 @@ static bool say_verdict(const struct mend_facts *facts, char *ret_text, size_t s
     }
 }
 
+static bool has_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* Without its lock in the state folder no token process starts. */
 static bool say_token(const struct mend_facts *facts, char *ret_text, size_t size)
 {
     static const char *const phases[] = {
@@ -59,7 +65,8 @@ static bool say_token(const struct mend_facts *facts, char *ret_text, size_t siz
     if (facts->token->phase >= IPC_PHASE_READY) {
         return false;
     }
-    const char *text = facts->token->text;
+    bool is_stuck = facts->token->phase == IPC_PHASE_STARTING && has_text(facts->storing);
+    const char *text = is_stuck ? facts->storing : facts->token->text;
     (void)snprintf(ret_text, size, "%s", text[0] != '\0' ? text : phases[facts->token->phase]);
     return true;
 }
@@ -138,7 +145,9 @@ void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ai
     if (facts->state != HEALTH_OK) {
         return;
     }
-    if (ailments->seed_outlived) {
+    if (has_text(facts->storing)) {
+        (void)snprintf(ret_text, size, "%s", facts->storing);
+    } else if (ailments->seed_outlived) {
         (void)snprintf(ret_text, size,
                        "the seed that seals is older than seed_life: token %s opens with the KEK of ring %s, "
                        "but makes no successor; see proof-failed in the log",

@@ -22,6 +22,7 @@ struct mend_facts {
     enum health_state state;
     const char *refused; /* "KEK <kek_id> (CKA_LOCAL)": a key of the ring that may not seal; or empty */
     const char *unread;  /* a key of the ring that cannot be read, or that may be of it; or empty */
+    const char *storing; /* why the state folder takes nothing, and what to do; empty or NULL: it does */
 };
 
 /* Empty when nothing is to be done. */

@@ -64,6 +64,7 @@ static struct mend_facts mend_facts(const struct store *store, struct times now)
         .state = report_state(store, now),
         .unread = store->unread.text,
         .refused = store->refused.text,
+        .storing = store->report.storing,
     };
 }
 
@@ -323,6 +324,22 @@ static void say_stored(struct store *store, enum state_file file, err_t err)
         log_info("state-kept-again", LOG_NUM("file", file));
     }
     *said = failed(err) ? why : 0;
+}
+
+void report_storing(struct store *store, unsigned what, const char *why)
+{
+    struct report *report = &store->report;
+    unsigned bit = 1u << what;
+    report->not_kept = why[0] == '\0' ? report->not_kept & ~bit : report->not_kept | bit;
+    if (why[0] != '\0' || report->not_kept == 0) {
+        (void)snprintf(report->storing, sizeof(report->storing), "%s", why);
+    }
+    if (what == STATE_FILES && why[0] == '\0') {
+        store->has_current = false;
+        store->seeds_dirty = true;
+        store->keep_from_ms = 0;
+        report->stale = true;
+    }
 }
 
 /* The health is written every 20 s anyway. */

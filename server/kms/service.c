@@ -284,6 +284,11 @@ void service_stored(struct service *service, enum state_file file, err_t err)
     report_stored(service->store, file, err);
 }
 
+void service_storing(struct service *service, unsigned what, const char *why)
+{
+    report_storing(service->store, what, why);
+}
+
 void service_token_attach(struct service *service, int fd)
 {
     client_attach(service->store->client, fd, clock_mono_ms());

@@ -67,6 +67,8 @@ struct report {
     char key_id[KEY_ID_TEXT_LEN + 1];
     char line[256];
     char mend[MEND_MAX];    /* last logged */
+    unsigned not_kept;      /* a bit for each file that could not be stored, and one for the folder */
+    char storing[256];      /* why not; empty: all is kept */
     unsigned alarms;        /* a bit each, while it stands */
     unsigned long not_stored[STATE_FILES]; /* why the keeper could not, as last said; 0: it could */
 };
@@ -138,6 +140,8 @@ void report_vanished(const struct store *store, const struct ring_key *keys, siz
 void report_tick(struct store *store, struct times now);
 /* The keeper has stored this file, or could not. */
 void report_stored(struct store *store, enum state_file file, err_t err);
+/* Why something cannot be stored: see kms.h. */
+void report_storing(struct store *store, unsigned what, const char *why);
 /* Writes STATE_CURRENT and STATE_SEEDS when they changed. */
 void report_keep(struct store *store, struct times now);
 

@@ -1,30 +1,58 @@
 #include "server/supervisor/control.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/own.h"
+#include "server/supervisor/folder.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/roles.h"
 
 #define ENDING_MS 2000
 #define QUEUE_MAX 1024 /* more than a socket holds: a role that lives on cannot keep us here */
 
-void control_tell(const struct keeping *role, enum role_kind kind, int fd)
+static void tell(const struct keeping *role, const struct role_message *message, int fd)
 {
     if (role->control_fd < 0) {
         return;
     }
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
-    err_t err = role_send(role->control_fd, &message, fd);
+    err_t err = role_send(role->control_fd, message, fd);
     if (failed(err)) {
-        log_warn("role-not-told", LOG_TEXT("role", role->name), LOG_NUM("kind", kind), LOG_ERR(err));
+        log_warn("role-not-told", LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind), LOG_ERR(err));
     }
+}
+
+void control_tell(const struct keeping *role, enum role_kind kind, int fd)
+{
+    tell(role, &(struct role_message){.magic = ROLE_MAGIC, .kind = kind}, fd);
+}
+
+void control_say(const struct keeping *role, enum role_kind kind, const char *text)
+{
+    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
+    (void)snprintf(message.text, sizeof(message.text), "%s", text);
+    tell(role, &message, -1);
+}
+
+static void say_not_served(const struct supervisor *supervisor, const struct keeping *role,
+                           const struct role_message *message, err_t err)
+{
+    char name[STATE_NAME_MAX] = "";
+    char text[256];
+    if (message->file < STATE_FILES) {
+        state_file_name(&supervisor->state, (enum state_file)message->file, name);
+    }
+    state_explain(supervisor->config.state_dir, name, err, text, sizeof(text));
+    log_warn("state-not-served", LOG_TEXT("role", role->name), LOG_TEXT("mend", text), LOG_ERR(err));
 }
 
 /* A full disk fails every 20 s: said once for each reason. */
 static void serve_state(struct supervisor *supervisor, struct keeping *role,
                         const struct role_message *message, int fd)
 {
-    err_t err = role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
+    err_t ready = folder_ready(supervisor);
+    err_t err = failed(ready) ? role_refuse_state(role->control_fd, &supervisor->state, message, ready)
+                              : role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
     unsigned long why = failed(err) ? err.detail + 1 : 0;
     unsigned long *said = message->file < STATE_FILES ? &role->unserved[message->file] : NULL;
     bool news = said == NULL || *said != why;
@@ -32,7 +60,7 @@ static void serve_state(struct supervisor *supervisor, struct keeping *role,
         *said = why;
     }
     if (failed(err) && news) {
-        log_warn("state-not-served", LOG_TEXT("role", role->name), LOG_NUM("file", message->file), LOG_ERR(err));
+        say_not_served(supervisor, role, message, err);
     }
 }
 

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "server/supervisor/control.h"
+#include "server/supervisor/folder.h"
 
 /* A token process that cannot be given a new socket; beyond a login that is under way. */
 #define STOP_MS 10000
@@ -100,6 +102,9 @@ static err_t spawn_front(struct supervisor *supervisor)
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
     fds[ROLE_FD_SERVICE] = supervisor->listener.fd;
     TRY(spawn_with(supervisor, &supervisor->roles[ROLE_FRONT], fds, NULL));
+    if (supervisor->trouble[0] != '\0') {
+        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, supervisor->trouble);
+    }
     hand_over_token(supervisor);
     return OK;
 }
@@ -113,6 +118,7 @@ static err_t spawn_token(struct supervisor *supervisor)
     }
     OWN_FD lock_fd = -1;
     int ends[2];
+    TRY(folder_ready(supervisor));
     TRY(state_open_pin_lock(&supervisor->state, &lock_fd));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return FAIL_ERRNO("cannot make the token socket");

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/supervisor/control.h"
+#include "server/supervisor/folder.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/reload.h"
 #include "server/supervisor/roles.h"
@@ -98,7 +99,8 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_ms(const struct supervisor *supervisor)
 {
-    return earlier(roles_next_ms(supervisor), earlier(supervisor->watch.at_ms, supervisor->alive_ms));
+    int64_t looks_ms = earlier(supervisor->watch.at_ms, supervisor->folder_ms);
+    return earlier(earlier(roles_next_ms(supervisor), looks_ms), supervisor->alive_ms);
 }
 
 bool supervisor_turn(struct supervisor *supervisor)
@@ -106,6 +108,7 @@ bool supervisor_turn(struct supervisor *supervisor)
     int64_t now_ms = clock_mono_ms();
     roles_tick(supervisor, now_ms);
     watch_tick(supervisor, now_ms);
+    folder_tick(supervisor, now_ms);
     tell_alive(supervisor, now_ms);
     struct pollfd fds[1 + ROLE_IDS] = {[ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
     for (int id = 0; id < ROLE_IDS; id++) {

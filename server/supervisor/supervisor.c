@@ -38,6 +38,13 @@ void supervisor_init(struct supervisor *supervisor, const struct config *config)
     }
 }
 
+static err_t problem_of_folder(struct problem *problem, const char *path, err_t err)
+{
+    char text[sizeof(problem->text)];
+    state_explain(path, "", err, text, sizeof(text));
+    return problem_set(problem, EXIT_CONFIG, "%s", text);
+}
+
 static err_t open_state(struct supervisor *supervisor, struct problem *problem)
 {
     const char *path = supervisor->config.state_dir;
@@ -50,14 +57,14 @@ static err_t open_state(struct supervisor *supervisor, struct problem *problem)
     key_id_hex(span_of(realm, sizeof(realm)), realm_hex);
     err = state_open(path, realm_hex, true, &supervisor->state);
     if (failed(err)) {
-        return problem_from(problem, EXIT_CONFIG, path, err);
+        return problem_of_folder(problem, path, err);
     }
     err = state_lock(&supervisor->state, &supervisor->lock_fd);
     if (failed(err) && err.code == E_STATE) {
         return problem_set(problem, EXIT_BUSY, "%s/lock is held by another p11-kmsd (pid %" PRId64 ")", path,
                            state_lock_holder(&supervisor->state));
     }
-    return failed(err) ? problem_from(problem, EXIT_CONFIG, path, err) : OK;
+    return failed(err) ? problem_of_folder(problem, path, err) : OK;
 }
 
 /* Opened once: an upgrade under a running daemon never mixes versions. */

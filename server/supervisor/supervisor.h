@@ -55,6 +55,8 @@ struct supervisor {
     struct config config;
     struct state_dir state;
     int lock_fd;
+    int64_t folder_ms; /* when to look at the folder next */
+    char trouble[256]; /* why it cannot be used now; empty: it can */
     int signal_fd;
     struct listener listener;
     struct watch watch;

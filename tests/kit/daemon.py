@@ -396,6 +396,12 @@ def running(**options):
         raise
 
 
+def full_disk(folder):
+    """Words before a command that has a file system of one page, filled by "filler", at this folder. For root."""
+    script = 'mount -t tmpfs -o size=4k,mode=0700 tmpfs "$0" && head -c 4096 /dev/zero >"$0/filler" && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, folder]
+
+
 def spy(daemon_folder, real_module):
     """Settings that put OpenSC's pkcs11-spy before the module, and the path of its record."""
     found = glob.glob("/usr/lib/*/pkcs11-spy.so") + glob.glob("/usr/lib/*/pkcs11/pkcs11-spy.so")

@@ -253,9 +253,93 @@ static void test_state_health_round_trips_and_a_line_stays_one(void **state)
     }
 }
 
+/* Another folder at the path of the fixture's; the old one lies at "PATH.old". */
+static void swap_folder(struct fixture *f, char old[80])
+{
+    (void)snprintf(old, 80, "%s.old", f->path);
+    assert_int_equal(rename(f->path, old), 0);
+    assert_int_equal(mkdir(f->path, 0700), 0);
+}
+
+static void test_state_in_place_tells_a_folder_that_is_gone_or_another(void **state)
+{
+    struct fixture *f = *state;
+    char old[80];
+    assert_true(state_in_place(&f->dir));
+    swap_folder(f, old);
+    assert_false(state_in_place(&f->dir));
+    assert_int_equal(rmdir(f->path), 0);
+    assert_false(state_in_place(&f->dir));
+    assert_int_equal(symlink(old, f->path), 0); /* a link was not opened, and is not followed now */
+    assert_false(state_in_place(&f->dir));
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(rename(old, f->path), 0);
+    assert_true(state_in_place(&f->dir));
+}
+
+static void test_state_lock_in_place_tells_a_lock_that_is_gone_or_another(void **state)
+{
+    struct fixture *f = *state;
+    OWN_FD lock = -1;
+    OWN_FD other = -1;
+    assert_ok(state_lock(&f->dir, &lock));
+    assert_true(state_lock_in_place(&f->dir, lock));
+    assert_int_equal(unlinkat(f->dir.fd, "lock", 0), 0);
+    assert_false(state_lock_in_place(&f->dir, lock));
+    assert_ok(state_lock(&f->dir, &other));
+    assert_false(state_lock_in_place(&f->dir, lock));
+    assert_true(state_lock_in_place(&f->dir, other));
+}
+
+static void assert_explained(const char *name, err_t err, const char *wanted)
+{
+    char text[256];
+    state_explain("/var/lib/x", name, err, text, sizeof(text));
+    assert_string_equal(text, wanted);
+}
+
+static void test_state_explain_names_folder_file_reason_and_mend(void **state)
+{
+    (void)state;
+    assert_explained("pin", FAIL_DETAIL(E_SYSTEM, ENOSPC, "cannot write a state file"),
+                     "/var/lib/x/pin: cannot write a state file: No space left on device: make room on its file system");
+    assert_explained("", FAIL_DETAIL(E_SYSTEM, ENOENT, "cannot open"),
+                     "/var/lib/x: cannot open: No such file or directory: make it again (systemd-tmpfiles --create "
+                     "p11-kms.conf)");
+    assert_explained("", FAIL(E_DENIED, "it is another user's"),
+                     "/var/lib/x: it is another user's: it must belong to the user of the daemon, with mode 0700");
+    assert_explained("health", FAIL(E_INVALID, "odd"), "/var/lib/x/health: odd");
+    static const int each[] = {EDQUOT, EFBIG, EROFS, EACCES, EPERM, ENOTDIR, EIO, EBUSY, EWOULDBLOCK};
+    for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        char text[256];
+        char bare[256];
+        (void)snprintf(bare, sizeof(bare), "/f/pin: w: %s", strerror(each[i]));
+        state_explain("/f", "pin", FAIL_DETAIL(E_SYSTEM, each[i], "w"), text, sizeof(text));
+        assert_int_equal(strncmp(text, bare, strlen(bare)), 0);
+        assert_true(strlen(text) > strlen(bare)); /* there is a mend */
+    }
+}
+
+static void test_state_open_path_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    char path[STATE_PATH_MAX + 1];
+    struct state_dir dir;
+    memset(path, 'a', sizeof(path));
+    path[0] = '/';
+    path[STATE_PATH_MAX] = '\0';
+    assert_fails(state_open(path, REALM, false, &dir), E_LIMIT);
+    path[STATE_PATH_MAX - 1] = '\0';
+    assert_fails(state_open(path, REALM, false, &dir), E_SYSTEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_state_in_place_tells_a_folder_that_is_gone_or_another, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_lock_in_place_tells_a_lock_that_is_gone_or_another, set_up, tear_down),
+        cmocka_unit_test(test_state_explain_names_folder_file_reason_and_mend),
+        cmocka_unit_test(test_state_open_path_that_is_too_long_is_refused),
         cmocka_unit_test_setup_teardown(test_state_open_realm_of_other_shape_is_a_bug, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_open_writable_by_others_is_denied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_open_of_another_user_is_denied, set_up, tear_down),

@@ -10,7 +10,7 @@ static const char *say(enum health_state state, const struct rotation_view *view
                        const struct ipc_status *token, const char *refused)
 {
     static char text[MEND_MAX];
-    const struct mend_facts facts = {&config, token, view, state, refused, ""};
+    const struct mend_facts facts = {&config, token, view, state, refused, "", NULL};
     mend_text(&facts, text, sizeof(text));
     return text;
 }
@@ -24,12 +24,32 @@ static void test_mend_ok_says_nothing(void **state)
     assert_string_equal(say(HEALTH_OK, &view, &ready, ""), "");
 }
 
+/* Without its lock in the folder no token process starts: what the folder lacks is then the cause. */
+static void test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_while_no_token_process_starts(void **state)
+{
+    (void)state;
+    char text[MEND_MAX];
+    const struct rotation_view view = {.has_serving = true};
+    const struct mend_ailments ailments = {.seed_outlived = true};
+    struct ipc_status token = {.phase = IPC_PHASE_STARTING, .text = "it is started again"};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, "", "", "/state: gone"};
+    mend_ailment(&facts, &ailments, text, sizeof(text));
+    assert_string_equal(text, "/state: gone");
+    facts.state = HEALTH_COAST;
+    facts.token = &token;
+    mend_text(&facts, text, sizeof(text));
+    assert_string_equal(text, "/state: gone");
+    token.phase = IPC_PHASE_PIN;
+    mend_text(&facts, text, sizeof(text));
+    assert_string_equal(text, "it is started again");
+}
+
 static void test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first(void **state)
 {
     (void)state;
     char text[MEND_MAX];
     const struct rotation_view view = {.has_serving = true};
-    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, "", ""};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_OK, "", "", ""};
     struct mend_ailments ailments = {0};
     mend_ailment(&facts, &ailments, text, sizeof(text));
     assert_string_equal(text, "");
@@ -94,7 +114,7 @@ static void test_mend_key_that_cannot_be_read_is_no_empty_ring_and_no_clock(void
     (void)state;
     char text[MEND_MAX];
     struct rotation_view view = {.clock_suspect = true};
-    struct mend_facts facts = {&config, &ready, &view, HEALTH_START, "", "p11k:prod:1:1 (CK_RV 0x30)"};
+    struct mend_facts facts = {&config, &ready, &view, HEALTH_START, "", "p11k:prod:1:1 (CK_RV 0x30)", ""};
     mend_text(&facts, text, sizeof(text));
     assert_non_null(strstr(text, "a key of token hsm-1 cannot be read: p11k:prod:1:1 (CK_RV 0x30)"));
     view = (struct rotation_view){.has_serving = true, .verdict = ROTATION_MISSING};
@@ -114,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mend_ok_says_nothing),
+        cmocka_unit_test(test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_while_no_token_process_starts),
         cmocka_unit_test(test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first),
         cmocka_unit_test(test_mend_token_text_comes_before_the_ring),
         cmocka_unit_test(test_mend_empty_ring_names_ring_token_and_command),

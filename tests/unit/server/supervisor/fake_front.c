@@ -60,7 +60,7 @@ static void take_message(struct fake *fake)
     } else if (message.kind == ROLE_STATE_STORED) {
         fake->stored = (long)message.value;
     } else if (message.kind == ROLE_STATE_DATA) {
-        fake->state = (long)message.value;
+        fake->state = message.value < 0 ? 0 : (long)message.value;
     } else if (message.kind == ROLE_PING) {
         tell(ROLE_PONG, 0, "");
     } else if (message.kind == ROLE_DRAIN && !fake->hangs) {

@@ -1,4 +1,6 @@
 """The supervisor with roles that only speak its contract: start, respawn, drain, reload, kill, activation."""
+import errno
+import fcntl
 import os
 import resource
 import select
@@ -241,6 +243,87 @@ log: {{level: {level}}}
             self.assertEqual(13, self.ask("p")["stored"])
         self.assertEqual(1, self.text().count("event=state-not-served"), "said once for each reason")
         self.assertFalse(os.path.exists(os.path.join(self.folder, "state", "pin")))
+
+    def state_path(self, *names):
+        return os.path.join(self.folder, "state", *names)
+
+    def seeds(self):
+        return [n for n in os.listdir(self.state_path()) if n.startswith("seeds")]
+
+    def test_state_folder_lost_is_made_again_locked_and_used(self):
+        process = self.start()
+        self.ask("w")
+        shutil.rmtree(self.state_path())
+        answer = self.ask("w")
+        self.assertEqual((0, 8), (answer["stored"], answer["state"]))
+        self.assertEqual(1, len(self.seeds()))
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(self.state_path()).st_mode))
+        old = self.token(process)
+        os.kill(old, signal.SIGKILL)
+        until(lambda: self.token(process) not in (None, old))
+        self.refused(75, f"pid {process.pid}")
+
+    def test_state_folder_lost_while_nobody_asks_is_noticed(self):
+        self.start()
+        shutil.rmtree(self.state_path())
+        until(lambda: "event=state-folder-new" in self.text(), 60)
+
+    def test_lock_file_removed_is_taken_again(self):
+        process = self.start()
+        os.unlink(self.state_path("lock"))
+        self.ask("w")
+        self.refused(75, f"pid {process.pid}")
+
+    def test_state_folder_that_another_holds_is_not_touched(self):
+        self.start()
+        fresh = self.state_path() + ".fresh"
+        os.mkdir(fresh, 0o700)
+        with open(os.path.join(fresh, "lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.rename(self.state_path(), self.state_path() + ".old")
+            os.rename(fresh, self.state_path())
+            self.assertEqual(errno.EBUSY, self.ask("w")["stored"])
+            self.assertEqual(["lock"], os.listdir(self.state_path()))
+            self.assertIn("another p11-kmsd runs on this state directory: end the other p11-kmsd", self.text())
+        self.assertEqual(0, self.ask("w")["stored"])
+        self.assertEqual(1, len(self.seeds()))
+
+    def test_state_folder_that_cannot_be_made_is_said_once_and_the_token_process_waits(self):
+        process = self.start()
+        shutil.rmtree(self.state_path())
+        with open(self.state_path(), "w", encoding="ascii"):
+            pass
+        for _ in range(3):
+            self.assertEqual(errno.ENOTDIR, self.ask("w")["stored"])
+        self.assertIn(self.state_path() + ": cannot open the state directory", self.text())
+        self.assertIn("Not a directory: make it again", self.text())
+        self.assertEqual(1, self.text().count("event=state-folder-lost"))
+        self.assertEqual(1, self.text().count("event=state-not-served"))
+        os.kill(self.token(process), signal.SIGKILL)
+        until(lambda: "event=role-not-started" in self.text())
+        os.unlink(self.state_path())
+        until(lambda: self.token(process))
+        self.assertEqual(0, self.ask("w")["stored"])
+
+    def test_state_folder_moved_away_and_back_is_used_again(self):
+        self.start()
+        os.rename(self.state_path(), self.state_path() + ".old")
+        with open(self.state_path(), "w", encoding="ascii"):
+            pass
+        self.assertEqual(errno.ENOTDIR, self.ask("w")["stored"])
+        os.unlink(self.state_path())
+        os.rename(self.state_path() + ".old", self.state_path())
+        self.assertEqual(0, self.ask("w")["stored"])
+
+    def test_limit_of_file_sizes_is_an_errno_and_kills_nobody(self):
+        process = self.start()
+        front = self.ask()["pid"]
+        before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4, resource.RLIM_INFINITY))
+        self.assertEqual(errno.EFBIG, self.ask("w")["stored"])
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+        self.assertEqual(0, self.ask("w")["stored"])
+        self.assertEqual(front, self.ask()["pid"])
+        self.assertIsNone(process.poll())
 
     def test_what_a_front_said_last_is_heard(self):
         self.start()

@@ -1,0 +1,46 @@
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "base/state.h"
+
+static const char *mend_of(err_t err)
+{
+    if (err.code == E_STATE) {
+        return mend_of(FAIL_DETAIL(E_SYSTEM, EBUSY, ""));
+    }
+    if (err.code == E_DENIED) {
+        return mend_of(FAIL_DETAIL(E_SYSTEM, EACCES, ""));
+    }
+    switch (err.code == E_SYSTEM ? err.detail : 0) {
+    case ENOSPC:
+    case EDQUOT:
+        return ": make room on its file system";
+    case EFBIG:
+        return ": raise the limit of file sizes (LimitFSIZE= in the unit, ulimit -f)";
+    case EROFS:
+        return ": make its file system writable (in the unit: ReadWritePaths=)";
+    case EACCES:
+    case EPERM:
+        return ": it must belong to the user of the daemon, with mode 0700";
+    case ENOENT:
+    case ENOTDIR:
+        return ": make it again (systemd-tmpfiles --create p11-kms.conf)";
+    case EIO:
+        return ": check its disk";
+    case EBUSY:
+        return ": end the other p11-kmsd";
+    case EWOULDBLOCK:
+        return ": end or continue that process";
+    default:
+        return "";
+    }
+}
+
+void state_explain(const char *folder, const char *name, err_t err, char *ret_text, size_t size)
+{
+    const char *slash = name[0] == '\0' ? "" : "/";
+    const char *why = err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : NULL;
+    (void)snprintf(ret_text, size, "%s%s%s: %s%s%s%s", folder, slash, name, err.what, why == NULL ? "" : ": ",
+                   why == NULL ? "" : why, mend_of(err));
+}

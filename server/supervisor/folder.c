@@ -1,0 +1,75 @@
+#include "server/supervisor/folder.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "server/supervisor/control.h"
+
+static void tell_roles(struct supervisor *supervisor)
+{
+    OWN_FD pin_lock_fd = -1;
+    control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+    err_t err = state_open_pin_lock(&supervisor->state, &pin_lock_fd);
+    if (failed(err)) {
+        log_warn("pin-lock-not-given", LOG_ERR(err));
+        return;
+    }
+    control_tell(&supervisor->roles[ROLE_TOKEN], ROLE_PIN_LOCK, pin_lock_fd);
+}
+
+static err_t take_new(struct supervisor *supervisor)
+{
+    struct state_dir fresh = {.fd = -1};
+    OWN_FD lock_fd = -1;
+    TRY(state_open(supervisor->config.state_dir, supervisor->state.realm, true, &fresh));
+    err_t err = state_lock(&fresh, &lock_fd);
+    if (failed(err)) {
+        state_close(&fresh);
+        return err;
+    }
+    state_close(&supervisor->state);
+    own_fd_close_p(&supervisor->lock_fd);
+    supervisor->state = fresh;
+    supervisor->lock_fd = own_fd_take(&lock_fd);
+    log_warn("state-folder-new", LOG_TEXT("folder", supervisor->config.state_dir),
+             LOG_TEXT("text", "it, or its lock, was gone: what is remembered is stored anew"));
+    tell_roles(supervisor);
+    return OK;
+}
+
+/* Once for each reason, however often it is looked at. */
+static void say_trouble(struct supervisor *supervisor, err_t err)
+{
+    char text[sizeof(supervisor->trouble)];
+    state_explain(supervisor->config.state_dir, "", err, text, sizeof(text));
+    if (!span_equal(span_of_text(text), span_of_text(supervisor->trouble))) {
+        span_move(supervisor->trouble, text, sizeof(text));
+        log_error("state-folder-lost", LOG_TEXT("mend", text));
+        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, text);
+    }
+}
+
+err_t folder_ready(struct supervisor *supervisor)
+{
+    bool ours = state_in_place(&supervisor->state) &&
+                state_lock_in_place(&supervisor->state, supervisor->lock_fd);
+    err_t err = ours ? OK : take_new(supervisor);
+    if (failed(err)) {
+        say_trouble(supervisor, err);
+        return err;
+    }
+    if (ours && supervisor->trouble[0] != '\0') { /* moved away, and back */
+        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+    }
+    supervisor->trouble[0] = '\0';
+    return OK;
+}
+
+void folder_tick(struct supervisor *supervisor, int64_t now_ms)
+{
+    if (now_ms >= supervisor->folder_ms) {
+        supervisor->folder_ms = now_ms + FOLDER_LOOK_MS;
+        (void)!failed(folder_ready(supervisor));
+    }
+}
