@@ -47,6 +47,21 @@ static void test_generate_template_refused_is_retried_without_modifiable(void **
     assert_int_equal(rig_shim_count(rig, "C_GenerateKey"), 2);
 }
 
+static void test_generate_token_without_a_mechanism_makes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct ipc_generate ask = {.ring = RIG_RING, .id = {4}};
+    struct rig_listing listing;
+    struct rig_reply reply;
+    rig_start_ready(rig);
+    rig_shim(rig, "C_GetMechanismInfo:1087 rv 0x70\n");
+    assert_true(rig_call(rig, IPC_GENERATE, span_of(&ask, sizeof(ask)), &reply));
+    assert_int_equal(reply.header.outcome, IPC_LACKS);
+    assert_int_equal(reply.header.rv, IPC_MECHANISM_AES_GCM);
+    assert_true(rig_list(rig, true, &listing));
+    assert_int_equal(listing.n, 0);
+}
+
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -54,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_TOKEN(test_list_token_that_ignores_the_aad_is_found_out),
         WITH_TOKEN(test_generate_template_refused_is_retried_without_modifiable),
+        WITH_TOKEN(test_generate_token_without_a_mechanism_makes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,22 @@ static void test_kek_id_needs_id_and_fingerprint(void **state)
     assert_fails(ring_view_kek_id(&keys[0], id), E_INVALID);
 }
 
+/* Its name is made of its fingerprint: zeros would be the name of another key. */
+static void test_key_id_of_an_unread_key_is_none(void **state)
+{
+    (void)state;
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    set(0, NOW_S, NOW_S, 0);
+    look(1);
+    ring_view_key_id(&view.rows[0], key_id);
+    assert_int_equal(strlen(key_id), KEY_ID_TEXT_LEN);
+    keys[0].state = IPC_KEY_UNREADABLE;
+    keys[0].ref.fingerprint_len = 0;
+    look(1);
+    ring_view_key_id(&view.rows[0], key_id);
+    assert_string_equal(key_id, "");
+}
+
 #define CLEAN(test_) cmocka_unit_test_teardown(test_, teardown)
 
 int main(void)
@@ -189,6 +205,7 @@ int main(void)
         CLEAN(test_state_unreadable_and_without_id),
         CLEAN(test_new_takes_only_this_ring_and_counts_broken_labels),
         CLEAN(test_kek_id_needs_id_and_fingerprint),
+        CLEAN(test_key_id_of_an_unread_key_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
