@@ -7,12 +7,15 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 README = "# x\n\n<!-- path -->\n```\nin  span_read → cursor_next\n```\n"
+SECURITY = "| | promise | tests |\n|---|---|---|\n| P1 | it holds | `daemon.a` `test_b` |\n"
 SOUND = {
     "base/span.h": "#ifndef S\n#define S\nint span_read(void);\nint cursor_next(void);\n#endif\n",
     "base/span.c": '#include "base/span.h"\n/* strcpy is only named here */\n'
                    'int span_read(void)\n{\n    return "gets"[0];\n}\n',
     "keys/seal.c": '#include "base/span.h"\n#include <openssl/rand.h>\n',
     "README.md": README,
+    "SECURITY.md": SECURITY,
+    "tests/daemon/test_a.py": "def test_b(): pass\n",
 }
 LONG = "int f(void)\n{\n" + "    f();\n" * 48 + "}\n"
 
@@ -46,6 +49,11 @@ MISTAKES = [
     ("path", "README.md", "# no path\n", "no fenced block"),
     ("path", "README.md", "<!-- path -->\n```\nnothing\n```\n", "names no symbol"),
     ("path", "README.md", None, "README.md: missing"),
+    ("promises", "SECURITY.md", SECURITY.replace("daemon.a", "daemon.gone"), "P1: daemon.gone: no such test"),
+    ("promises", "SECURITY.md", SECURITY.replace("test_b", "test_gone"), "P1: test_gone: no such test"),
+    ("promises", "SECURITY.md", SECURITY.replace("`", ""), "P1: names no test"),
+    ("promises", "SECURITY.md", "# nothing\n", "no row of a promise"),
+    ("promises", "SECURITY.md", None, "SECURITY.md: missing"),
     ("words", "base/a.c", "/* TO" "DO later */\n", "base/a.c:1: TO" "DO"),
     ("words", "docs/a.md", "\nFIX" "ME\n", "docs/a.md:2"),
     ("words", "scripts/demo", "# X" "XX\n", "scripts/demo:1"),
