@@ -155,6 +155,28 @@ static void test_canary_that_opens_to_something_else_is_wrong(void **state)
     assert_int_equal(asked.verb, IPC_UNWRAP);
     seed[0] ^= 0x80;
     assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_WRONG);
+    assert_int_equal(prover_next_ms(&prover), now.boot_ms + PROVER_RETRY_MS);
+}
+
+static enum prover_outcome outcome_of(err_t err)
+{
+    prover_tick(&prover, (struct times){.boot_ms = prover_next_ms(&prover)});
+    assert_int_equal(asked.verb, IPC_UNWRAP);
+    const struct client_reply reply = {.cookie = asked.cookie, .err = err};
+    return prover_reply(&prover, &reply, now).outcome;
+}
+
+static void test_canary_that_fails_is_blamed_on_what_failed(void **state)
+{
+    (void)state;
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_PROVEN);
+    assert_int_equal(outcome_of(FAIL(E_NOT_FOUND, "no such key")), PROVER_MISSING);
+    assert_int_equal(outcome_of(FAIL(E_INVALID, "never opens")), PROVER_WRONG);
+    assert_int_equal(outcome_of(FAIL(E_UNAVAILABLE, "away")), PROVER_FAILED);
+    assert_int_equal(outcome_of(FAIL(E_DEADLINE, "slow")), PROVER_FAILED);
+    assert_int_equal(outcome_of(FAIL(E_TOKEN, "an error")), PROVER_FAILED);
 }
 
 static void test_place_for_more_keys_than_there_are_is_not_that_of_the_serving(void **state)
@@ -184,6 +206,7 @@ int main(void)
         PROVER_TEST(test_first_proof_that_opens_to_the_seed_proves),
         PROVER_TEST(test_first_proof_that_opens_to_something_else_is_wrong_and_nothing_seals),
         PROVER_TEST(test_canary_that_opens_to_something_else_is_wrong),
+        PROVER_TEST(test_canary_that_fails_is_blamed_on_what_failed),
         PROVER_TEST(test_place_for_more_keys_than_there_are_is_not_that_of_the_serving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
