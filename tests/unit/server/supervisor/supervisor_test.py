@@ -108,9 +108,12 @@ log: {{level: {level}}}
         with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as f:
             children = [int(word) for word in f.read().split()]
         for pid in children:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                if f.read().startswith(program):
-                    return pid
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if f.read().startswith(program):
+                        return pid
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it ended meanwhile
         return None
 
     def refused(self, code, word, **named):
