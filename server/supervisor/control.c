@@ -1,7 +1,5 @@
 #include "server/supervisor/control.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 #include "base/own.h"
 #include "server/supervisor/folder.h"
@@ -10,29 +8,6 @@
 
 #define ENDING_MS 2000
 #define QUEUE_MAX 1024 /* more than a socket holds: a role that lives on cannot keep us here */
-
-static void tell(const struct keeping *role, const struct role_message *message, int fd)
-{
-    if (role->control_fd < 0) {
-        return;
-    }
-    err_t err = role_send(role->control_fd, message, fd);
-    if (failed(err)) {
-        log_warn("role-not-told", LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind), LOG_ERR(err));
-    }
-}
-
-void control_tell(const struct keeping *role, enum role_kind kind, int fd)
-{
-    tell(role, &(struct role_message){.magic = ROLE_MAGIC, .kind = kind}, fd);
-}
-
-void control_say(const struct keeping *role, enum role_kind kind, const char *text)
-{
-    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind};
-    (void)snprintf(message.text, sizeof(message.text), "%s", text);
-    tell(role, &message, -1);
-}
 
 static void say_not_served(const struct supervisor *supervisor, const struct keeping *role,
                            const struct role_message *message, err_t err)

@@ -8,9 +8,5 @@
 void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms);
 /* All that it has said so far: before its end is taken, with which the rest would be lost. */
 void control_hear_out(struct supervisor *supervisor, enum role_id id, int64_t now_ms);
-/* Tells a role; fd -1: none. A role that is not there, or does not read, is not told. */
-void control_tell(const struct keeping *role, enum role_kind kind, int fd);
-/* The same with a text. */
-void control_say(const struct keeping *role, enum role_kind kind, const char *text);
 
 #endif

@@ -4,18 +4,18 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "server/supervisor/control.h"
+#include "server/supervisor/tell.h"
 
 static void tell_roles(struct supervisor *supervisor)
 {
     OWN_FD pin_lock_fd = -1;
-    control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+    tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
     err_t err = state_open_pin_lock(&supervisor->state, &pin_lock_fd);
     if (failed(err)) {
         log_warn("pin-lock-not-given", LOG_ERR(err));
         return;
     }
-    control_tell(&supervisor->roles[ROLE_TOKEN], ROLE_PIN_LOCK, pin_lock_fd);
+    tell_role(&supervisor->roles[ROLE_TOKEN], ROLE_PIN_LOCK, pin_lock_fd);
 }
 
 static err_t take_new(struct supervisor *supervisor)
@@ -46,7 +46,7 @@ static void say_trouble(struct supervisor *supervisor, err_t err)
     if (!span_equal(span_of_text(text), span_of_text(supervisor->trouble))) {
         span_move(supervisor->trouble, text, sizeof(text));
         log_error("state-folder-lost", LOG_TEXT("mend", text));
-        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, text);
+        tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, text);
     }
 }
 
@@ -60,7 +60,7 @@ err_t folder_ready(struct supervisor *supervisor)
         return err;
     }
     if (ours && supervisor->trouble[0] != '\0') { /* moved away, and back */
-        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+        tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
     }
     supervisor->trouble[0] = '\0';
     return OK;

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "server/supervisor/control.h"
+#include "server/supervisor/tell.h"
 #include "server/supervisor/notify.h"
 
 /* A refusal must be seen at any log level: the operator waits for an effect. */
@@ -32,7 +32,7 @@ static err_t apply(struct supervisor *supervisor)
     supervisor->config = config;
     log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
     for (int id = 0; id < ROLE_IDS; id++) {
-        control_tell(&supervisor->roles[id], ROLE_RELOAD, fd);
+        tell_role(&supervisor->roles[id], ROLE_RELOAD, fd);
     }
     return OK;
 }

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "server/supervisor/control.h"
+#include "server/supervisor/tell.h"
 #include "server/supervisor/folder.h"
 
 /* A token process that cannot be given a new socket; beyond a login that is under way. */
@@ -103,7 +103,7 @@ static err_t spawn_front(struct supervisor *supervisor)
     fds[ROLE_FD_SERVICE] = supervisor->listener.fd;
     TRY(spawn_with(supervisor, &supervisor->roles[ROLE_FRONT], fds, NULL));
     if (supervisor->trouble[0] != '\0') {
-        control_say(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, supervisor->trouble);
+        tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, supervisor->trouble);
     }
     hand_over_token(supervisor);
     return OK;

@@ -13,6 +13,7 @@
 #include "server/supervisor/reload.h"
 #include "server/supervisor/roles.h"
 #include "server/supervisor/supervisor.h"
+#include "server/supervisor/tell.h"
 #include "server/supervisor/watch.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
@@ -30,7 +31,7 @@ static void drain(struct supervisor *supervisor, int64_t now_ms)
     log_info("draining");
     notify_stopping();
     supervisor->phase = PHASE_DRAINING;
-    control_tell(front, ROLE_DRAIN, -1);
+    tell_role(front, ROLE_DRAIN, -1);
     front->kill_at_ms = now_ms + DRAIN_MS;
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "server/supervisor/control.h"
+#include "server/supervisor/tell.h"
 
 /* Once, until it is another thing or all is well again. */
 static void say(struct watch *watch, const char *problem)
@@ -39,7 +39,7 @@ static void look(struct supervisor *supervisor)
     }
     log_warn("socket-bound-again", LOG_TEXT("socket", config->socket),
              LOG_TEXT("why", "its file was removed or replaced"));
-    control_tell(&supervisor->roles[ROLE_FRONT], ROLE_SERVICE_SOCKET, listener->fd);
+    tell_role(&supervisor->roles[ROLE_FRONT], ROLE_SERVICE_SOCKET, listener->fd);
 }
 
 void watch_tick(struct supervisor *supervisor, int64_t now_ms)
