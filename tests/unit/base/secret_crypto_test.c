@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kit/freed.h"
 #include "tests/kit/unit.h"
 
 #ifndef OVERFLOW
@@ -86,38 +87,19 @@ static void test_crypto_nothing_and_null_are_fine(void **state)
 }
 
 #if OVERFLOW
-/* What ordinary memory holds when it is given back. */
-static const uint8_t *watched;
-static size_t watched_len;
-static size_t watched_bytes_left;
-
-void __real_free(void *ptr);
-void __wrap_free(void *ptr);
-void __wrap_free(void *ptr)
-{
-    for (size_t i = 0; watched != NULL && (const uint8_t *)ptr + 16 == watched && i < watched_len; i++) {
-        watched_bytes_left += watched[i] != 0 ? 1 : 0;
-    }
-    watched = (const uint8_t *)ptr + 16 == watched ? NULL : watched;
-    __real_free(ptr);
-}
-
 static void test_crypto_past_the_arena_leaves_nothing_in_ordinary_memory(void **state)
 {
     (void)state;
     uint8_t *ptr = OPENSSL_malloc(2 * HEAP_BYTES);
     assert_non_null(ptr);
     memset(ptr, 0x5a, 2 * HEAP_BYTES);
-    watched = ptr;
-    watched_len = 2 * HEAP_BYTES;
+    freed_watch(ptr, 2 * HEAP_BYTES);
     ptr = OPENSSL_realloc(ptr, 3 * HEAP_BYTES);
-    assert_null(watched);
+    assert_int_equal(freed_bytes_left(), 0);
     memset(ptr, 0x5a, 3 * HEAP_BYTES);
-    watched = ptr;
-    watched_len = 3 * HEAP_BYTES;
+    freed_watch(ptr, 3 * HEAP_BYTES);
     OPENSSL_free(ptr);
-    assert_null(watched);
-    assert_int_equal(watched_bytes_left, 0);
+    assert_int_equal(freed_bytes_left(), 0);
 }
 
 #define PAST_THE_ARENA test_crypto_past_the_arena_goes_on_in_memory_that_is_wiped

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/kit/freed.h"
 #include "tests/kit/unit.h"
 
 static void test_calloc_is_zero_and_refuses_an_overflow(void **state)
@@ -17,38 +18,19 @@ static void test_calloc_is_zero_and_refuses_an_overflow(void **state)
     assert_null(h2_memory_malloc(SIZE_MAX, NULL));
 }
 
-/* What a block holds when it is given back to malloc. */
-static const uint8_t *watched;
-static size_t watched_len;
-static size_t watched_bytes_left;
-
-void __real_free(void *ptr);
-void __wrap_free(void *ptr);
-void __wrap_free(void *ptr)
-{
-    for (size_t i = 0; watched != NULL && (const uint8_t *)ptr + 16 == watched && i < watched_len; i++) {
-        watched_bytes_left += watched[i] != 0 ? 1 : 0;
-    }
-    watched = (const uint8_t *)ptr + 16 == watched ? NULL : watched;
-    __real_free(ptr);
-}
-
 /* HPACK tables and half-read frames may hold what a peer sent. */
 static void test_free_and_realloc_leave_nothing_behind(void **state)
 {
     (void)state;
     uint8_t *ptr = h2_memory_malloc(100, NULL);
     memset(ptr, 0x5a, 100);
-    watched = ptr;
-    watched_len = 100;
+    freed_watch(ptr, 100);
     ptr = h2_memory_realloc(ptr, 200, NULL);
-    assert_null(watched);
+    assert_int_equal(freed_bytes_left(), 0);
     memset(ptr, 0x5a, 200);
-    watched = ptr;
-    watched_len = 200;
+    freed_watch(ptr, 200);
     h2_memory_free(ptr, NULL);
-    assert_null(watched);
-    assert_int_equal(watched_bytes_left, 0);
+    assert_int_equal(freed_bytes_left(), 0);
 }
 
 static void test_realloc_keeps_what_fits(void **state)
