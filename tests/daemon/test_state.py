@@ -1,8 +1,8 @@
 """The state folder lost, made again or unusable under a running daemon: nothing is lost, it heals by itself, and the
 cause is said with folder, reason and mend while it stands."""
 import os
-import shutil
 import subprocess
+import tempfile
 import unittest
 
 import kit_path  # noqa: F401
@@ -25,8 +25,21 @@ class State(unittest.TestCase):
         except (FileNotFoundError, NotADirectoryError):
             return set()
 
+    def lose(self):
+        """At once: removing it file by file would meet a daemon that writes meanwhile."""
+        os.rename(self.daemon.state, tempfile.mkdtemp(dir=self.daemon.folder))
+
+    def put_file_in_its_place(self):
+        while True:
+            self.lose()
+            try:
+                with open(self.daemon.state, "x", encoding="ascii"):
+                    return
+            except FileExistsError:
+                pass  # the daemon was quicker
+
     def test_folder_lost_and_all_is_rebuilt(self):
-        shutil.rmtree(self.daemon.state)
+        self.lose()
         until(lambda: {"current", "seeds", "health", "lock"} <= self.kinds(), 60, "the records")
         self.daemon.crash_token()
         until(lambda: "pin" in self.kinds(), 60, "the record of the PIN guard")
@@ -38,9 +51,7 @@ class State(unittest.TestCase):
         self.opens()
 
     def test_folder_that_cannot_be_made_stands_in_the_mend_until_it_can(self):
-        shutil.rmtree(self.daemon.state)
-        with open(self.daemon.state, "w", encoding="ascii"):
-            pass
+        self.put_file_in_its_place()
         told = f'event=mend program=p11-kms-front text="{self.daemon.state}: cannot open the state directory'
         until(lambda: told in self.daemon.log(), 60, "the mend")
         token = self.daemon.kill_role("token")

@@ -78,7 +78,7 @@ log: {{level: {level}}}
 
     def ask(self, order="?", address=None):
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(100)  # a front that was stopped before its first answer has a minute
             client.connect(address or self.socket)
             client.sendall(order.encode())
             answer = client.makefile().readline()
@@ -146,7 +146,7 @@ log: {{level: {level}}}
         process = self.start()
         token = self.token(process)
         os.kill(token, signal.SIGSTOP)
-        until(lambda: self.token(process) not in (None, token), 60)
+        until(lambda: self.token(process) not in (None, token), 200)  # a minute before its first answer
         self.assertIn("it hangs", self.text())
         until(lambda: self.ask()["greets"] == self.token(process))
 
