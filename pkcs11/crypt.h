@@ -9,7 +9,8 @@
  *   fit) and refused it under another AAD with that code.
  *
  * One canary that does not open, or another code, and the counting begins anew. Whatever else fails
- * is tried again until the call's time is over, and is then an outage.
+ * is tried again until the call's time is over, and is then an outage. Bytes beside which a canary has
+ * opened when the time is over are none: the token works, and is only too slow for a verdict.
  */
 #ifndef PKCS11_CRYPT_H
 #define PKCS11_CRYPT_H
@@ -21,8 +22,8 @@
 
 /*
  * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never
- * opens, for certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNSUPPORTED: this scheme, or this
- * token's AES-GCM.
+ * opens, for certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNAVAILABLE: no time for a
+ * verdict; E_UNSUPPORTED: this scheme, or this token's AES-GCM.
  */
 MUST_USE err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
                         struct span data, int64_t deadline_ms, struct span_mut out,

@@ -136,7 +136,8 @@ static enum ipc_outcome outcome_of(err_t err)
 static void reply(unsigned peer, const struct ipc_header *request, enum ipc_verb verb, err_t err,
                   struct span payload)
 {
-    bool has_rv = err.code == E_TOKEN || err.code == E_INVALID || err.code == E_UNSUPPORTED;
+    bool has_rv = err.code == E_TOKEN || err.code == E_INVALID || err.code == E_UNSUPPORTED ||
+                  err.code == E_UNAVAILABLE;
     struct ipc_header header = {.verb = (uint16_t)verb,
                                 .flags = IPC_REPLY,
                                 .call = request->call,

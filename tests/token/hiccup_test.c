@@ -10,6 +10,7 @@
 
 #define LONG_MS  20000
 #define SHORT_MS 1500 /* for calls that the token never does: they take all the time they get */
+#define SOME_MS  2200 /* a look beside a canary or two, where C_Decrypt takes 100 ms; no verdict takes so little */
 
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
@@ -116,6 +117,24 @@ static void test_unwrap_failure_that_lasts_is_an_outage(void **state)
     assert_int_equal(unwrap(world, "a"), IPC_OK);
 }
 
+/*
+ * A token too slow for all the looks that a verdict takes opens its canaries beside them: it is no
+ * outage, and no reason to end a process that works.
+ */
+static void test_unwrap_bad_bytes_on_a_slow_token_do_not_end_the_process(void **state)
+{
+    struct world *world = *state;
+    rig_shim(world->rig, "C_Decrypt delay 100\n");
+    world->rig->call_ms = SOME_MS;
+    for (int i = 0; i < 3; i++) {
+        assert_no_answer(world, "b");
+    }
+    rig_shim(world->rig, NULL);
+    world->rig->call_ms = LONG_MS;
+    assert_int_equal(unwrap(world, "b"), IPC_DATA);
+    assert_int_equal(unwrap(world, "a"), IPC_OK);
+}
+
 /* The key is there, but nobody can see which one it is. */
 static void test_unwrap_key_that_cannot_be_read_is_not_a_missing_key(void **state)
 {
@@ -194,6 +213,7 @@ int main(void)
         WITH_TOKEN(test_unwrap_token_that_fails_in_a_rhythm_refuses_nothing),
         WITH_TOKEN(test_unwrap_bad_bytes_are_found_out_by_a_steady_token_only),
         WITH_TOKEN(test_unwrap_failure_that_lasts_is_an_outage),
+        WITH_TOKEN(test_unwrap_bad_bytes_on_a_slow_token_do_not_end_the_process),
         WITH_TOKEN(test_unwrap_key_that_cannot_be_read_is_not_a_missing_key),
         WITH_TOKEN(test_list_token_that_fails_in_a_rhythm_reads_its_keys),
         WITH_TOKEN(test_token_of_which_every_second_call_fails_does_all_it_can),
