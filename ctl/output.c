@@ -106,20 +106,33 @@ static int column_width(const json_t *rows, const char *name)
     return width;
 }
 
-static void print_row(const struct ctl *ctl, const json_t *rows, const json_t *row)
+/* The columns are those of the first row. Measured once: a listing of etcd has thousands of rows. */
+static json_t *column_widths(const json_t *rows)
+{
+    json_t *widths = json_object();
+    json_t *first = json_array_get(rows, 0);
+    for (void *it = json_object_iter(first); it != NULL; it = json_object_iter_next(first, it)) {
+        const char *name = json_object_iter_key(it);
+        output_number(widths, name, column_width(rows, name));
+    }
+    return widths;
+}
+
+/* NULL: the headings. */
+static void print_row(const struct ctl *ctl, json_t *widths, const json_t *row)
 {
     char cell[CELL_MAX];
     const char *line_end = "";
-    void *it = json_object_iter(json_array_get(rows, 0));
+    void *it = json_object_iter(widths);
     while (it != NULL) {
         const char *name = json_object_iter_key(it);
-        it = json_object_iter_next(json_array_get(rows, 0), it);
+        int width = (int)json_integer_value(json_object_iter_value(it));
+        it = json_object_iter_next(widths, it);
         (void)snprintf(cell, sizeof(cell), "%s", name);
         if (row != NULL) {
             cell_text(json_object_get(row, name), cell);
         }
-        (void)fprintf(ctl->out, "%s%-*s", line_end, it == NULL ? 0 : column_width(rows, name),
-                      cell);
+        (void)fprintf(ctl->out, "%s%-*s", line_end, it == NULL ? 0 : width, cell);
         line_end = "  ";
     }
     (void)fputc('\n', ctl->out);
@@ -133,10 +146,11 @@ static void print_table(const struct ctl *ctl, const json_t *rows)
         (void)fputs("(none)\n", ctl->out);
         return;
     }
-    print_row(ctl, rows, NULL);
+    OWN_JSON *widths = column_widths(rows);
+    print_row(ctl, widths, NULL);
     json_array_foreach(rows, i, row)
     {
-        print_row(ctl, rows, row);
+        print_row(ctl, widths, row);
     }
 }
 

@@ -39,6 +39,18 @@ static void test_print_table_aligns_columns(void **state)
                               "longer  12  no\n");
 }
 
+/* As many as etcd may list. Were each row measured against all, this would take hours. */
+static void test_print_table_of_very_many_rows(void **state)
+{
+    (void)state;
+    OWN_JSON *rows = json_array();
+    for (int i = 0; i < 50000; i++) {
+        output_row(rows, row("a", i));
+    }
+    CLEANUP(own_free_p) char *text = printed(CTL_TABLE, rows);
+    assert_non_null(strstr(text, "\na     49999  no\n"));
+}
+
 static void test_print_empty_table_says_so(void **state)
 {
     (void)state;
@@ -105,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print_table_aligns_columns),
+        cmocka_unit_test(test_print_table_of_very_many_rows),
         cmocka_unit_test(test_print_empty_table_says_so),
         cmocka_unit_test(test_print_row_without_a_column_shows_a_dash),
         cmocka_unit_test(test_print_object_as_lines_with_nested_table),
