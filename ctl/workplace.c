@@ -100,13 +100,19 @@ void workplace_close(struct workplace *workplace)
     state_close(&workplace->state);
 }
 
+/* With the ring's name: its keys alone are probed for what their attributes do not tell. */
+static struct ipc_list list_of_ring(const struct config *config, bool all)
+{
+    struct ipc_list list = {.all = all};
+    (void)span_copy(span_mut_of(list.ring, sizeof(list.ring) - 1), span_of_text(config->ring));
+    return list;
+}
+
 err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_view)
 {
-    struct ipc_list list = {0};
+    const struct ipc_list list = list_of_ring(workplace->config, false);
     const struct ipc_key *keys = NULL;
     size_t n = 0;
-    (void)span_copy(span_mut_of(list.ring, sizeof(list.ring) - 1),
-                    span_of_text(workplace->config->ring));
     TRY(token_session_list(workplace->session, &list, &keys, &n));
     return ring_view_new(workplace->config, keys, n, clock_real_s(), ret_view);
 }
@@ -125,7 +131,7 @@ err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate 
 
 static err_t find_listed(const struct workplace *workplace, struct span id, struct ipc_key *ret_key)
 {
-    const struct ipc_list list = {.all = 1};
+    const struct ipc_list list = list_of_ring(workplace->config, true);
     const struct ipc_key *keys = NULL;
     size_t n = 0;
     TRY(token_session_list(workplace->session, &list, &keys, &n));

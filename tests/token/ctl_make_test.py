@@ -153,6 +153,13 @@ class Unusable(MakeTest):
         self.assertEqual(len(self.made()), 2)
         self.assertIn("active", self.states())
 
+    def test_token_that_binds_no_aad_is_seen_though_its_answer_is_lost(self):
+        self.order("C_GenerateKey late-rv 0x30\nC_EncryptInit no-aad\nC_DecryptInit no-aad")
+        done = self.ctl("init", code=1)
+        self.assertIn("looking whether the KEK was made", done.stderr)
+        self.assertNotIn("back up", done.stdout + done.stderr)
+        self.assertIn("AAD", done.stdout)
+
     def test_refused_kek_is_no_success(self):
         self.order("C_GetAttributeValue:162 byte 1")  # CKA_EXTRACTABLE, whatever was asked for
         done = self.ctl("init", code=1)
