@@ -61,6 +61,7 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
                          int fd)
 {
     struct keeping *role = &supervisor->roles[id];
+    pulse_heard(&role->pulse);
     switch ((enum role_kind)message->kind) {
     case ROLE_STATE_GET:
     case ROLE_STATE_PUT:

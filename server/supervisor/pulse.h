@@ -25,5 +25,7 @@ enum pulse_verdict { PULSE_WAIT, PULSE_ASK, PULSE_HUNG };
 /* Call it at next_ms. ASK: send the question; HUNG: end the role (said again only after as many looks). */
 enum pulse_verdict pulse_look(struct pulse *pulse, int64_t now_ms);
 void pulse_answered(struct pulse *pulse);
+/* It said something else, behind which the answer may be waiting for us. */
+void pulse_heard(struct pulse *pulse);
 
 #endif

@@ -260,7 +260,8 @@ static void look_at(struct keeping *role, int64_t now_ms)
         (void)!failed(role_send(role->control_fd, &ping, -1));
         break;
     case PULSE_HUNG:
-        roles_kill(role, "it hangs: no answer for 8 s");
+        roles_kill(role, role->pulse.answered ? "it hangs: no answer for 8 s"
+                                              : "it hangs: no answer within 60 s of its start");
         break;
     case PULSE_WAIT:
     default:

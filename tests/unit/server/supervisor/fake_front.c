@@ -5,6 +5,7 @@
  *   w writes a state file   p writes a file that is not its own   k has the token killed
  *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
  *   l says much, writes a state file and ends without waiting
+ *   m writes many state files without waiting
  *   c ends as one that cannot start (a front of the ring "never" does so at its start)
  *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
@@ -77,6 +78,10 @@ static void obey(struct fake *fake, char order)
         (void)!failed(role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state));
         while (fake->stored < 0) {
             take_message(fake);
+        }
+    } else if (order == 'm') {
+        for (int i = 0; i < 10; i++) {
+            (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state));
         }
     } else if (order == 'k') {
         tell(ROLE_KILL_TOKEN, fake->token, "the test says so");

@@ -18,7 +18,7 @@ static void test_pulse_silence_of_eight_looks_is_a_hang_and_seven_are_none(void 
     for (int turn = 0; turn < 2; turn++) {
         look(&pulse, &now_ms, PULSE_ASK);
         for (int i = 1; i < PULSE_LOOKS; i++) {
-            look(&pulse, &now_ms, PULSE_WAIT);
+            look(&pulse, &now_ms, PULSE_ASK);
         }
         if (turn == 0) {
             pulse_answered(&pulse); /* at the last moment */
@@ -26,7 +26,25 @@ static void test_pulse_silence_of_eight_looks_is_a_hang_and_seven_are_none(void 
     }
     look(&pulse, &now_ms, PULSE_HUNG);
     for (int i = 1; i < PULSE_LOOKS; i++) {
-        look(&pulse, &now_ms, PULSE_WAIT);
+        look(&pulse, &now_ms, PULSE_ASK);
+    }
+    look(&pulse, &now_ms, PULSE_HUNG);
+}
+
+static void test_pulse_of_one_who_speaks_is_no_hang_and_its_silence_counts_from_then(void **state)
+{
+    (void)state;
+    struct pulse pulse = {0};
+    int64_t now_ms = 0;
+    look(&pulse, &now_ms, PULSE_ASK);
+    pulse_answered(&pulse);
+    look(&pulse, &now_ms, PULSE_ASK);
+    for (int i = 0; i < 100; i++) {
+        look(&pulse, &now_ms, PULSE_ASK);
+        pulse_heard(&pulse);
+    }
+    for (int i = 1; i < PULSE_LOOKS; i++) {
+        look(&pulse, &now_ms, PULSE_ASK);
     }
     look(&pulse, &now_ms, PULSE_HUNG);
 }
@@ -40,7 +58,7 @@ static void test_pulse_time_in_which_we_slept_counts_once(void **state)
     pulse_answered(&pulse);
     look(&pulse, &now_ms, PULSE_ASK);
     now_ms += 3600 * 1000;
-    look(&pulse, &now_ms, PULSE_WAIT);
+    look(&pulse, &now_ms, PULSE_ASK);
     assert_int_equal(pulse.in_vain, 1);
 }
 
@@ -51,7 +69,7 @@ static void test_pulse_first_answer_may_come_late(void **state)
     int64_t now_ms = 0;
     look(&pulse, &now_ms, PULSE_ASK);
     for (int i = 1; i < PULSE_LOOKS_FIRST; i++) {
-        look(&pulse, &now_ms, PULSE_WAIT);
+        look(&pulse, &now_ms, PULSE_ASK);
     }
     look(&pulse, &now_ms, PULSE_HUNG);
 }
@@ -71,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pulse_silence_of_eight_looks_is_a_hang_and_seven_are_none),
+        cmocka_unit_test(test_pulse_of_one_who_speaks_is_no_hang_and_its_silence_counts_from_then),
         cmocka_unit_test(test_pulse_time_in_which_we_slept_counts_once),
         cmocka_unit_test(test_pulse_first_answer_may_come_late),
         cmocka_unit_test(test_pulse_before_its_time_does_nothing),

@@ -163,6 +163,21 @@ log: {{level: {level}}}
         self.assertEqual(pids[2], self.ask()["pid"])
         self.assertNotIn("role-killed", self.text())
 
+    def test_answer_behind_much_that_is_slowly_stored_is_no_hang(self):
+        """The folder's lock is held, so that each of the files takes its keeper two seconds."""
+        process = self.start()
+        pids = [self.ask()["pid"], self.token(process)]
+        folder = os.open(os.path.join(self.folder, "state"), os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(80)
+            client.connect(self.socket)
+            client.sendall(b"m")
+            self.assertIn(f"pid={pids[0]} ", client.makefile().readline(), self.text())
+        self.assertEqual(pids, [self.ask()["pid"], self.token(process)])
+        self.assertNotIn("role-killed", self.text())
+
     def test_service_manager_hears_that_the_loop_works_and_not_when_it_stands(self):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
