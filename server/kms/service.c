@@ -116,6 +116,9 @@ static bool handle(struct service *service, const struct service_call *in, struc
         return true;
     }
     err = calls_park(&service->calls, &call);
+    if (failed(err) && call.method == CODEC_V2_STATUS) {
+        return attempt(service, &call, true, ret_reply);
+    }
     if (failed(err)) {
         *ret_reply = failure(service, &call, err);
         return true;

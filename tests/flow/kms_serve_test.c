@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "keys/key_id.h"
+#include "server/kms/calls.h"
 #include "tests/flow/kms_world.h"
 
 static int setup(void **state)
@@ -183,6 +184,18 @@ static void test_decrypt_513th_waiting_call_is_refused(void **state)
     fake_token_hang(world->token, false);
 }
 
+/* It would rather wait for the first proof, and there is no place left to wait. */
+static void test_status_with_every_place_to_wait_taken_is_answered_at_once(void **state)
+{
+    struct world *world = *state;
+    world_start_alone(world);
+    struct answer foreign = world_foreign(world, 0, "x");
+    for (unsigned i = 0; i < CALLS_MAX; i++) {
+        assert_false(world->answers[world_decrypt_of(world, &foreign)].has);
+    }
+    assert_answer_fails(world, world_status(world, SERVICE_AUTHORITY_OTHER), E_UNAVAILABLE);
+}
+
 static void test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary(void **state)
 {
     struct world *world = *state;
@@ -327,6 +340,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_status_serving_says_ok_and_key_id, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_version_follows_the_authority, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_with_every_place_to_wait_taken_is_answered_at_once, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_encrypt_then_decrypt_returns_the_plaintext, setup, teardown),
