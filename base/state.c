@@ -54,6 +54,12 @@ static err_t check_folder(int fd)
     return OK;
 }
 
+/* It is there, or it is not ours to make (read-only but for itself in the shipped unit): the open tells. */
+static bool is_not_to_make(int code)
+{
+    return code == EEXIST || code == EROFS || code == EACCES || code == EPERM;
+}
+
 err_t state_open(const char *path, const char *realm_hex, bool create, struct state_dir *ret_dir)
 {
     if (!is_realm(realm_hex)) {
@@ -62,7 +68,7 @@ err_t state_open(const char *path, const char *realm_hex, bool create, struct st
     if (strlen(path) >= sizeof(ret_dir->path)) {
         return FAIL(E_LIMIT, "the path of the state directory is longer than 255 bytes");
     }
-    if (create && mkdir(path, S_IRWXU) != 0 && errno != EEXIST) {
+    if (create && mkdir(path, S_IRWXU) != 0 && !is_not_to_make(errno)) {
         return FAIL_ERRNO("cannot make the state directory");
     }
     OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -19,13 +19,14 @@ static const char *mend_of(err_t err)
     case EFBIG:
         return ": raise the limit of file sizes (LimitFSIZE= in the unit, ulimit -f)";
     case EROFS:
-        return ": make its file system writable (in the unit: ReadWritePaths=)";
+        return ": make its file system writable (in the unit: ReadWritePaths=), or if it was made anew, systemctl "
+               "restart p11-kms";
     case EACCES:
     case EPERM:
         return ": it must belong to the user of the daemon, with mode 0700";
     case ENOENT:
     case ENOTDIR:
-        return ": make it again (systemd-tmpfiles --create p11-kms.conf)";
+        return ": make it again (systemctl restart p11-kms, or systemd-tmpfiles --create p11-kms.conf)";
     case EIO:
         return ": check its disk";
     case EBUSY:

@@ -39,6 +39,13 @@ static void fail_at(const char *call, int after, int error)
     reason = error;
 }
 
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    return faults("mkdir") ? -1 : __real_mkdir(path, mode);
+}
+
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st)
@@ -204,6 +211,18 @@ static void test_state_store_interrupted_write_goes_on(void **state)
     assert_stored(f, "new");
 }
 
+/* As under the shipped unit, where all but the folder itself is read-only: it is gone, and no disk is at fault. */
+static void test_state_open_folder_that_we_may_not_make_is_missing(void **state)
+{
+    (void)state;
+    static const int each[] = {EROFS, EACCES, EPERM};
+    struct state_dir dir;
+    for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        fail_at("mkdir", 0, each[i]);
+        assert_errno(state_open("/nonexistent", REALM, true, &dir), ENOENT);
+    }
+}
+
 static void test_state_open_folder_that_cannot_be_made_or_examined_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -268,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_state_store_source_that_cannot_be_read_keeps_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_store_folder_that_does_not_sync_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_store_interrupted_write_goes_on, set_up, tear_down),
+        cmocka_unit_test(test_state_open_folder_that_we_may_not_make_is_missing),
         cmocka_unit_test_setup_teardown(test_state_open_folder_that_cannot_be_made_or_examined_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_lock_call_that_fails_locks_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_read_what_is_no_file_or_fails_is_refused, set_up, tear_down),

@@ -304,8 +304,11 @@ static void test_state_explain_names_folder_file_reason_and_mend(void **state)
     assert_explained("pin", FAIL_DETAIL(E_SYSTEM, ENOSPC, "cannot write a state file"),
                      "/var/lib/x/pin: cannot write a state file: No space left on device: make room on its file system");
     assert_explained("", FAIL_DETAIL(E_SYSTEM, ENOENT, "cannot open"),
-                     "/var/lib/x: cannot open: No such file or directory: make it again (systemd-tmpfiles --create "
-                     "p11-kms.conf)");
+                     "/var/lib/x: cannot open: No such file or directory: make it again (systemctl restart p11-kms, or "
+                     "systemd-tmpfiles --create p11-kms.conf)");
+    assert_explained("lock", FAIL_DETAIL(E_SYSTEM, EROFS, "cannot write"),
+                     "/var/lib/x/lock: cannot write: Read-only file system: make its file system writable (in the "
+                     "unit: ReadWritePaths=), or if it was made anew, systemctl restart p11-kms");
     assert_explained("", FAIL(E_DENIED, "it is another user's"),
                      "/var/lib/x: it is another user's: it must belong to the user of the daemon, with mode 0700");
     assert_explained("health", FAIL(E_INVALID, "odd"), "/var/lib/x/health: odd");
