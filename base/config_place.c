@@ -2,23 +2,16 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SHOWN_MAX 72u
 
 void config_show(struct span value, char *text, size_t size)
 {
     static const char ellipsis[] = "\xe2\x80\xa6";
-    size_t len = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (len + sizeof(ellipsis) >= size) {
-            span_move(text + len, ellipsis, sizeof(ellipsis) - 1);
-            len += sizeof(ellipsis) - 1;
-            break;
-        }
-        uint8_t byte = value.ptr[i];
-        text[len++] = (char)(byte < 0x20 || byte > 0x7e ? '?' : byte);
+    if (span_to_text(value, text, size - (sizeof(ellipsis) - 1)) < value.len) {
+        span_move(text + strlen(text), ellipsis, sizeof(ellipsis));
     }
-    text[len] = '\0';
 }
 
 err_t config_refuse(const struct config_place *place, const char *path, const char *format, ...)
@@ -32,6 +25,7 @@ err_t config_refuse(const struct config_place *place, const char *path, const ch
         va_start(args, format);
         (void)vsnprintf(text + head, size - (size_t)head, format, args);
         va_end(args);
+        span_end_whole(text);
     }
     return FAIL(E_INVALID, "the configuration is not accepted");
 }

@@ -22,7 +22,7 @@ config_refuse(const struct config_place *place, const char *path, const char *fo
 MUST_USE err_t config_refuse_value(const struct config_place *place, struct span value,
                                    const char *what);
 
-/* `value` as one short printable text for a message, cut with "…". */
+/* `value` as one short text for a message (span_to_text), cut with "…". size >= 4. */
 void config_show(struct span value, char *text, size_t size);
 
 #endif

@@ -102,36 +102,21 @@ static void put_number(struct line *line, const char *key, int64_t number)
     }
 }
 
-/* The next well-formed character of a text that has not ended; 0 when its bytes are not UTF-8. */
-static size_t character_length(const char *at)
-{
-    size_t left = strnlen(at, 4);
-    for (size_t n = 1; n <= left; n++) {
-        if (span_is_text(span_of(at, n))) {
-            return n;
-        }
-    }
-    return 0;
-}
-
 /* What stands in the line for the character at `at`: itself, or an escape that is right in JSON
  * too. */
 static struct span escaped(const char *at, char room[8], size_t *ret_step)
 {
-    unsigned char byte = (unsigned char)*at;
-    unsigned char second = byte == 0xc2 ? (unsigned char)at[1] : 0;
-    size_t step = character_length(at);
+    uint32_t point = 0;
+    size_t step = span_character(span_of(at, strnlen(at, 4)), &point);
     *ret_step = step == 0 ? 1 : step;
-    if (byte == '"' || byte == '\\') {
-        (void)snprintf(room, 8, "\\%c", byte);
-    } else if (byte == '\n') {
-        (void)snprintf(room, 8, "\\n");
-    } else if (byte < 0x20 || byte == 0x7f) {
-        (void)snprintf(room, 8, "\\u%04x", byte);
-    } else if (second >= 0x80 && second <= 0x9f) {
-        (void)snprintf(room, 8, "\\u%04x", second); /* C1 controls move a terminal too */
-    } else if (step == 0) {
+    if (step == 0) {
         (void)snprintf(room, 8, "\\ufffd");
+    } else if (point == '"' || point == '\\') {
+        (void)snprintf(room, 8, "\\%c", *at);
+    } else if (point == '\n') {
+        (void)snprintf(room, 8, "\\n");
+    } else if (!span_is_shown(point)) {
+        (void)snprintf(room, 8, "\\u%04x", point & 0xffffu);
     } else {
         return span_of(at, step);
     }

@@ -51,13 +51,13 @@ void span_move(void *to, const void *from, size_t n)
     }
 }
 
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 when there is none. */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
+/* RFC 3629 section 4: the second bytes leave out overlong forms, surrogates, what is too high. */
+static size_t character_length(const uint8_t *p, size_t left)
 {
     static const struct {
         uint8_t first_low, first_high, second_low, second_high, length;
     } forms[] = {
-        {0x20, 0x7e, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
         {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
         {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
     };
@@ -82,12 +82,48 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
     return 0;
 }
 
+size_t span_character(struct span bytes, uint32_t *ret_point)
+{
+    static const uint8_t first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    size_t length = bytes.len == 0 ? 0 : character_length(bytes.ptr, bytes.len);
+    if (length == 0) {
+        return 0;
+    }
+    uint32_t point = bytes.ptr[0] & first_bits[length];
+    for (size_t i = 1; i < length; i++) {
+        point = point << 6 | (bytes.ptr[i] & 0x3fu);
+    }
+    *ret_point = point;
+    return length;
+}
+
+bool span_is_shown(uint32_t point)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {
+        {0x0000, 0x001f}, {0x007f, 0x009f}, {0x061c, 0x061c},
+        {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069},
+    };
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+        if (point >= hidden[i].first && point <= hidden[i].last) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct span past(struct span bytes, size_t n)
+{
+    return span_part(bytes, n, bytes.len - n);
+}
+
 bool span_is_text(struct span bytes)
 {
-    size_t at = 0;
-    while (at < bytes.len) {
-        size_t step = utf8_sequence(bytes.ptr + at, bytes.len - at);
-        if (step == 0) {
+    uint32_t point = 0;
+    for (size_t at = 0; at < bytes.len;) {
+        size_t step = span_character(past(bytes, at), &point);
+        if (step == 0 || point < 0x20 || point == 0x7f) {
             return false;
         }
         at += step;
@@ -95,14 +131,39 @@ bool span_is_text(struct span bytes)
     return true;
 }
 
-void span_to_ascii(struct span bytes, char *ret_text, size_t size)
+size_t span_to_text(struct span bytes, char *ret_text, size_t size)
 {
-    size_t len = bytes.len < size - 1 ? bytes.len : size - 1;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t byte = bytes.ptr[i];
-        ret_text[i] = (char)(byte >= 0x20 && byte <= 0x7e ? byte : (uint8_t)'?');
+    size_t at = 0;
+    size_t len = 0;
+    while (at < bytes.len) {
+        uint32_t point = 0;
+        size_t step = span_character(past(bytes, at), &point);
+        bool shown = step != 0 && span_is_shown(point);
+        struct span seen = shown ? span_part(bytes, at, step) : span_of("?", 1);
+        if (seen.len > size - 1 - len) {
+            break;
+        }
+        span_move(ret_text + len, seen.ptr, seen.len);
+        len += seen.len;
+        at += step == 0 ? 1 : step;
     }
     ret_text[len] = '\0';
+    return at;
+}
+
+void span_end_whole(char *text)
+{
+    size_t len = strlen(text);
+    for (size_t n = 1; n < 4 && n <= len; n++) {
+        uint32_t point;
+        uint8_t byte = (uint8_t)text[len - n];
+        if (byte >= 0xc0 && span_character(span_of(text + len - n, n), &point) == 0) {
+            text[len - n] = '\0';
+        }
+        if (byte < 0x80 || byte >= 0xc0) {
+            return;
+        }
+    }
 }
 
 struct cursor cursor_of(struct span bytes)

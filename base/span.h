@@ -40,14 +40,27 @@ bool span_copy(struct span_mut to, struct span from);
 /* Copies n bytes between buffers that do not overlap: the house's memcpy. */
 void span_move(void *to, const void *from, size_t n);
 
+/* Bytes of the UTF-8 character (RFC 3629) in front; 0, *ret_point untouched, when there is none. */
+size_t span_character(struct span bytes, uint32_t *ret_point);
+
+/*
+ * False for what steers a terminal or another reader instead of being seen: control characters (C0,
+ * DEL, C1), separators of lines and paragraphs, and what turns the direction of writing.
+ */
+bool span_is_shown(uint32_t point);
+
 /* No byte below 0x20, none of 0x7f, well-formed UTF-8 (RFC 3629), no NUL. */
 bool span_is_text(struct span bytes);
 
 /*
- * Foreign bytes for people: cut to size - 1, each byte that is no printable ASCII becomes '?', NUL-terminated.
- * size >= 1. Never for secrets.
+ * Foreign bytes for people, as UTF-8: '?' stands for each character that is not shown and for each
+ * byte of no character. NUL-terminated; a character that does not fit into size - 1 bytes ends it.
+ * Returns how many of `bytes` it stands for. size >= 1. Never for secrets.
  */
-void span_to_ascii(struct span bytes, char *ret_text, size_t size);
+size_t span_to_text(struct span bytes, char *ret_text, size_t size);
+
+/* Takes the half of a character off the end of a text that something else, as snprintf, has cut. */
+void span_end_whole(char *text);
 
 struct cursor {
     struct span rest;

@@ -22,9 +22,7 @@
 static void add_span(json_t *report, const char *name, struct span bytes)
 {
     char text[CODEC_TEXT_MAX + 1];
-    size_t len = bytes.len < CODEC_TEXT_MAX ? bytes.len : CODEC_TEXT_MAX;
-    span_move(text, bytes.ptr, len);
-    text[len] = '\0';
+    (void)span_to_text(bytes, text, sizeof(text));
     output_text(report, name, text);
 }
 

@@ -13,11 +13,10 @@
 #define ETCD_KEY_MAX 512u
 #define OTHER_PLUGIN "another KMS plugin"
 
-/* Foreign text, cut; bytes that are no printable ASCII become '?'. */
 static void add_foreign(json_t *report, const char *name, struct span bytes)
 {
     char text[TEXT_MAX + 1];
-    span_to_ascii(bytes, text, sizeof(text));
+    (void)span_to_text(bytes, text, sizeof(text));
     output_text(report, name, text);
 }
 
@@ -179,7 +178,7 @@ bool inspect_row(struct span key, struct span value, json_t *row)
     bool ours = false;
     OWN_JSON *report = json_object();
     err_t err = inspect_report(value, report, &ours);
-    span_to_ascii(key, text, sizeof(text));
+    (void)span_to_text(key, text, sizeof(text));
     output_text(row, "object", text);
     add_names(row, report, failed(err) ? err.what : "");
     return ours;

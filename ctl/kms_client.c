@@ -2,6 +2,7 @@
 #include "ctl/kms_client.h"
 
 #include <nghttp2/nghttp2.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,9 +127,27 @@ static unsigned status_number(struct span value)
     return value.len == 0 ? NO_STATUS : number;
 }
 
+/* The byte that the escape in front of `text` stands for; -1 when there is none. */
+static int escaped_byte(struct span text)
+{
+    if (text.len < 3 || text.ptr[0] != '%') {
+        return -1;
+    }
+    int high = OPENSSL_hexchar2int(text.ptr[1]);
+    int low = OPENSSL_hexchar2int(text.ptr[2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 static void keep_message(struct kms_client *client, struct span value)
 {
-    span_to_ascii(value, client->message, sizeof(client->message));
+    uint8_t bytes[sizeof(client->message) + 3]; /* no half character within the message */
+    size_t len = 0;
+    for (size_t i = 0; i < value.len && len < sizeof(bytes); i++) {
+        int escaped = escaped_byte(span_part(value, i, value.len - i));
+        bytes[len++] = escaped < 0 ? value.ptr[i] : (uint8_t)escaped;
+        i += escaped < 0 ? 0 : 2;
+    }
+    (void)span_to_text(span_of(bytes, len), client->message, sizeof(client->message));
 }
 
 /* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's */

@@ -15,7 +15,7 @@ struct kms_client;
 
 struct kms_answer {
     unsigned grpc_status; /* 0: the response is there */
-    char message[512];    /* grpc-message, printable */
+    char message[512];    /* grpc-message, decoded, as span_to_text shows it */
     struct codec_response response;
     int64_t took_us;
 };

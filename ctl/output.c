@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/span.h"
+
 #define CELL_MAX 512
 
 /* jansson fails only when memory ends; half an answer would mislead whoever reads it. */
@@ -16,8 +18,11 @@ static void must(int result)
 
 void output_text(json_t *object, const char *name, const char *value)
 {
-    json_t *text = json_string(value);
-    must(json_object_set_new(object, name, text == NULL ? json_string("(not text)") : text));
+    size_t size = strlen(value) + 1;
+    CLEANUP(own_free_p) char *shown = malloc(size);
+    must(shown == NULL ? -1 : 0);
+    (void)span_to_text(span_of_text(value), shown, size);
+    must(json_object_set_new(object, name, json_string(shown)));
 }
 
 void output_number(json_t *object, const char *name, int64_t value)
@@ -45,26 +50,14 @@ void output_row(json_t *array, json_t *row)
     must(json_array_append_new(array, row));
 }
 
-/* Control characters would let a foreign text draw on the terminal: ASCII's, and those of two bytes (C1). */
-static void printable(char *cell)
-{
-    for (unsigned char *p = (unsigned char *)cell; *p != '\0'; p++) {
-        if (*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-            p[0] = '?';
-            p[1] = '?';
-        }
-    }
-}
-
 static void cell_text(const json_t *value, char cell[CELL_MAX])
 {
     (void)snprintf(cell, CELL_MAX, "-");
     switch (value == NULL ? JSON_NULL : json_typeof(value)) {
     case JSON_STRING:
-        (void)snprintf(cell, CELL_MAX, "%s",
-                       json_string_length(value) == 0 ? "-" : json_string_value(value));
+        if (json_string_length(value) > 0) {
+            (void)span_to_text(span_of_text(json_string_value(value)), cell, CELL_MAX);
+        }
         break;
     case JSON_INTEGER:
         (void)snprintf(cell, CELL_MAX, "%lld", (long long)json_integer_value(value));
@@ -83,13 +76,22 @@ static void cell_text(const json_t *value, char cell[CELL_MAX])
     case JSON_ARRAY:
         break;
     }
-    printable(cell);
+}
+
+/* Characters of a text that span_to_text has passed: the bytes that begin one. */
+static int width_of(const char *text)
+{
+    int n = 0;
+    for (const char *at = text; *at != '\0'; at++) {
+        n += ((unsigned char)*at & 0xc0) != 0x80;
+    }
+    return n;
 }
 
 static int wider(int width, const char *text)
 {
-    int len = (int)strlen(text);
-    return len > width ? len : width;
+    int own = width_of(text);
+    return own > width ? own : width;
 }
 
 static int column_width(const json_t *rows, const char *name)
@@ -132,7 +134,8 @@ static void print_row(const struct ctl *ctl, json_t *widths, const json_t *row)
         if (row != NULL) {
             cell_text(json_object_get(row, name), cell);
         }
-        (void)fprintf(ctl->out, "%s%-*s", line_end, it == NULL ? 0 : width, cell);
+        int pad = it == NULL ? 0 : width - width_of(cell);
+        (void)fprintf(ctl->out, "%s%s%*s", line_end, cell, pad, "");
         line_end = "  ";
     }
     (void)fputc('\n', ctl->out);
@@ -191,7 +194,7 @@ static bool is_written(const struct ctl *ctl)
 bool output_print(const struct ctl *ctl, const json_t *json)
 {
     if (ctl->output == CTL_JSON) {
-        (void)json_dumpf(json, ctl->out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        (void)json_dumpf(json, ctl->out, JSON_INDENT(2));
         (void)fputc('\n', ctl->out);
     } else if (json_is_array(json)) {
         print_table(ctl, json);

@@ -21,7 +21,10 @@ static inline void output_decref_p(json_t **json)
 /* Prints; the JSON stays the caller's. False when it could not be written, which ctl->err is told. */
 bool output_print(const struct ctl *ctl, const json_t *json);
 
-/* Out of memory, which is all that can fail here, ends the program. */
+/*
+ * Out of memory, which is all that can fail here, ends the program. Texts are stored as span_to_text
+ * shows them.
+ */
 void output_text(json_t *object, const char *name, const char *value);
 void output_number(json_t *object, const char *name, int64_t value);
 void output_bool(json_t *object, const char *name, bool value);

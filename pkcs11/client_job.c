@@ -188,14 +188,18 @@ static bool keep_key(struct job *job, const struct ipc_key *key)
 
 static err_t take_key(struct job *job, struct span payload)
 {
-    struct ipc_key key;
-    if (payload.len != sizeof(key)) {
+    struct ipc_key in;
+    if (payload.len != sizeof(in)) {
         return FAIL(E_PROTOCOL, "broken key in a token reply");
     }
-    span_move(&key, payload.ptr, sizeof(key));
-    if (!key_ok(&key)) {
+    span_move(&in, payload.ptr, sizeof(in));
+    if (!key_ok(&in)) {
         return FAIL(E_PROTOCOL, "broken key in a token reply");
     }
+    struct ipc_key key = in;
+    (void)span_to_text(span_of_text(in.label), key.label, sizeof(key.label));
+    (void)span_to_text(span_of_text(in.serial), key.serial, sizeof(key.serial));
+    (void)span_to_text(span_of_text(in.token), key.token, sizeof(key.token));
     job->heard++;
     (void)keep_key(job, &key);
     return OK;

@@ -14,7 +14,7 @@ void find_text(char *to, size_t to_len, struct span padded)
     while (padded.len > 0 && padded.ptr[padded.len - 1] == ' ') {
         padded.len--;
     }
-    span_to_ascii(padded, to, to_len);
+    (void)span_to_text(padded, to, to_len);
 }
 
 static void describe(struct token *token, CK_SLOT_ID slot, const CK_TOKEN_INFO *info)
@@ -90,6 +90,7 @@ err_t find_token(const struct module *module, const struct uri *uri, struct toke
         }
     }
     if (matches != 1) {
+        span_end_whole(there);
         (void)snprintf(why, why_len, "%s token matches the URI; tokens there:%s",
                        matches == 0 ? "no" : "more than one", there[0] == '\0' ? " none" : there);
         return FAIL(E_NOT_FOUND, "not exactly one token matches the URI");

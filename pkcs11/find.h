@@ -45,7 +45,7 @@ MUST_USE err_t find_token_patiently(const struct module *module, const struct to
 #define FIND_LOOKS   4
 #define FIND_LOOK_MS 250
 
-/* A blank-padded field as text: trailing blanks cut, bytes outside 0x20..0x7e shown as '?'. */
+/* A blank-padded field as text: trailing blanks cut, then as span_to_text shows it. */
 void find_text(char *to, size_t to_len, struct span padded);
 
 struct session {

@@ -93,11 +93,11 @@ err_t ipc_status_read(struct span payload, struct ipc_status *ret_status)
         return FAIL(E_PROTOCOL, "broken status of the token process");
     }
     struct ipc_status out = in;
-    span_to_ascii(span_of_text(in.text), out.text, sizeof(out.text));
-    span_to_ascii(span_of_text(in.token), out.token, sizeof(out.token));
-    span_to_ascii(span_of_text(in.serial), out.serial, sizeof(out.serial));
-    span_to_ascii(span_of_text(in.model), out.model, sizeof(out.model));
-    span_to_ascii(span_of_text(in.manufacturer), out.manufacturer, sizeof(out.manufacturer));
+    (void)span_to_text(span_of_text(in.text), out.text, sizeof(out.text));
+    (void)span_to_text(span_of_text(in.token), out.token, sizeof(out.token));
+    (void)span_to_text(span_of_text(in.serial), out.serial, sizeof(out.serial));
+    (void)span_to_text(span_of_text(in.model), out.model, sizeof(out.model));
+    (void)span_to_text(span_of_text(in.manufacturer), out.manufacturer, sizeof(out.manufacturer));
     *ret_status = out;
     return OK;
 }

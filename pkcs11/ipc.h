@@ -114,7 +114,7 @@ enum ipc_key_state {
 
 struct ipc_key {
     struct ipc_key_ref ref; /* fingerprint_len 0 while it is not known */
-    char label[64];         /* CKA_LABEL, cut and NUL-terminated; bytes outside 0x20..0x7e become '?' */
+    char label[64];         /* CKA_LABEL as span_to_text shows and cuts it */
     char serial[17];        /* of the token */
     char token[33];         /* label of the token */
     uint32_t state;         /* enum ipc_key_state */
@@ -184,8 +184,8 @@ MUST_USE err_t ipc_send(int fd, struct ipc_header *header, struct span payload);
 MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room, struct span *ret_payload);
 
 /*
- * A status as it came. E_PROTOCOL: another size, an unknown phase, a text without end. What remains is safe to show
- * and to put into a protobuf string: bytes that are no printable ASCII become '?'.
+ * A status as it came. E_PROTOCOL: another size, an unknown phase, a text without end. What remains is
+ * safe to show and to put into a protobuf string: its texts are as span_to_text shows them.
  */
 MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_status);
 

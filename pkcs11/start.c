@@ -115,6 +115,7 @@ static enum ipc_phase bring_up(char *why, size_t why_len)
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         enum ipc_phase phase = steps[i](why, why_len);
         if (phase != IPC_PHASE_READY) {
+            span_end_whole(why);
             return phase;
         }
     }

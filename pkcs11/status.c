@@ -49,7 +49,7 @@ static void announce(void)
 void status_set(enum ipc_phase phase, const char *text)
 {
     char cut[sizeof(current.text)];
-    (void)snprintf(cut, sizeof(cut), "%s", text);
+    (void)span_to_text(span_of_text(text), cut, sizeof(cut));
     (void)pthread_mutex_lock(&lock);
     bool changed = current.phase != (uint32_t)phase ||
                    !span_equal(span_of_text(current.text), span_of_text(cut));

@@ -157,25 +157,17 @@ static void release(void *message)
     }
 }
 
-static bool is_control(uint8_t byte)
-{
-    return byte < 0x20 || byte == 0x7f;
-}
-
-/* Control characters are whole characters of UTF-8: what lies between two of them must be text. */
 static bool is_utf8_without_nul(struct span bytes)
 {
-    size_t from = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        if (!is_control(bytes.ptr[i])) {
-            continue;
-        }
-        if (bytes.ptr[i] == 0 || !span_is_text(span_part(bytes, from, i - from))) {
+    uint32_t point = 0;
+    for (size_t at = 0; at < bytes.len;) {
+        size_t step = span_character(span_part(bytes, at, bytes.len - at), &point);
+        if (step == 0 || point == 0) {
             return false;
         }
-        from = i + 1;
+        at += step;
     }
-    return span_is_text(span_part(bytes, from, bytes.len - from));
+    return true;
 }
 
 static err_t check_text(enum check check, struct span text)

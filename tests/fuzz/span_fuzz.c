@@ -30,10 +30,31 @@ static void step(struct cursor *c, uint8_t choice)
     }
 }
 
+/* Whatever comes: what is shown is text that holds nothing hidden, and showing it again changes nothing. */
+static void show(struct span bytes, size_t size)
+{
+    char text[64];
+    char again[64];
+    (void)span_to_text(bytes, text, size);
+    struct span shown = span_of_text(text);
+    size_t taken = span_to_text(shown, again, sizeof(again));
+    if (!span_is_text(shown) || taken != shown.len || !span_equal(shown, span_of_text(again))) {
+        abort();
+    }
+    if (shown.len > 0) {
+        text[shown.len - 1] = '\0';
+        span_end_whole(text);
+        if (!span_is_text(span_of_text(text))) {
+            abort();
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cursor c = cursor_of(span_of(data, size));
     (void)span_is_text(span_of(data, size));
+    show(span_of(data, size), 1 + size % 64);
     while (!c.bad && c.rest.len > 0) {
         size_t before = c.rest.len;
         step(&c, cursor_u8(&c));

@@ -57,10 +57,10 @@ def until(condition, seconds=PATIENCE_S, what="condition"):
 class Token:
     """A SoftHSM token in its own folder, and what a test does to it behind the daemon's back."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *label):
         self.folder = os.path.join(folder, "token")
-        out = subprocess.run([os.path.join(SOURCE, "softhsm-config", "make-token"), self.folder],
-                             check=True, capture_output=True, text=True).stdout
+        out = subprocess.run([os.path.join(SOURCE, "softhsm-config", "make-token"), self.folder, *label],
+                             check=True, capture_output=True, encoding="utf-8").stdout
         said = dict(line.split(": ", 1) for line in out.splitlines())
         self.module, self.uri, self.pin_file = said["module"], said["uri"], said["pin_file"]
         self.conf = os.path.join(self.folder, "softhsm2.conf")
@@ -245,7 +245,7 @@ log: {{format: {o.get("format", "text")}, level: {o.get("level", "info")}}}
 
     def ctl(self, *arguments, check=True, env=None):
         done = subprocess.run([os.path.join(self.bin, "p11-kmsctl"), *arguments, "--config", self.config],
-                              capture_output=True, text=True, timeout=PATIENCE_S * SLACK,
+                              capture_output=True, encoding="utf-8", timeout=PATIENCE_S * SLACK,
                               env={**os.environ, **self.environment, **(env or {})})
         if check and done.returncode != 0:
             raise AssertionError(f"p11-kmsctl {arguments}: {done.returncode}\n{done.stdout}{done.stderr}")

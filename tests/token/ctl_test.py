@@ -12,9 +12,10 @@ import tempfile
 import threading
 import time
 import unittest
+from urllib.parse import quote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kit"))
-from daemon import BUILD, Daemon, until  # noqa: E402
+from daemon import BUILD, Daemon, Token, until  # noqa: E402
 
 NOBODY = 65534
 SHIM = os.path.join(BUILD, "tests", "token", "libp11kms_shim.so")
@@ -365,6 +366,54 @@ class Pin(CtlTest):
         self.write_pin("0000wrong")
         self.ctl("keys", code=2)
         self.assertTrue(self.json("pin-retry")["was_refused"])
+
+
+class Labels(CtlTest):
+    """A token that is named in no ASCII."""
+    LABEL = "HSM Zürich ✓"
+
+    def setUp(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="p11kms-"))
+        self.node = Daemon(folder, Token(folder, self.LABEL), uri="pkcs11:token=" + quote(self.LABEL))
+        self.addCleanup(self.node.close)
+
+    def test_utf8_label_is_matched_and_shown(self):
+        made = self.ctl("init", "--output", "json")
+        self.assertIn("on token " + self.LABEL + ", active", made.stderr)
+        self.assertEqual(json.loads(made.stdout)["token"], self.LABEL)
+        self.assertIn(f'"{self.LABEL}"', self.ctl("keys", "--output", "json").stdout)
+        heading, row = self.ctl("keys").stdout.splitlines()
+        for column, value in (("token", self.LABEL), ("proof", "ok")):
+            self.assertTrue(row[heading.index(column):].startswith(value), row)
+
+    def test_utf8_label_is_shown_by_the_mends_of_a_daemon(self):
+        self.node.spawn()
+        none = "on token " + self.LABEL + ": run p11-kmsctl init"
+        until(lambda: none in self.node.ctl("status", check=False).stdout, what="the mend")
+        self.assertIn(none, self.json("status", code=1)["grpc_message"])
+        until(lambda: none in self.json("status", code=1).get("mend", ""), what="the mend on disk")
+        self.assertIn(f'token="{self.LABEL}"', self.node.log())
+
+    def test_utf8_label_is_shown_where_the_token_is_missed(self):
+        self.node.write_config(uri="pkcs11:token=elsewhere")
+        there = f"tokens there: '{self.LABEL}' serial"
+        self.assertIn(there, self.ctl("keys", code=2).stderr.splitlines()[-1])
+        self.node.spawn()
+        until(lambda: there in self.node.ctl("status", "--output", "json", check=False).stdout, what="the mend")
+        self.assertIn(there, self.node.ctl("status", check=False).stdout)
+        self.assertIn(there, self.node.log())
+
+    def test_list_of_tokens_is_cut_between_characters(self):
+        tokens = os.path.join(self.node.token.folder, "tokens")
+        shutil.rmtree(tokens)
+        os.mkdir(tokens)
+        for name in "1234":  # the room ends within a character of the fourth
+            made = os.path.join(Token(os.path.join(self.node.folder, name), "ä" * 16).folder, "tokens")
+            for entry in os.listdir(made):
+                os.rename(os.path.join(made, entry), os.path.join(tokens, entry))
+        self.node.write_config(uri="pkcs11:token=elsewhere")
+        last = self.ctl("keys", code=2).stderr.splitlines()[-1]
+        self.assertRegex(last, "tokens there: (?:'ä{16}' serial [0-9a-f]{16}, ){3}'ä+$")
 
 
 class Others(CtlTest):

@@ -104,10 +104,10 @@ static void test_write_controls_quotes_and_bad_utf8_are_escaped(void **state)
     log_info(
         "e",
         LOG_TEXT("v",
-                 "a\"b\\c\nd\te\x1b[0m\x7f \xc3\xa9\xf0\x9f\x94\x91\xc2\x9b\xc2\xa0|\xff\xe2\x82"));
+                 "a\"b\\c\nd\te\x1b[0m\x7f \xc3\xa9\xf0\x9f\x94\x91\xc2\x9b\xc2\xa0\xe2\x80\xae|\xff\xe2\x82"));
     assert_non_null(strstr(lines,
                            "\"v\":\"a\\\"b\\\\c\\nd\\u0009e\\u001b[0m\\u007f "
-                           "\xc3\xa9\xf0\x9f\x94\x91\\u009b\xc2\xa0|\\ufffd\\ufffd\\ufffd\"}"));
+                           "\xc3\xa9\xf0\x9f\x94\x91\\u009b\xc2\xa0\\u202e|\\ufffd\\ufffd\\ufffd\"}"));
     assert_int_equal(strcspn(lines, "\n"), lines_len - 1);
 }
 

@@ -1,5 +1,7 @@
 #include "base/span.h"
 
+#include <stdio.h>
+
 #include "tests/kit/unit.h"
 
 static void test_part_outside_the_span_is_empty(void **state)
@@ -134,16 +136,120 @@ static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
     assert_false(span_is_text(span_of("\xe2\x82\xac", 2)));
 }
 
-static void test_to_ascii_replaces_and_cuts(void **state)
+static void check_character(const char *bytes, size_t len, size_t wanted, uint32_t wanted_point)
+{
+    uint32_t point = 0xdead;
+    assert_int_equal(span_character(span_of(bytes, len), &point), wanted);
+    assert_int_equal(point, wanted == 0 ? 0xdead : wanted_point);
+}
+
+static void test_character_first_and_last_of_each_length(void **state)
 {
     (void)state;
-    char text[6] = "xxxxx";
-    span_to_ascii(span_of("a\n\x7f~\xc3zz", 7), text, sizeof(text));
-    assert_string_equal(text, "a??~?");
-    span_to_ascii(span_of("", 0), text, sizeof(text));
-    assert_string_equal(text, "");
-    span_to_ascii(span_of("abc", 3), text, 1);
-    assert_string_equal(text, "");
+    check_character("\0", 1, 1, 0);
+    check_character("\x7fz", 2, 1, 0x7f);
+    check_character("\xc2\x80z", 3, 2, 0x80);
+    check_character("\xdf\xbf", 2, 2, 0x7ff);
+    check_character("\xe0\xa0\x80", 3, 3, 0x800);
+    check_character("\xed\x9f\xbf", 3, 3, 0xd7ff);
+    check_character("\xee\x80\x80", 3, 3, 0xe000);
+    check_character("\xef\xbf\xbfz", 4, 3, 0xffff);
+    check_character("\xf0\x90\x80\x80", 4, 4, 0x10000);
+    check_character("\xf4\x8f\xbf\xbfz", 5, 4, 0x10ffff);
+}
+
+static void test_character_none_in_front(void **state)
+{
+    (void)state;
+    static const char *const none[] = {
+        "\x80zzz", "\xbfzzz", "\xc0\x80z", "\xc1\xbfz",                   /* goes on; overlong */
+        "\xe0\x9f\xbfz", "\xf0\x8f\xbf\xbf",                              /* overlong */
+        "\xed\xa0\x80z", "\xed\xbf\xbfz",                                 /* surrogates */
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff\xbf\xbf\xbf",       /* above U+10FFFF */
+        "\xc3zzz", "\xe2\x82zz", "\xe2zzz", "\xf0\x9f\x94z", "\xf0\x9fzz" /* broken off */
+    };
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        check_character(none[i], 4, 0, 0);
+    }
+    check_character("", 0, 0, 0);
+    for (size_t len = 1; len < 4; len++) { /* what would make it whole lies outside */
+        check_character("\xf0\x9f\x94\x91", len, 0, 0);
+    }
+}
+
+static void test_shown_is_what_steers_nothing(void **state)
+{
+    (void)state;
+    static const uint32_t first_hidden[] = {0, 0x7f, 0x61c, 0x200e, 0x2028, 0x2066};
+    static const uint32_t last_hidden[] = {0x1f, 0x9f, 0x61c, 0x200f, 0x202e, 0x2069};
+    for (size_t i = 0; i < sizeof(first_hidden) / sizeof(first_hidden[0]); i++) {
+        assert_true(i == 0 || span_is_shown(first_hidden[i] - 1));
+        assert_false(span_is_shown(first_hidden[i]));
+        assert_false(span_is_shown(last_hidden[i]));
+        assert_true(span_is_shown(last_hidden[i] + 1));
+    }
+    assert_true(span_is_shown(0x10ffff));
+}
+
+static void check_shown(const char *bytes, size_t size, const char *wanted, size_t wanted_taken)
+{
+    char text[32] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    assert_true(size < sizeof(text));
+    assert_int_equal(span_to_text(span_of_text(bytes), text, size), wanted_taken);
+    assert_string_equal(text, wanted);
+    assert_int_equal(text[size], 'x');
+}
+
+static void test_to_text_keeps_characters_and_marks_the_rest(void **state)
+{
+    (void)state;
+    check_shown("Z\xc3\xbcrich \xe2\x9c\x93", 30, "Z\xc3\xbcrich \xe2\x9c\x93", 11);
+    check_shown("a\n\x7f~\xc3zz", 30, "a??~?zz", 7);
+    check_shown("\xc2\x9b" "2J\xe2\x80\xaez\xe2\x81\xa6\xe2\x80\xa8", 30, "?2J?z??", 14);
+    check_shown("\xed\xa0\x80|\xf4\x90\x80\x80|\xe2\x82", 30, "???|????|??", 11);
+    check_shown("", 1, "", 0);
+    char text[8];
+    assert_int_equal(span_to_text(span_of("a\0b", 3), text, sizeof(text)), 3);
+    assert_string_equal(text, "a?b");
+    assert_int_equal(span_to_text(span_of("\xc3\xa9", 1), text, sizeof(text)), 1);
+    assert_string_equal(text, "?");
+}
+
+static void test_to_text_is_cut_between_characters(void **state)
+{
+    (void)state;
+    check_shown("abc", 1, "", 0);
+    check_shown("abc", 3, "ab", 2);
+    check_shown("abc", 4, "abc", 3);
+    for (size_t size = 2; size < 5; size++) {
+        check_shown("a\xe2\x82\xac", size, "a", 1);
+        check_shown("\xf0\x9f\x94\x91", size, "", 0);
+    }
+    check_shown("a\xe2\x82\xac", 5, "a\xe2\x82\xac", 4);
+    check_shown("\xf0\x9f\x94\x91", 5, "\xf0\x9f\x94\x91", 4);
+}
+
+static void check_whole(const char *cut, const char *wanted)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%s", cut);
+    span_end_whole(text);
+    assert_string_equal(text, wanted);
+}
+
+static void test_end_whole_takes_half_a_character_off(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {"", "a", "\xc3\xa9", "a\xe2\x82\xac", "\xf0\x9f\x94\x91"};
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+        check_whole(whole[i], whole[i]);
+    }
+    check_whole("a\xc3", "a");
+    check_whole("\xc3", "");
+    check_whole("\xc3\xa9\xe2", "\xc3\xa9");
+    check_whole("a\xe2\x82", "a");
+    check_whole("a\xf0\x9f", "a");
+    check_whole("\xc3\xa9\xf0\x9f\x94", "\xc3\xa9");
 }
 
 int main(void)
@@ -159,7 +265,12 @@ int main(void)
         cmocka_unit_test(test_copy_too_small_target_is_untouched),
         cmocka_unit_test(test_const_views_the_same_bytes),
         cmocka_unit_test(test_is_text_accepts_well_formed_and_refuses_the_rest),
-        cmocka_unit_test(test_to_ascii_replaces_and_cuts),
+        cmocka_unit_test(test_character_first_and_last_of_each_length),
+        cmocka_unit_test(test_character_none_in_front),
+        cmocka_unit_test(test_shown_is_what_steers_nothing),
+        cmocka_unit_test(test_to_text_keeps_characters_and_marks_the_rest),
+        cmocka_unit_test(test_to_text_is_cut_between_characters),
+        cmocka_unit_test(test_end_whole_takes_half_a_character_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,17 @@ static void test_call_error_of_the_server_comes_with_its_text(void **state)
     kms_answer_done(&answer);
 }
 
+static void test_call_text_of_an_error_is_decoded_and_cannot_steer(void **state)
+{
+    (void)state;
+    struct kms_answer answer;
+    put_settings();
+    put_trailers("14", "Z%C3%BCrich %e2%9c%93 100%25 %4 %zz %1b%FF%", true);
+    assert_ok(status_call(5000, &answer));
+    assert_string_equal(answer.message, "Z\xc3\xbcrich \xe2\x9c\x93 100% %4 %zz ??%");
+    kms_answer_done(&answer);
+}
+
 static void test_call_header_with_a_control_character_is_dropped(void **state)
 {
     (void)state;
@@ -359,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SERVED(test_call_answer_is_unpacked),
         SERVED(test_call_error_of_the_server_comes_with_its_text),
+        SERVED(test_call_text_of_an_error_is_decoded_and_cannot_steer),
         SERVED(test_call_header_with_a_control_character_is_dropped),
         SERVED(test_call_no_answer_ends_at_the_timeout),
         SERVED(test_call_closed_connection_is_unavailable),

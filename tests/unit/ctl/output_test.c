@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/span.h"
+
 #include "tests/kit/unit.h"
 
 /* What output_print writes; the caller frees it. */
@@ -93,7 +95,35 @@ static void test_print_control_characters_never_reach_the_terminal(void **state)
     OWN_JSON *c1 = json_object();
     output_text(c1, "label", "\xc2\x9b" "2J\xc3\xa4\xc2\xa0");
     CLEANUP(own_free_p) char *c1_text = printed(CTL_TABLE, c1);
-    assert_string_equal(c1_text, "label  ??2J\xc3\xa4\xc2\xa0\n");
+    assert_string_equal(c1_text, "label  ?2J\xc3\xa4\xc2\xa0\n");
+}
+
+static void test_print_utf8_is_shown_and_aligned_by_characters(void **state)
+{
+    (void)state;
+    OWN_JSON *rows = json_array();
+    output_row(rows, row("Z\xc3\xbcrich \xe2\x9c\x93", 1));
+    output_row(rows, row("plain", 12));
+    CLEANUP(own_free_p) char *text = printed(CTL_TABLE, rows);
+    assert_string_equal(text, "name      n   good\n"
+                              "Z\xc3\xbcrich \xe2\x9c\x93  1   yes\n"
+                              "plain     12  no\n");
+    CLEANUP(own_free_p) char *json = printed(CTL_JSON, rows);
+    assert_non_null(strstr(json, "\"Z\xc3\xbcrich \xe2\x9c\x93\""));
+}
+
+static void test_print_long_cell_is_cut_between_characters(void **state)
+{
+    (void)state;
+    char text[2 * 300 + 2] = "x";
+    for (size_t i = 0; i < 300; i++) {
+        span_move(text + 1 + 2 * i, "\xc3\xa9", 2);
+    }
+    OWN_JSON *object = json_object();
+    output_text(object, "n", text);
+    CLEANUP(own_free_p) char *line = printed(CTL_TABLE, object);
+    assert_true(span_is_text(span_of(line, strlen(line) - 1)));
+    assert_int_equal(strlen(line), strlen("n  x\n") + 2 * 255);
 }
 
 static void test_print_json_keeps_the_order(void **state)
@@ -110,7 +140,7 @@ static void test_text_that_is_no_utf8_is_replaced(void **state)
     OWN_JSON *object = json_object();
     output_text(object, "label", "\xff");
     CLEANUP(own_free_p) char *text = printed(CTL_TABLE, object);
-    assert_string_equal(text, "label  (not text)\n");
+    assert_string_equal(text, "label  ?\n");
 }
 
 int main(void)
@@ -122,6 +152,8 @@ int main(void)
         cmocka_unit_test(test_print_row_without_a_column_shows_a_dash),
         cmocka_unit_test(test_print_object_as_lines_with_nested_table),
         cmocka_unit_test(test_print_control_characters_never_reach_the_terminal),
+        cmocka_unit_test(test_print_utf8_is_shown_and_aligned_by_characters),
+        cmocka_unit_test(test_print_long_cell_is_cut_between_characters),
         cmocka_unit_test(test_print_json_keeps_the_order),
         cmocka_unit_test(test_text_that_is_no_utf8_is_replaced),
     };
