@@ -43,21 +43,37 @@ static bool is_plain(uint8_t byte)
     return byte >= 0x20 && byte <= 0x7e && byte != '%';
 }
 
-void grpc_status_encode(struct span text, struct writer *out)
+static void encode(struct span bytes, struct writer *out)
 {
     static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = text.ptr[i];
-        size_t need = is_plain(byte) ? 1 : 3;
-        if (out->room.len - out->len < need) {
-            return;
-        }
-        if (need == 1) {
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t byte = bytes.ptr[i];
+        if (is_plain(byte)) {
             writer_u8(out, byte);
         } else {
             writer_u8(out, '%');
             writer_u8(out, (uint8_t)hex[byte >> 4]);
             writer_u8(out, (uint8_t)hex[byte & 15]);
         }
+    }
+}
+
+/* Room that `bytes` need: whole characters only, for whoever decodes the text wants UTF-8. */
+static size_t encoded_length(struct span bytes)
+{
+    return bytes.len == 1 && is_plain(bytes.ptr[0]) ? 1 : 3 * bytes.len;
+}
+
+void grpc_status_encode(struct span text, struct writer *out)
+{
+    for (size_t at = 0; at < text.len;) {
+        uint32_t point;
+        size_t step = span_character(span_part(text, at, text.len - at), &point);
+        struct span character = span_part(text, at, step == 0 ? 1 : step);
+        if (out->room.len - out->len < encoded_length(character)) {
+            return;
+        }
+        encode(character, out);
+        at += character.len;
     }
 }

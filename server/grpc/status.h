@@ -36,7 +36,8 @@ const char *grpc_status_digits(enum grpc_status status);
 
 /*
  * Appends `text` as grpc-message wants it: every byte outside 0x20..0x7e, and '%', as %XX. Cut
- * before the first byte (of an escape: the whole escape) that does not fit; never sets out->bad.
+ * before the first UTF-8 character (a byte of none: the byte) that does not fit whole; never sets
+ * out->bad.
  */
 void grpc_status_encode(struct span text, struct writer *out);
 

@@ -125,17 +125,24 @@ static bool say_key(const struct mend_facts *facts, char *ret_text, size_t size)
     return true;
 }
 
+static void say_unproven(const struct mend_facts *facts, char *ret_text, size_t size)
+{
+    (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
+                   token_name(facts), facts->config->ring);
+}
+
 void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
-    if (facts->state == HEALTH_OK || say_verdict(facts, ret_text, size) ||
-        say_token(facts, ret_text, size) ||
-        (!facts->view->has_serving && say_unread(facts, ret_text, size)) ||
-        say_ring(facts, ret_text, size) || say_key(facts, ret_text, size)) {
+    if (facts->state == HEALTH_OK) {
         return;
     }
-    (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
-                   token_name(facts), facts->config->ring);
+    if (!say_verdict(facts, ret_text, size) && !say_token(facts, ret_text, size) &&
+        (facts->view->has_serving || !say_unread(facts, ret_text, size)) &&
+        !say_ring(facts, ret_text, size) && !say_key(facts, ret_text, size)) {
+        say_unproven(facts, ret_text, size);
+    }
+    span_end_whole(ret_text);
 }
 
 void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ailments, char *ret_text,
@@ -163,4 +170,5 @@ void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ai
     } else {
         (void)say_unread(facts, ret_text, size);
     }
+    span_end_whole(ret_text);
 }

@@ -161,6 +161,7 @@ static void say_line(struct store *store, const char *mend)
         (void)snprintf(line, sizeof(line), "%s: serving %s", name, key_id);
     } else {
         (void)snprintf(line, sizeof(line), "%s: %.240s", name, mend);
+        span_end_whole(line);
     }
     if (strcmp(line, store->report.line) != 0) {
         (void)snprintf(store->report.line, sizeof(store->report.line), "%s", line);

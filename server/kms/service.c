@@ -60,6 +60,7 @@ static void fill_text(struct service *service, err_t err, struct service_reply *
     }
     const char *what = err.code == E_CRYPTO ? "the ciphertext cannot be opened" : err.what;
     (void)snprintf(reply->text, sizeof(reply->text), "%.199s", mend[0] != '\0' ? mend : what);
+    span_end_whole(reply->text);
 }
 
 static struct service_reply failure(struct service *service, const struct call *call, err_t err)

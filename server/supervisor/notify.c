@@ -80,11 +80,9 @@ int64_t notify_alive_period_ms(void)
 void notify_status(const char *text)
 {
     char line[512];
-    (void)snprintf(line, sizeof(line), "STATUS=%s", text);
-    for (char *at = line; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = ' ';
-        }
-    }
+    char shown[256];
+    /* One line of UTF-8: systemd takes nothing else. */
+    (void)span_to_text(span_of_text(text), shown, sizeof(shown));
+    (void)snprintf(line, sizeof(line), "STATUS=%s", shown);
     send_text(line);
 }

@@ -74,6 +74,26 @@ static void test_mend_in_the_state_file_follows_while_the_state_stays(void **sta
     assert_int_equal(world->state[STATE_HEALTH].puts, puts + 1);
 }
 
+/* After the one byte in front, no place where a text is cut lies between two characters. */
+static void test_long_mend_is_cut_between_characters(void **state)
+{
+    struct world *world = *state;
+    char text[1 + 4 * 90 + 1] = "x";
+    for (size_t i = 0; i < 90; i++) {
+        span_move(text + 1 + 4 * i, "\xf0\x9f\x94\x91", 4);
+    }
+    fake_token_set_phase(world->token, IPC_PHASE_NO_TOKEN, text);
+    world_start(world);
+    world_pass(world, 3000);
+    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
+    assert_answer_fails(world, stream, E_UNAVAILABLE);
+    assert_int_equal(strlen(world->answers[stream].text), 1 + 4 * 49);
+    assert_true(span_is_text(span_of_text(world->answers[stream].text)));
+    assert_int_equal(strlen(world->line), strlen("START: ") + 1 + 4 * 59);
+    assert_true(span_is_text(span_of_text(world->line)));
+    assert_string_equal(health_of(world).mend, text);
+}
+
 static void test_mend_that_changes_without_end_is_written_once_a_second(void **state)
 {
     struct world *world = *state;
@@ -165,6 +185,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ignored_key_is_said_once_and_again_when_its_fault_changes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_mend_in_the_state_file_follows_while_the_state_stays, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_long_mend_is_cut_between_characters, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, setup,
                                         teardown),

@@ -47,6 +47,9 @@ static void test_encode_cuts_before_an_escape_that_does_not_fit(void **state)
     assert_encoded(span_of_text("ab%c"), 4, "ab");
     assert_encoded(span_of_text("abc"), 2, "ab");
     assert_encoded(span_of_text("abc"), 0, "");
+    assert_encoded(span_of_text("a\xe2\x82\xac"), 10, "a%E2%82%AC");
+    assert_encoded(span_of_text("a\xe2\x82\xac"), 9, "a"); /* no half character */
+    assert_encoded(span_of_text("a\xe2z"), 5, "a%E2z");
 }
 
 int main(void)

@@ -74,6 +74,27 @@ static void test_mend_token_text_comes_before_the_ring(void **state)
     assert_non_null(strstr(say(HEALTH_START, &view, &silent, ""), "refused the PIN"));
 }
 
+static void test_mend_is_cut_between_characters(void **state)
+{
+    (void)state;
+    char text[MEND_MAX];
+    const struct rotation_view empty = {.ring_empty = true};
+    const struct rotation_view fine = {.has_serving = true};
+    const struct ipc_status token = {.phase = IPC_PHASE_READY, .token = "\xc3\xa4\xe2\x9c\x93\xf0\x9f\x94\x91"};
+    const struct mend_ailments ailments = {.listing_outlived = true};
+    struct mend_facts facts = {&config, &token, &empty, HEALTH_START, "", "", ""};
+    for (size_t size = 1; size < 60; size++) {
+        mend_text(&facts, text, size);
+        assert_true(strlen(text) + 4 >= size && span_is_text(span_of_text(text)));
+    }
+    facts.view = &fine;
+    facts.state = HEALTH_OK;
+    for (size_t size = 1; size < 60; size++) {
+        mend_ailment(&facts, &ailments, text, size);
+        assert_true(strlen(text) + 4 >= size && span_is_text(span_of_text(text)));
+    }
+}
+
 static void test_mend_empty_ring_names_ring_token_and_command(void **state)
 {
     (void)state;
@@ -137,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_while_no_token_process_starts),
         cmocka_unit_test(test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first),
         cmocka_unit_test(test_mend_token_text_comes_before_the_ring),
+        cmocka_unit_test(test_mend_is_cut_between_characters),
         cmocka_unit_test(test_mend_empty_ring_names_ring_token_and_command),
         cmocka_unit_test(test_mend_each_verdict_has_its_text),
         cmocka_unit_test(test_mend_future_keys_blame_the_clock),

@@ -148,7 +148,7 @@ int main(void)
     if (strcmp(fake.config.ring, "late") != 0) {
         tell(ROLE_READY, 0, "");
     }
-    tell(ROLE_STATUS, 0, "serving\nas a fake");
+    tell(ROLE_STATUS, 0, "serving\nas a fake \xe2\x9c\x93");
     for (;;) {
         struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN},
                                {.fd = ROLE_FD_SERVICE, .events = POLLIN}};
