@@ -117,6 +117,19 @@ static void test_unwrap_failure_that_lasts_is_an_outage(void **state)
     assert_int_equal(unwrap(world, "a"), IPC_OK);
 }
 
+/* Each refusal leaves the session unusable: the canary beside the bytes needs a new one. */
+static void test_unwrap_bad_bytes_are_found_out_where_a_refusal_spoils_the_session(void **state)
+{
+    struct world *world = *state;
+    (void)rig_stop(world->rig);
+    rig_shim(world->rig, "C_Decrypt jams\n");
+    rig_start_ready(world->rig);
+    assert_int_equal(unwrap(world, "a"), IPC_OK);
+    world->rig->call_ms = LONG_MS;
+    assert_int_equal(unwrap(world, "b"), IPC_DATA);
+    assert_int_equal(unwrap(world, "a"), IPC_OK);
+}
+
 /*
  * A token too slow for all the looks that a verdict takes opens its canaries beside them: it is no
  * outage, and no reason to end a process that works.
@@ -213,6 +226,7 @@ int main(void)
         WITH_TOKEN(test_unwrap_token_that_fails_in_a_rhythm_refuses_nothing),
         WITH_TOKEN(test_unwrap_bad_bytes_are_found_out_by_a_steady_token_only),
         WITH_TOKEN(test_unwrap_failure_that_lasts_is_an_outage),
+        WITH_TOKEN(test_unwrap_bad_bytes_are_found_out_where_a_refusal_spoils_the_session),
         WITH_TOKEN(test_unwrap_bad_bytes_on_a_slow_token_do_not_end_the_process),
         WITH_TOKEN(test_unwrap_key_that_cannot_be_read_is_not_a_missing_key),
         WITH_TOKEN(test_list_token_that_fails_in_a_rhythm_reads_its_keys),

@@ -9,6 +9,7 @@
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
+ *                        jams         C_Decrypt: after a refusal no operation can begin on the session
  *                        wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another
  *                        then-rv <CK_RV>, then-crash   C_Login: after the module was called
  *                        others       lies about what came back, see lies.c
@@ -35,6 +36,8 @@
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
 static _Thread_local bool spoils; /* the order "wrong" holds for this call */
+static _Thread_local bool jams;   /* the same for the order of that name */
+static _Thread_local CK_SESSION_HANDLE jammed;
 
 static void note(const char *function)
 {
@@ -62,6 +65,7 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
         (void)pause();
     }
     spoils = strcmp(action, "wrong") == 0;
+    jams = strcmp(action, "jams") == 0;
     if (strcmp(action, "crash") == 0) {
         (void)signal(SIGSEGV, SIG_DFL);
         (void)raise(SIGSEGV);
@@ -94,6 +98,7 @@ static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
     struct shim_order order;
     note(function);
     spoils = false;
+    jams = false;
     if (!shim_order(function, &order)) {
         atomic_store(spent, 0);
         return false;
@@ -168,9 +173,11 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
         CK_MECHANISM copy;                                                                         \
         CK_GCM_PARAMS params;                                                                      \
         CK_RV rv;                                                                                  \
-        return ordered(#name_, &spent, &rv)                                                        \
-                   ? rv                                                                            \
-                   : real->name_(h, without_aad(#name_, m, &copy, &params), o);                    \
+        if (ordered(#name_, &spent, &rv)) {                                                        \
+            return rv;                                                                             \
+        }                                                                                          \
+        return h == jammed ? CKR_OPERATION_ACTIVE                                                  \
+                           : real->name_(h, without_aad(#name_, m, &copy, &params), o);            \
     }
 
 /* As WRAP, for the two whose output may be spoilt. */
@@ -184,6 +191,7 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
             return rv;                                                                             \
         }                                                                                          \
         rv = real->name_(h, in, in_n, out, out_n);                                                 \
+        jammed = rv != CKR_OK && jams ? h : jammed;                                                \
         if (rv == CKR_OK && spoils) {                                                              \
             out[0] ^= 1;                                                                           \
         }                                                                                          \
