@@ -1,4 +1,5 @@
-"""systemd-analyze verify on the units, with the daemon of the build tree in place of the installed one.
+"""systemd-analyze verify on the units, with the daemon of the build tree in place of the installed one, and that a
+restart of the socket restarts the service.
 
 Usage: check_units.py SYSTEMD-ANALYZE P11-KMSD SERVICE SOCKET
 """
@@ -7,6 +8,12 @@ import re
 import subprocess
 import sys
 import tempfile
+
+
+def restart_is_one_step(service):
+    """A command that names both units queues two jobs. Without this the socket's is refused: the service runs."""
+    with open(service, encoding="utf-8") as f:
+        return re.search(r"^PartOf=p11-kms\.socket$", f.read(), flags=re.M) is not None
 
 
 def main(analyze, daemon, *units):
@@ -20,6 +27,8 @@ def main(analyze, daemon, *units):
                 f.write(text)
         done = subprocess.run([analyze, "verify", "--man=no", *copies], capture_output=True, text=True)
     said = [line for line in done.stderr.splitlines() if "p11-kms" in line]
+    if not restart_is_one_step(units[0]):
+        said.append("p11-kms.service: PartOf=p11-kms.socket is missing: a restart of the socket would fail")
     print("\n".join(said) or "units: ok")
     return 1 if said else 0
 
