@@ -85,12 +85,13 @@ static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joi
         return FAIL(E_UNAVAILABLE, "a key of the token cannot be read, and may be of this ring: "
                                    "nothing is made. See the log lines above, and try again");
     }
+    bool known = false;
+    TRY(ring_remembered(workplace, &lost, &known));
     *ret_exit = CTL_FINDING;
-    if (!exists && (joins || ring_remembered(workplace, &lost))) {
+    if (!exists && (joins || known)) {
         (void)fprintf(ctl->err, "p11-kmsctl: %s\n",
                       joins ? "there is nothing to join" : "nothing was made");
-        ring_empty_say(ctl, workplace);
-        return OK;
+        return ring_empty_say(ctl, workplace);
     }
     if (!joins && exists) {
         refuse(ctl, &view);

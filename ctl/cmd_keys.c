@@ -42,14 +42,10 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
     return json;
 }
 
-static void warn(const struct ctl *ctl, const struct workplace *workplace,
-                 const struct ring_view *view)
+static void warn(const struct ctl *ctl, const struct ring_view *view)
 {
     bool none_seals = view->n > 0 && view->choice.selected == NULL;
     bool ahead = ring_view_all_ahead(view);
-    if (view->n + view->broken_labels + view->unnamed == 0) {
-        ring_empty_say(ctl, workplace);
-    }
     const struct {
         bool on;
         const char *text;
@@ -85,9 +81,10 @@ static err_t show(const struct ctl *ctl, const struct workplace *workplace, int 
         output_row(rows, row);
     }
     bool printed = output_print(ctl, rows);
-    warn(ctl, workplace, &view);
+    warn(ctl, &view);
     *ret_exit = !printed ? CTL_FAILED : good ? CTL_OK : CTL_FINDING;
-    return OK;
+    bool empty = view.n + view.broken_labels + view.unnamed == 0;
+    return empty ? ring_empty_say(ctl, workplace) : OK;
 }
 
 int ctl_keys(struct ctl *ctl)

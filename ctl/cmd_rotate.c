@@ -132,11 +132,11 @@ static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
     struct state_current current;
     struct rotate_plan plan = {0};
     TRY(workplace_view(workplace, &view));
-    bool known = ring_remembered(workplace, &current);
+    bool known = false;
+    TRY(ring_remembered(workplace, &current, &known));
     if (view.n + view.broken_labels + view.unnamed == 0 && !(known && wish->now)) {
-        ring_empty_say(ctl, workplace);
         *ret_exit = CTL_FINDING;
-        return OK;
+        return ring_empty_say(ctl, workplace);
     }
     err_t err = rotate_plan(&view, known ? &current : NULL, wish, &plan);
     if (err.code == E_INVALID && wish->at_s != 0 && plan.earliest_s != 0) {

@@ -8,16 +8,18 @@
 #define CURRENT_MAX  1024u
 #define LABEL_PREFIX "p11k:"
 
-bool ring_remembered(const struct workplace *workplace, struct state_current *ret_current)
+err_t ring_remembered(const struct workplace *workplace, struct state_current *ret_current,
+                      bool *ret_known)
 {
     uint8_t bytes[CURRENT_MAX];
     size_t len = 0;
     err_t err =
         state_read(&workplace->state, STATE_CURRENT, span_mut_of(bytes, sizeof(bytes)), &len);
-    if (failed(err)) {
-        return false;
+    if (err.code == E_SYSTEM) {
+        return err;
     }
-    return !failed(state_current_parse(span_of(bytes, len), ret_current));
+    *ret_known = !failed(err) && !failed(state_current_parse(span_of(bytes, len), ret_current));
+    return OK;
 }
 
 /* The name in a label of any ring; false when it is none. */
@@ -67,21 +69,23 @@ void ring_others(const struct workplace *workplace, char ret_names[RING_NAMES_MA
     }
 }
 
-void ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
+err_t ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
 {
     struct state_current lost;
     char key_id[KEY_ID_TEXT_LEN + 1];
     char names[RING_NAMES_MAX];
     const char *ring = ctl->config.ring;
     const char *token = token_session_status(workplace->session)->token;
-    if (ring_remembered(workplace, &lost)) {
+    bool known = false;
+    TRY(ring_remembered(workplace, &lost, &known));
+    if (known) {
         key_id_text(lost.kek_id, lost.not_before, key_id);
         (void)fprintf(ctl->err,
                       "p11-kmsctl: ring %s has no key on token %s, but KEK %s served here: restore "
                       "the token from its backup, or make a new KEK with `p11-kmsctl rotate --now`; "
                       "what the lost one sealed then stays unreadable\n",
                       ring, token, key_id);
-        return;
+        return OK;
     }
     ring_others(workplace, names);
     if (names[0] != '\0') {
@@ -89,10 +93,11 @@ void ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
                       "p11-kmsctl: ring %s has no key on token %s, where these rings are: %s. Is "
                       "`ring:` right in %s? A new ring starts with `p11-kmsctl init`\n",
                       ring, token, names, ctl->config.path);
-        return;
+        return OK;
     }
     (void)fprintf(ctl->err,
                   "p11-kmsctl: ring %s has no key on token %s, nor has any other: is it the right "
                   "token? `p11-kmsctl init` makes the first KEK\n",
                   ring, token);
+    return OK;
 }

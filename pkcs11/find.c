@@ -154,6 +154,7 @@ void session_close(struct session *session)
     if (session->open) {
         (void)P11(session->module, C_CloseSession, session->handle);
         session->open = false;
+        session->handle = CK_INVALID_HANDLE; /* its number may be another worker's by now */
     }
 }
 

@@ -47,9 +47,12 @@ class CtlTest(unittest.TestCase):
         for key in self.node.token.tool("list"):
             self.node.token.tool("delete", id=key["id"])
 
-    def remember(self, key):
+    def current(self):
         realm = hashlib.sha256(b"p11-kms realm v1test").digest()[:16].hex()
-        with open(os.path.join(self.node.state, "current." + realm), "w", encoding="ascii") as f:
+        return os.path.join(self.node.state, "current." + realm)
+
+    def remember(self, key):
+        with open(self.current(), "w", encoding="ascii") as f:
             f.write(f"p11-kms current 1\nkek_id={key['kek_id']}\nnot_before={key['not_before_s']}\n"
                     f"created={key['created_s']}\n")
 
@@ -225,6 +228,13 @@ class Rotate(CtlTest):
         made = self.json("rotate", "--now")
         self.assertIn("no older KEK", made["old"])
         self.assertEqual(made["not_before"], lost["not_before_s"] + 1)
+
+    def test_memory_that_cannot_be_read_is_not_none(self):
+        os.symlink("elsewhere", self.current())
+        for command in (["init"], ["rotate", "--now"], ["keys"]):
+            self.assertIn("cannot open a state file", self.ctl(*command, code=2).stderr)
+        os.unlink(self.current())
+        self.assertEqual(self.keys(code=1), [])
 
     def test_ring_older_than_400_days_wants_a_word(self):
         old = int(time.time()) - 401 * 86400
