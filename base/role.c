@@ -52,6 +52,13 @@ static err_t check_keeper(void)
     return OK;
 }
 
+/* mlock says EAGAIN when there is no memory now, ENOMEM when the limit forbids it. */
+bool role_may_pass(err_t err)
+{
+    bool short_of = err.detail == EAGAIN || err.detail == ENFILE;
+    return err.code == E_STATE || (err.code == E_SYSTEM && short_of);
+}
+
 err_t role_start(const char *program, struct config *ret_config)
 {
     TRY(role_harden());

@@ -96,6 +96,8 @@ MUST_USE err_t role_config_read(int fd, struct config *ret_config);
  * cannot be locked, a call that a profile forbids, a configuration of another build.
  */
 #define ROLE_EXIT_LASTING 78
+/* Not for it: the keeper is gone, or the machine is short of memory or descriptors, which may be over in a moment. */
+bool role_may_pass(err_t err);
 
 /*
  * First thing in a role's main: undumpable, no core, no_new_privs, no capabilities, memory of the arena

@@ -191,7 +191,7 @@ int main(int argc, char **argv)
     log_init(PROGRAM, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
     err_t err = prepare(&config);
     if (failed(err)) {
-        die("cannot start", err, err.code == E_STATE ? 1 : ROLE_EXIT_LASTING);
+        die("cannot start", err, role_may_pass(err) ? 1 : ROLE_EXIT_LASTING);
     }
     err = run(&config);
     if (failed(err)) {

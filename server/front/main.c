@@ -396,5 +396,5 @@ int main(int argc, char **argv)
     if (!failed(err) || front.ends) {
         return EXIT_SUCCESS;
     }
-    return front.prepared || err.code == E_STATE ? EXIT_FAILURE : ROLE_EXIT_LASTING;
+    return front.prepared || role_may_pass(err) ? EXIT_FAILURE : ROLE_EXIT_LASTING;
 }

@@ -46,6 +46,9 @@ err_t rehearse(const struct config *config, struct problem *problem)
     err_t err = role_config_fd(config, &fd);
     err = failed(err) ? err : ask_random();
     err = failed(err) ? err : lock_memory();
+    if (failed(err) && role_may_pass(err)) {
+        return problem_from(problem, EXIT_FAILURE, "this system is short of memory or descriptors now", err);
+    }
     return failed(err) ? problem_from(problem, EXIT_CONFIG,
                                       "this system (a seccomp profile?) does not grant what is needed, which is "
                                       "mlock, madvise, memfd_create and getrandom", err)

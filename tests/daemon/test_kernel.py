@@ -54,6 +54,14 @@ class Kernel(unittest.TestCase):
                     self.assertIn("does not grant what is needed", self.daemon.log())
                     self.assertFalse(os.path.exists(self.daemon.socket))
 
+    def test_shortage_that_may_pass_is_not_78_so_that_the_service_manager_tries_again(self):
+        for call, error in [("memfd_create", "ENFILE")] + ([("mlock", "EAGAIN")] if RELEASE else []):
+            with self.subTest(call=call, error=error):
+                self.daemon.before = [DENY, error, call]
+                self.daemon.spawn()
+                self.assertEqual(1, self.daemon.process.wait(20), self.daemon.log())
+                self.assertIn("short of memory or descriptors", self.daemon.log())
+
     def test_memory_that_cannot_be_locked_is_78_before_the_socket_is_there(self):
         self.daemon.before = ["prlimit", "--memlock=65536"]
         self.daemon.spawn()

@@ -1,7 +1,7 @@
 /*
  * deny: runs a program for which the kernel lacks some system calls, or a profile forbids them.
  *
- *     deny ENOSYS|EPERM|ENOMEM CALL[,CALL…] PROGRAM ARGUMENT…
+ *     deny ENOSYS|EPERM|ENOMEM|EAGAIN|ENFILE CALL[,CALL…] PROGRAM ARGUMENT…
  *
  * Exits 2 for wrong usage (an unknown call too), 126 when the filter or the program is refused.
  */
@@ -47,7 +47,8 @@ static const struct named calls[] = {
     {"statx", SYS_statx},
 };
 
-static const struct named errors[] = {{"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"ENOMEM", ENOMEM}};
+static const struct named errors[] = {
+    {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN}, {"ENFILE", ENFILE}};
 
 static int number_of(const struct named *table, size_t n, const char *name)
 {
