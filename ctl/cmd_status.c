@@ -144,7 +144,8 @@ static const char *next_step(err_t err, const struct answer *answer)
                "is remains unknown";
     }
     if (err.code == E_UNAVAILABLE && err.detail == ENOENT) {
-        return "the socket is not there: start p11-kmsd (systemctl start p11-kms), or is "
+        return "the socket is not there: start p11-kmsd (systemctl start p11-kms; where it runs and "
+               "has lost its socket: systemctl restart p11-kms.socket p11-kms.service), or is "
                "listen.socket the one that it was started with?";
     }
     return "see what p11-kmsd logs: journalctl -u p11-kms";

@@ -431,6 +431,7 @@ class Others(CtlTest):
         report = self.json("status", code=2)
         self.assertFalse(report["serving"])
         self.assertIn("start p11-kmsd", report["next"])
+        self.assertIn("systemctl restart p11-kms.socket p11-kms.service", report["next"])
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_status_of_another_user_is_unknown_not_down(self):
