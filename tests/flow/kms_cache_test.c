@@ -1,18 +1,6 @@
 /* What the service keeps in locked memory: derived keys and seeds, up to their limits. */
 #include "base/secret.h"
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 static void test_decrypt_with_derived_keys_off_answers_the_same(void **state)
 {
@@ -71,9 +59,9 @@ static void test_decrypt_4097th_seed_evicts_the_oldest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decrypt_with_derived_keys_off_answers_the_same, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_keeps_derived_keys_up_to_the_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_4097th_seed_evicts_the_oldest, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_decrypt_with_derived_keys_off_answers_the_same, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_keeps_derived_keys_up_to_the_limit, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_4097th_seed_evicts_the_oldest, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

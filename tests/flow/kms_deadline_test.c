@@ -3,19 +3,7 @@
 
 #include "base/clock.h"
 #include "keys/envelope.h"
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 /* A Decrypt that only the token could answer, which is away. */
 static int32_t ask_in_vain(struct world *world, const struct answer *foreign, int64_t timeout_ms)
@@ -72,9 +60,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_call_that_waits_in_vain_is_told_before_its_deadline,
-                                        setup, teardown),
+                                        world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(
-            test_reload_with_a_shorter_seed_life_holds_for_the_seed_that_seals, setup, teardown),
+            test_reload_with_a_shorter_seed_life_holds_for_the_seed_that_seals, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,19 +5,7 @@
 #include <string.h>
 
 #include "keys/key_id.h"
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 static struct answer with_another_commitment(const struct answer *sealed)
 {
@@ -117,13 +105,6 @@ static void test_restart_seed_opened_wrongly_never_seals(void **state)
     assert_answer_ok(world, opened);
 }
 
-static const struct answer *status_of(struct world *world)
-{
-    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
-    assert_true(world->answers[stream].has);
-    return &world->answers[stream];
-}
-
 static bool state_is(const struct world *world, const char *name)
 {
     struct state_health record;
@@ -145,8 +126,8 @@ static void test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailabl
     for (int i = 0; i < 4; i++) {
         world_pass(world, 5000);
         assert_true(state_is(world, "START"));
-        assert_int_equal(status_of(world)->code, E_NONE);
-        assert_non_null(strstr(status_of(world)->healthz, "cannot be read: p11k:test:"));
+        assert_int_equal(world_status_of(world)->code, E_NONE);
+        assert_non_null(strstr(world_status_of(world)->healthz, "cannot be read: p11k:test:"));
         int32_t refused = world_decrypt_of(world, &sealed);
         world_pass(world, 3000);
         assert_answer_fails(world, refused, E_UNAVAILABLE);
@@ -172,7 +153,7 @@ static void test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread(void
     int32_t first = world_decrypt_of(world, &foreign);
     world_pass(world, 2000);
     assert_answer_fails(world, first, E_UNAVAILABLE);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
     fake_token_key(world->token, other)->state = IPC_KEY_READ;
     int32_t second = world_decrypt_of(world, &foreign);
     world_pass(world, 2000);
@@ -233,7 +214,7 @@ static void test_proofs_that_fail_by_an_outage_are_an_outage(void **state)
     }
 }
 
-#define IN_WORLD(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
+#define IN_WORLD(test_) cmocka_unit_test_setup_teardown(test_, world_set_up, world_tear_down)
 
 int main(void)
 {

@@ -2,29 +2,10 @@
 #include <string.h>
 
 #include "keys/key_id.h"
-#include "tests/flow/kms_world.h"
+#include "tests/flow/kms_fixture.h"
 
 #define MINUTE 60000
 #define HOUR   (60 * MINUTE)
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
-
-static const struct answer *status_of(struct world *world)
-{
-    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
-    assert_true(world->answers[stream].has);
-    return &world->answers[stream];
-}
 
 static void assert_state(const struct world *world, const char *name)
 {
@@ -72,7 +53,7 @@ static void test_start_with_nothing_remembered_is_unavailable(void **state)
     struct world *world = *state;
     world_start_alone(world);
     world_pass(world, 1500);
-    assert_int_equal(status_of(world)->code, E_UNAVAILABLE);
+    assert_int_equal(world_status_of(world)->code, E_UNAVAILABLE);
     assert_state(world, "START");
 }
 
@@ -82,7 +63,7 @@ static void test_start_with_no_kek_says_init(void **state)
     fake_token_key(world->token, 0)->gone = true;
     world_start(world);
     world_pass(world, 5000);
-    const struct answer *answer = status_of(world);
+    const struct answer *answer = world_status_of(world);
     assert_int_equal(answer->code, E_UNAVAILABLE);
     assert_non_null(strstr(answer->text, "run p11-kmsctl init"));
 }
@@ -110,7 +91,7 @@ static void test_start_text_of_the_token_is_the_mend(void **state)
     fake_token_set_phase(world->token, IPC_PHASE_PIN, "the PIN in /etc/pin was refused");
     world_start(world);
     world_pass(world, 3000);
-    const struct answer *answer = status_of(world);
+    const struct answer *answer = world_status_of(world);
     assert_int_equal(answer->code, E_NONE);
     assert_string_equal(answer->healthz, "the PIN in /etc/pin was refused");
     assert_string_equal(world->line, "START: the PIN in /etc/pin was refused");
@@ -124,7 +105,7 @@ static void test_restart_seals_on_with_the_remembered_seed(void **state)
     world_kill(world);
     unsigned wraps = fake_token_calls(world->token, IPC_WRAP);
     world_start(world);
-    assert_string_equal(status_of(world)->healthz, "ok"); /* not one millisecond has passed */
+    assert_string_equal(world_status_of(world)->healthz, "ok"); /* not one millisecond has passed */
     struct answer after = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
     assert_memory_equal(before.payload, after.payload, 110);
     assert_int_equal(fake_token_calls(world->token, IPC_WRAP), wraps);
@@ -175,7 +156,7 @@ static void test_restart_with_a_broken_seeds_file_makes_a_new_seed(void **state)
     unsigned wraps = fake_token_calls(world->token, IPC_WRAP);
     world_serve(world);
     assert_int_equal(fake_token_calls(world->token, IPC_WRAP), wraps + 1);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
 }
 
 static void test_outage_coast_then_soft_then_hard(void **state)
@@ -186,17 +167,17 @@ static void test_outage_coast_then_soft_then_hard(void **state)
     world_token_away(world);
     world_pass(world, 2 * MINUTE);
     assert_state(world, "COAST");
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
     world_pass(world, HOUR);
     assert_state(world, "SOFT");
-    assert_string_not_equal(status_of(world)->healthz, "ok");
-    assert_int_equal(status_of(world)->code, E_NONE);
+    assert_string_not_equal(world_status_of(world)->healthz, "ok");
+    assert_int_equal(world_status_of(world)->code, E_NONE);
     int32_t legacy = world_status(world, SERVICE_AUTHORITY_PATH);
     assert_string_equal(world->answers[legacy].healthz, "ok");
     assert_answer_ok(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"));
     world_pass(world, 24 * (int64_t)HOUR);
     assert_state(world, "HARD");
-    assert_int_equal(status_of(world)->code, E_STATE);
+    assert_int_equal(world_status_of(world)->code, E_STATE);
     assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_STATE);
     assert_answer_fails(world, world_encrypt(world, CODEC_V1_ENCRYPT, "x"), E_STATE);
     assert_answer_ok(world, world_decrypt_of(world, &known));
@@ -215,10 +196,10 @@ static void test_outage_hard_is_remembered_across_a_restart(void **state)
     world_kill(world);
     world_start_alone(world);
     world_pass(world, 1500);
-    assert_int_equal(status_of(world)->code, E_STATE);
+    assert_int_equal(world_status_of(world)->code, E_STATE);
     world_token_back(world);
     world_pass(world, 3000);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
 }
 
 static void test_outage_too_old_at_start_is_unavailable(void **state)
@@ -230,9 +211,9 @@ static void test_outage_too_old_at_start_is_unavailable(void **state)
     world_kill(world);
     world_start_alone(world);
     world_pass(world, 1500);
-    assert_int_equal(status_of(world)->code, E_NONE);
+    assert_int_equal(world_status_of(world)->code, E_NONE);
     world_pass(world, 24 * (int64_t)HOUR);
-    assert_int_equal(status_of(world)->code, E_UNAVAILABLE);
+    assert_int_equal(world_status_of(world)->code, E_UNAVAILABLE);
 }
 
 static void test_outage_decrypt_of_an_unknown_seed_is_unavailable(void **state)
@@ -286,7 +267,7 @@ static void test_kek_deleted_is_hard_after_two_looks(void **state)
     fake_token_key(world->token, 0)->gone = true;
     world_pass(world, 30000);
     assert_state(world, "HARD");
-    const struct answer *answer = status_of(world);
+    const struct answer *answer = world_status_of(world);
     assert_int_equal(answer->code, E_STATE);
     assert_non_null(strstr(answer->text, "is no longer on token"));
     fake_token_key(world->token, 0)->gone = false;
@@ -336,8 +317,8 @@ static void test_kek_with_a_bad_attribute_never_seals(void **state)
     fake_token_key(world->token, 0)->not_reported = IPC_ATTR_NEVER_EXTRACTABLE;
     world_start(world);
     world_pass(world, 10000);
-    assert_int_equal(status_of(world)->code, E_UNAVAILABLE);
-    assert_non_null(strstr(status_of(world)->text, "CKA_NEVER_EXTRACTABLE"));
+    assert_int_equal(world_status_of(world)->code, E_UNAVAILABLE);
+    assert_non_null(strstr(world_status_of(world)->text, "CKA_NEVER_EXTRACTABLE"));
     assert_int_equal(fake_token_calls(world->token, IPC_WRAP), 0);
 }
 
@@ -360,7 +341,7 @@ static void test_token_that_hangs_is_reported_until_it_is_gone(void **state)
     assert_int_equal(world->hung, 1);
     world_pass(world, 41000);
     assert_in_range(world->hung, 4, 6);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
     fake_token_hang(world->token, false);
     world_token_back(world);
     world_pass(world, 5000);
@@ -370,29 +351,29 @@ static void test_token_that_hangs_is_reported_until_it_is_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_start_first_status_waits_for_the_first_proof, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_first_status_waits_one_second_at_most, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_with_nothing_remembered_is_unavailable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_with_no_kek_says_init, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_encrypt_waits_then_is_unavailable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_text_of_the_token_is_the_mend, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restart_seals_on_with_the_remembered_seed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restart_reopens_foreign_seeds_before_anyone_asks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_state_that_could_not_be_kept_is_offered_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restart_with_a_broken_seeds_file_makes_a_new_seed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outage_coast_then_soft_then_hard, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outage_hard_is_remembered_across_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outage_too_old_at_start_is_unavailable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outage_decrypt_of_an_unknown_seed_is_unavailable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outage_call_is_served_when_the_token_returns_in_time, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_loss_soft_and_hard_policies, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kek_deleted_is_hard_after_two_looks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kek_replaced_under_the_same_id_is_hard, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kek_attribute_turned_bad_is_hard_and_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kek_with_a_bad_attribute_never_seals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_canary_wrong_once_is_not_believed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_token_that_hangs_is_reported_until_it_is_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_start_first_status_waits_for_the_first_proof, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_start_first_status_waits_one_second_at_most, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_start_with_nothing_remembered_is_unavailable, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_start_with_no_kek_says_init, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_start_encrypt_waits_then_is_unavailable, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_start_text_of_the_token_is_the_mend, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_restart_seals_on_with_the_remembered_seed, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_restart_reopens_foreign_seeds_before_anyone_asks, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_state_that_could_not_be_kept_is_offered_again, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_restart_with_a_broken_seeds_file_makes_a_new_seed, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_outage_coast_then_soft_then_hard, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_outage_hard_is_remembered_across_a_restart, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_outage_too_old_at_start_is_unavailable, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_outage_decrypt_of_an_unknown_seed_is_unavailable, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_outage_call_is_served_when_the_token_returns_in_time, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_loss_soft_and_hard_policies, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_kek_deleted_is_hard_after_two_looks, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_kek_replaced_under_the_same_id_is_hard, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_kek_attribute_turned_bad_is_hard_and_named, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_kek_with_a_bad_attribute_never_seals, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_canary_wrong_once_is_not_believed, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_token_that_hangs_is_reported_until_it_is_gone, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

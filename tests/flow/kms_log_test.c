@@ -3,21 +3,9 @@
 
 #include "base/log_limit.h"
 #include "server/kms/calls.h"
-#include "tests/flow/kms_world.h"
+#include "tests/flow/kms_fixture.h"
 
 #define MINUTE 60000
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
 
 static struct state_health health_of(const struct world *world)
 {
@@ -181,21 +169,21 @@ static void test_calls_that_find_no_place_to_wait_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_refused_decrypts_leave_ten_lines_and_a_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ignored_key_is_said_once_and_again_when_its_fault_changes, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mend_in_the_state_file_follows_while_the_state_stays, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_long_mend_is_cut_between_characters, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_state_that_cannot_be_stored_is_said_once_for_each_reason, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_limit_that_bites_is_said_once_and_stands_in_the_mend, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_calls_that_find_no_place_to_wait_are_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_key_id_in_the_state_file_follows_a_rotation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_decrypts_leave_ten_lines_and_a_count, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_ignored_key_is_said_once_and_again_when_its_fault_changes, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_mend_in_the_state_file_follows_while_the_state_stays, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_long_mend_is_cut_between_characters, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_state_that_cannot_be_stored_is_said_once_for_each_reason, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_limit_that_bites_is_said_once_and_stands_in_the_mend, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_calls_that_find_no_place_to_wait_are_counted, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_key_id_in_the_state_file_follows_a_rotation, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

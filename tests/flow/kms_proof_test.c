@@ -2,19 +2,7 @@
  * service. */
 #include <string.h>
 
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 static enum err_code status_code(struct world *world)
 {
@@ -76,12 +64,12 @@ static void test_decrypt_of_suite_2_is_refused_before_the_token_is_asked(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, world_set_up,
+                                        world_tear_down),
         cmocka_unit_test_setup_teardown(
-            test_canary_that_opens_to_something_else_again_and_again_is_hard, setup, teardown),
+            test_canary_that_opens_to_something_else_again_and_again_is_hard, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(
-            test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, setup, teardown),
+            test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

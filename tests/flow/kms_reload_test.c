@@ -2,28 +2,9 @@
 #include <string.h>
 
 #include "keys/key_id.h"
-#include "tests/flow/kms_world.h"
+#include "tests/flow/kms_fixture.h"
 
 #define MINUTE 60000
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
-
-static const struct answer *status_of(struct world *world)
-{
-    int32_t stream = world_status(world, SERVICE_AUTHORITY_OTHER);
-    assert_true(world->answers[stream].has);
-    return &world->answers[stream];
-}
 
 static void reload(struct world *world)
 {
@@ -36,10 +17,10 @@ static void test_health_changes_the_state_of_an_outage_that_runs(void **state)
     world_serve(world);
     world_token_away(world);
     world_pass(world, 10 * MINUTE);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
     world->config.coast_s = 60;
     reload(world);
-    assert_string_not_equal(status_of(world)->healthz, "ok");
+    assert_string_not_equal(world_status_of(world)->healthz, "ok");
     world->config.on_token_loss = CONFIG_LOSS_HARD;
     reload(world);
     assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_STATE);
@@ -49,7 +30,7 @@ static void test_health_changes_the_state_of_an_outage_that_runs(void **state)
     world->config.coast_s = 3600;
     reload(world);
     assert_answer_ok(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"));
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
 }
 
 static void test_seed_life_ends_the_seed_that_seals(void **state)
@@ -71,10 +52,10 @@ static void test_status_version_is_another_with_the_next_status(void **state)
 {
     struct world *world = *state;
     world_serve(world);
-    assert_string_equal(status_of(world)->version, "v2");
+    assert_string_equal(world_status_of(world)->version, "v2");
     world->config.status_version = CONFIG_STATUS_V2BETA1;
     reload(world);
-    assert_string_equal(status_of(world)->version, "v2beta1");
+    assert_string_equal(world_status_of(world)->version, "v2beta1");
 }
 
 static void test_v1_turned_off_finishes_the_call_that_waits(void **state)
@@ -101,16 +82,16 @@ static void test_waiver_taken_away_ends_the_kek_that_serves(void **state)
     memcpy(world->config.token.waive[0], envelope.head.kek_id, KEK_ID_LEN);
     world->config.token.waive_n = 1;
     world_serve(world);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
     world->config.token.waive_n = 0;
     reload(world);
     world_pass(world, 10000);
-    assert_int_equal(status_of(world)->code, E_STATE);
+    assert_int_equal(world_status_of(world)->code, E_STATE);
     assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_STATE);
     world->config.token.waive_n = 1;
     reload(world);
     world_pass(world, 10000);
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
 }
 
 /* Not even if they never end. */
@@ -122,18 +103,18 @@ static void test_reloads_do_not_put_off_the_listing(void **state)
         reload(world);
         world_pass(world, 100);
     }
-    assert_string_equal(status_of(world)->healthz, "ok");
+    assert_string_equal(world_status_of(world)->healthz, "ok");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_health_changes_the_state_of_an_outage_that_runs, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_seed_life_ends_the_seed_that_seals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_version_is_another_with_the_next_status, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v1_turned_off_finishes_the_call_that_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reloads_do_not_put_off_the_listing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_waiver_taken_away_ends_the_kek_that_serves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_health_changes_the_state_of_an_outage_that_runs, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_seed_life_ends_the_seed_that_seals, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_status_version_is_another_with_the_next_status, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_v1_turned_off_finishes_the_call_that_waits, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_reloads_do_not_put_off_the_listing, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_waiver_taken_away_ends_the_kek_that_serves, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

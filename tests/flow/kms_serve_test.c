@@ -3,19 +3,7 @@
 
 #include "keys/key_id.h"
 #include "server/kms/calls.h"
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 static void test_status_serving_says_ok_and_key_id(void **state)
 {
@@ -338,31 +326,31 @@ static void test_decrypt_blob_that_never_opens_is_asked_once_a_minute(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_status_serving_says_ok_and_key_id, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_version_follows_the_authority, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_with_every_place_to_wait_taken_is_answered_at_once, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_encrypt_then_decrypt_returns_the_plaintext, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_encrypt_key_id_equals_that_of_status, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_version_v1_says_v1beta1, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_encrypt_sizes_at_and_past_the_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_any_changed_bit_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_wrong_field_is_refused_by_its_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_512_identical_cold_ask_the_token_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_513th_waiting_call_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_encrypt_129th_that_waits_is_refused_and_the_others_served, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_token_that_says_no_is_told_by_its_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_cancelled_is_never_answered, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_lists_all_then_not_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_key_outside_the_ring_is_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_unknown_keks_list_once_a_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_decrypt_blob_that_never_opens_is_asked_once_a_minute, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_status_serving_says_ok_and_key_id, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_status_version_follows_the_authority, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_status_with_every_place_to_wait_taken_is_answered_at_once, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_encrypt_then_decrypt_returns_the_plaintext, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_encrypt_key_id_equals_that_of_status, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_version_v1_says_v1beta1, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_encrypt_sizes_at_and_past_the_limits, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_any_changed_bit_is_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_wrong_field_is_refused_by_its_class, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_512_identical_cold_ask_the_token_once, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_513th_waiting_call_is_refused, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_encrypt_129th_that_waits_is_refused_and_the_others_served, world_set_up,
+                                        world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_token_that_says_no_is_told_by_its_class, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_cancelled_is_never_answered, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_lists_all_then_not_found, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_key_outside_the_ring_is_found, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_unknown_keks_list_once_a_second, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(test_decrypt_blob_that_never_opens_is_asked_once_a_minute, world_set_up,
+                                        world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,17 +1,5 @@
 /* What the state folder does not take, or has lost. */
-#include "tests/flow/kms_world.h"
-
-static int setup(void **state)
-{
-    *state = world_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_free(*state);
-    return 0;
-}
+#include "tests/flow/kms_fixture.h"
 
 /* What it was stored in is gone with all of it: nothing waits for a change to be stored again. */
 static void test_state_folder_that_is_new_gets_all_at_once(void **state)
@@ -36,7 +24,7 @@ static void test_state_folder_that_is_new_gets_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_state_folder_that_is_new_gets_all_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_folder_that_is_new_gets_all_at_once, world_set_up, world_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

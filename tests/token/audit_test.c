@@ -2,20 +2,6 @@
 #include "tests/kit/unit.h"
 #include "tests/token/rig.h"
 
-static int set_up(void **state)
-{
-    struct rig *rig = rig_new_softhsm();
-    rig_use_shim(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static struct ipc_key only_key(struct rig *rig)
 {
     struct rig_listing listing;
@@ -62,7 +48,7 @@ static void test_generate_token_without_a_mechanism_makes_nothing(void **state)
     assert_int_equal(listing.n, 0);
 }
 
-#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, rig_set_up_shim, rig_tear_down)
 
 int main(void)
 {

@@ -20,12 +20,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static void test_probe_ready_names_the_token(void **state)
 {
     struct ipc_status status = rig_status(*state);
@@ -280,5 +274,5 @@ int main(void)
         cmocka_unit_test(test_probe_socket_full_is_answered_when_it_is_read),
         cmocka_unit_test(test_start_log_that_nobody_reads_is_ready_all_the_same),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, rig_tear_down);
 }

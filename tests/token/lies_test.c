@@ -105,12 +105,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static void start_logged(struct rig *rig)
 {
     char path[256];
@@ -286,7 +280,7 @@ static void test_start_seventy_slots_finds_the_token_among_them(void **state)
     ready_again(rig, "seventy slots");
 }
 
-#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, rig_tear_down)
 
 int main(void)
 {

@@ -11,20 +11,6 @@
 
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
-static int set_up(void **state)
-{
-    struct rig *rig = rig_new_softhsm();
-    rig_use_shim(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static void move(struct rig *rig, const char *from, const char *to)
 {
     char old[256];
@@ -369,7 +355,7 @@ static void test_unwrap_error_that_hits_the_canary_too_is_an_outage(void **state
     assert_int_equal(rig_crypt(rig, IPC_UNWRAP, &key.ref, "a", wrapped.data, &reply), IPC_OK);
 }
 
-#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+#define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, rig_set_up_shim, rig_tear_down)
 
 int main(void)
 {

@@ -14,12 +14,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static void test_generate_reports_what_this_module_does_not_keep(void **state)
 {
     struct ipc_key key = rig_generate(*state, 7);
@@ -87,5 +81,5 @@ int main(void)
         cmocka_unit_test(test_random_gives_what_is_asked),
         cmocka_unit_test(test_start_again_finds_the_same_key),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, rig_tear_down);
 }

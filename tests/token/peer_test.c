@@ -9,20 +9,6 @@
 
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
-static int set_up(void **state)
-{
-    struct rig *rig = rig_new_softhsm();
-    rig_use_shim(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* Until the module has been entered so often. */
 static void wait_calls(struct rig *rig, const char *function, unsigned n)
 {
@@ -94,9 +80,9 @@ static void test_peer_gone_its_answers_reach_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_peer_gone_while_logged_in_costs_no_login, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_peer_gone_within_a_login_leaves_it_whole, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_peer_gone_its_answers_reach_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_while_logged_in_costs_no_login, rig_set_up_shim, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_within_a_login_leaves_it_whole, rig_set_up_shim, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_its_answers_reach_nobody, rig_set_up_shim, rig_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

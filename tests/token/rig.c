@@ -151,6 +151,20 @@ void rig_use_shim(struct rig *rig)
     (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", SHIM_MODULE);
 }
 
+int rig_set_up_shim(void **state)
+{
+    struct rig *rig = rig_new_softhsm();
+    rig_use_shim(rig);
+    *state = rig;
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
 void rig_shim(struct rig *rig, const char *orders)
 {
     rig_write(rig, "shim.control", orders == NULL ? "" : orders);

@@ -57,6 +57,9 @@ struct rig *rig_new_nss(void);
 void rig_free(struct rig *rig);
 /* The module stands behind the shim from now on; log and control file are "shim.log", "shim.control". */
 void rig_use_shim(struct rig *rig);
+/* For cmocka: a SoftHSM token behind the shim, not started; and the end of any rig. */
+int rig_set_up_shim(void **state);
+int rig_tear_down(void **state);
 /* Text of the control file; NULL: none. */
 void rig_shim(struct rig *rig, const char *orders);
 /* How often the shim logged this function. */
