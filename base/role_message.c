@@ -223,20 +223,6 @@ err_t role_read_state(int fd, struct span_mut room)
 
 /* ---- the keeper's side ---- */
 
-static int64_t errno_of(err_t err)
-{
-    switch ((int)err.code) {
-    case E_NONE:
-        return 0;
-    case E_STATE:
-        return EBUSY;
-    case E_DENIED:
-        return EACCES;
-    default:
-        return err.code == E_SYSTEM && err.detail != 0 ? (int64_t)err.detail : EINVAL;
-    }
-}
-
 err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struct role_message *message,
                         err_t why)
 {
@@ -244,7 +230,7 @@ err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struc
     struct role_message answer = {.magic = ROLE_MAGIC,
                                   .kind = get ? ROLE_STATE_DATA : ROLE_STATE_STORED,
                                   .file = message->file,
-                                  .value = get ? -errno_of(why) : errno_of(why)};
+                                  .value = get ? -state_errno(why) : state_errno(why)};
     char name[STATE_NAME_MAX] = "";
     if (message->file < STATE_FILES) {
         state_file_name(dir, (enum state_file)message->file, name);

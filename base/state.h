@@ -59,6 +59,8 @@ MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 
 /* The name of a file in the folder. */
 void state_file_name(const struct state_dir *dir, enum state_file file, char ret_name[STATE_NAME_MAX]);
+/* The errno that stands for a failure of the folder or a file: 0 for none, EINVAL for one without any. */
+int state_errno(err_t err);
 /*
  * A failure for people: "FOLDER/NAME: what failed: why: what to do about it". name "": the folder itself.
  * Cut to the room there is.

@@ -4,15 +4,23 @@
 
 #include "base/state.h"
 
+int state_errno(err_t err)
+{
+    switch ((int)err.code) {
+    case E_NONE:
+        return 0;
+    case E_STATE:
+        return EBUSY;
+    case E_DENIED:
+        return EACCES;
+    default:
+        return err.code == E_SYSTEM && err.detail != 0 ? (int)err.detail : EINVAL;
+    }
+}
+
 static const char *mend_of(err_t err)
 {
-    if (err.code == E_STATE) {
-        return mend_of(FAIL_DETAIL(E_SYSTEM, EBUSY, ""));
-    }
-    if (err.code == E_DENIED) {
-        return mend_of(FAIL_DETAIL(E_SYSTEM, EACCES, ""));
-    }
-    switch (err.code == E_SYSTEM ? err.detail : 0) {
+    switch (state_errno(err)) {
     case ENOSPC:
     case EDQUOT:
         return ": make room on its file system";
