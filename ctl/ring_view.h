@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "keys/key_id.h"
 #include "keys/ring.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define RING_VIEW_STATE 400u
 

@@ -15,7 +15,7 @@
 #include "base/role.h"
 #include "base/secret.h"
 #include "base/state.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 
 struct token_session;
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 

@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "pkcs11/find.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 /*
  * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "pkcs11/find.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 /* The two times of a new key. */
 struct generate_times {

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "pkcs11/find.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "pkcs11/wrap_gcm.h"
 
 #define KEYS_MAX 1024u /* keys that are looked at; also what a client takes in one listing */

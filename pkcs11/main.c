@@ -15,7 +15,7 @@
 #include "base/role.h"
 #include "base/secret.h"
 #include "base/version.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "pkcs11/lost.h"
 #include "pkcs11/peer.h"
 #include "pkcs11/pool.h"

@@ -1,6 +1,6 @@
 #include "pkcs11/mechanism.h"
 
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "pkcs11/rv.h"
 
 static const struct {

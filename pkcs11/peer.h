@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 /* Greets the first peer. *ret_news_fd: readable after each replacement, until eight bytes are read. Once. */
 MUST_USE err_t peer_open(int *ret_news_fd);

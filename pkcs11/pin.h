@@ -28,7 +28,7 @@ struct pin_look {
 struct pin_keeper {
     const struct config_token *config;
     const char *state_dir; /* for texts */
-    int control_fd; /* from keeper_start: the record is kept by our keeper */
+    int control_fd; /* from control_start: the record is kept by our keeper */
     int lock_fd;
     const atomic_bool *ending; /* the process is told to end: no login is begun */
     struct pin_look look;   /* of the file at the last try */

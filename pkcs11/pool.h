@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "pkcs11/find.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define POOL_WORKERS_MAX 64u
 #define POOL_WAITING_MAX 64u

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "pkcs11/find.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 /* A request of this verb may have this payload. A client that sends others is not of our build. */
 bool serve_fits(const struct ipc_header *header, struct span payload);

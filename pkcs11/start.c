@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "pkcs11/find.h"
-#include "pkcs11/keeper.h"
+#include "pkcs11/control.h"
 #include "pkcs11/pin.h"
 #include "pkcs11/pool.h"
 #include "pkcs11/rv.h"
@@ -160,7 +160,7 @@ err_t start_run(const struct config *config)
                                     .state_dir = config->state_dir,
                                     .lock_fd = ROLE_FD_PIN_LOCK,
                                     .ending = &start.ending};
-    TRY(keeper_start(&start.pin.control_fd));
+    TRY(control_start(&start.pin.control_fd));
     status_set(IPC_PHASE_STARTING, "");
     err_t err = uri_parse(config->token.uri, &start.uri);
     if (failed(err)) {

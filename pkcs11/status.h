@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 struct token;
 

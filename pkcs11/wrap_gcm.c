@@ -3,7 +3,7 @@
 #include <sys/random.h>
 
 #include "base/secret.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"

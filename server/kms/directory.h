@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "keys/envelope.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define DIRECTORY_MAX 2048u
 

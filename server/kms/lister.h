@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 #include "server/kms/times.h"
 
 #define LISTER_ALL_MS 1000

@@ -11,7 +11,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "keys/ring.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 /*
  * A key of the ring, or one that may be of it (ring_unnamed). E_NOT_FOUND: of another ring, or no

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "base/config.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "server/health/health.h"
 #include "server/rotation/rotation.h"
 

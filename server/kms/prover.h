@@ -14,7 +14,7 @@
 
 #include "keys/ring.h"
 #include "keys/seal.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 #include "server/kms/directory.h"
 #include "server/kms/pending.h"
 #include "server/kms/seeds.h"

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "keys/ring.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define REFUSED_MAX 64u
 

@@ -17,7 +17,7 @@
 #include "keys/envelope.h"
 #include "keys/key_id.h"
 #include "keys/seal.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 #include "server/health/health.h"
 #include "server/kms/calls.h"
 #include "server/kms/derived.h"

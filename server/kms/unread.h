@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 struct unread {
     bool any;       /* in the last listing of all keys, those outside of the ring included */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 #include "server/kms/seeds.h"
 
 #define UNWRAPS_MAX            240u /* the queue of the client keeps room for canary, listing and proofs */

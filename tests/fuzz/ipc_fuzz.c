@@ -3,7 +3,7 @@
  * many bytes, sent to a client with calls of every verb under way. A byte 0xff ahead makes the
  * header of the frame right, so that the payload is reached.
  */
-#include "pkcs11/client.h"
+#include "token/client.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>

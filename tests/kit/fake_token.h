@@ -1,6 +1,6 @@
 /*
  * fake_token: the token process, in process and in software, for tests of everything that lies behind
- * pkcs11/client.h. It speaks the frames of pkcs11/ipc.h on one end of a socketpair and moves only when
+ * token/client.h. It speaks the frames of token/ipc.h on one end of a socketpair and moves only when
  * the test pumps it, so a test decides what happens between a request and its reply. Real AES-256-GCM
  * and the real fingerprint. Any trouble of its own aborts.
  *
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define FAKE_TOKEN_KEYS 2048u
 

@@ -22,7 +22,7 @@ LONG = "int f(void)\n{\n" + "    f();\n" * 48 + "}\n"
 # check, the file that is wrong, its text, what the report must name
 MISTAKES = [
     ("rooms", "base/a.c", '#include "keys/seal.h"\n', "base/a.c:1: keys/seal.h"),
-    ("rooms", "keys/a.c", '\n#  include "pkcs11/client.h"\n', "keys/a.c:2: pkcs11/client.h"),
+    ("rooms", "keys/a.c", '\n#  include "token/client.h"\n', "keys/a.c:2: token/client.h"),
     ("rooms", "server/kms/a.c", '#include "server/grpc/call.h"\n', "server/kms/a.c:1: server/grpc/call.h"),
     ("rooms", "server/net/a.c", '#include "server/grpc/call.h"\n', "server/net/a.c:1: server/grpc/call.h"),
     ("rooms", "server/kms/a.c", '#include "pkcs11/pool.h"\n', "server/kms/a.c:1: pkcs11/pool.h"),

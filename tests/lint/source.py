@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-PRODUCT = ("base", "keys", "proto", "pkcs11", "server", "ctl", "bench")
+PRODUCT = ("base", "keys", "proto", "token", "pkcs11", "server", "ctl", "bench")
 SKIPPED = {".git", "build", "__pycache__", ".cache"}
 
 

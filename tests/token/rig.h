@@ -13,7 +13,7 @@
 
 #include "base/config.h"
 #include "base/state.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define RIG_KEYS 64u
 #define RIG_RING "test"

@@ -5,7 +5,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 #include "tests/kit/unit.h"
 
 #define TAG 16

@@ -1,6 +1,6 @@
 /* Calls: order, bounds, expiry, death of the process, cancelling. */
 #include "base/secret.h"
-#include "tests/unit/pkcs11/client_rig.h"
+#include "tests/unit/token/client_rig.h"
 
 static void test_call_wrap_then_unwrap_gives_the_plaintext(void **state)
 {

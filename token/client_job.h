@@ -2,8 +2,8 @@
  * client_job: one call of the client, from client_call to its reply: what goes on the wire for it
  * and what comes back. Knows frames, not when to send them.
  */
-#ifndef PKCS11_CLIENT_JOB_H
-#define PKCS11_CLIENT_JOB_H
+#ifndef TOKEN_CLIENT_JOB_H
+#define TOKEN_CLIENT_JOB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/secret.h"
-#include "pkcs11/client.h"
+#include "token/client.h"
 
 #define JOB_SPARES 2u
 

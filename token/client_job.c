@@ -1,4 +1,4 @@
-#include "pkcs11/client_job.h"
+#include "token/client_job.h"
 
 #include <stdlib.h>
 

@@ -10,8 +10,8 @@
  * wraps, unwraps and random draws in flight are sent once more to its successor; other calls fail. The
  * client pings every 2 s; 10 s without an answer asks the owner to have it killed.
  */
-#ifndef PKCS11_CLIENT_H
-#define PKCS11_CLIENT_H
+#ifndef TOKEN_CLIENT_H
+#define TOKEN_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "base/own.h"
 #include "base/span.h"
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #define CLIENT_QUEUE_MAX 256u
 #define CLIENT_KEYS_MAX  1024u

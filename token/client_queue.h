@@ -2,13 +2,13 @@
  * client_queue: the calls of a client: those that wait, by class and then by age, and those that a
  * session of the token is busy with. Sends nothing and calls nobody back.
  */
-#ifndef PKCS11_CLIENT_QUEUE_H
-#define PKCS11_CLIENT_QUEUE_H
+#ifndef TOKEN_CLIENT_QUEUE_H
+#define TOKEN_CLIENT_QUEUE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pkcs11/client_job.h"
+#include "token/client_job.h"
 
 struct queue {
     struct job_list waiting[CLIENT_CLASSES];

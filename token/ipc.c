@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "pkcs11/ipc.h"
+#include "token/ipc.h"
 
 #include <stdio.h>
 #include <sys/socket.h>

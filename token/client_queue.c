@@ -1,4 +1,4 @@
-#include "pkcs11/client_queue.h"
+#include "token/client_queue.h"
 
 void queue_init(struct queue *queue)
 {

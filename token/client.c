@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
-#include "pkcs11/client.h"
+#include "token/client.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/secret.h"
 #include "base/version.h"
-#include "pkcs11/client_job.h"
-#include "pkcs11/client_queue.h"
+#include "token/client_job.h"
+#include "token/client_queue.h"
 
 #define PING_MS       2000
 #define HUNG_MS    10000

@@ -1,8 +1,8 @@
 /* client_rig: a client and a fake token in one test, with the test's own clock. */
-#ifndef TESTS_UNIT_PKCS11_CLIENT_RIG_H
-#define TESTS_UNIT_PKCS11_CLIENT_RIG_H
+#ifndef TESTS_UNIT_TOKEN_CLIENT_RIG_H
+#define TESTS_UNIT_TOKEN_CLIENT_RIG_H
 
-#include "pkcs11/client.h"
+#include "token/client.h"
 #include "tests/kit/fake_token.h"
 #include "tests/kit/unit.h"
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/version.h"
-#include "tests/unit/pkcs11/client_rig.h"
+#include "tests/unit/token/client_rig.h"
 
 static void test_list_is_delivered_whole(void **state)
 {

@@ -1,4 +1,4 @@
-#include "tests/unit/pkcs11/client_rig.h"
+#include "tests/unit/token/client_rig.h"
 
 #include "base/secret.h"
 

@@ -1,6 +1,6 @@
 /* What the keeper says while the PIN record is asked for. One keeper for all: the thread starts once. */
 #define _GNU_SOURCE
-#include "pkcs11/keeper.h"
+#include "pkcs11/control.h"
 
 #include <fcntl.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static int set_up(void **state)
     lines_fd = lines[0];
     keeper_fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 20);
     assert_int_equal(dup2(ends[1], ROLE_FD_CONTROL), ROLE_FD_CONTROL);
-    assert_ok(keeper_start(&asker_fd));
+    assert_ok(control_start(&asker_fd));
     return 0;
 }
 

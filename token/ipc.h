@@ -3,8 +3,8 @@
  * a packet, both ends of one build on one host: plain structs in host byte order. A frame that is not
  * exactly right ends the process that sent it.
  */
-#ifndef PKCS11_IPC_H
-#define PKCS11_IPC_H
+#ifndef TOKEN_IPC_H
+#define TOKEN_IPC_H
 
 #include <stdbool.h>
 #include <stddef.h>

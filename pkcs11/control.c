@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "pkcs11/keeper.h"
+#include "pkcs11/control.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -79,7 +79,7 @@ static void *run(void *unused)
     return NULL;
 }
 
-err_t keeper_start(int *ret_fd)
+err_t control_start(int *ret_fd)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
