@@ -1,8 +1,9 @@
 /*
  * config: /etc/p11-kms/config.yaml as one flat struct. The schema is closed: an unknown or doubled
- * key, a wrong type or a value out of range is refused with file:line, the value and what is accepted.
- * One table drives the checks, the help and the man page. The struct holds no pointer, so it can be
- * handed to the other processes in a sealed memfd; it holds no secret (the PIN is named, not kept).
+ * key, a wrong type or a value out of range is refused with file:line, the value and what is
+ * accepted. One table drives the checks, the help and the man page. The struct holds no pointer, so
+ * it can be handed to the other processes in a sealed memfd; it holds no secret (the PIN is named,
+ * not kept).
  */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
@@ -82,19 +83,29 @@ struct config_problem {
     char text[512];
 };
 
-/* E_INVALID with the text in *problem (what is wrong with the content), or E_SYSTEM when unreadable. */
-MUST_USE err_t config_load(const char *path, struct config *ret_config, struct config_problem *problem);
+/*
+ * E_INVALID with the text in *problem (what is wrong with the content), or E_SYSTEM when
+ * unreadable.
+ */
+MUST_USE err_t config_load(const char *path, struct config *ret_config,
+                           struct config_problem *problem);
 /* The same over bytes in memory; `name` stands for the file in texts. For tests and fuzzing. */
-MUST_USE err_t config_parse(const char *name, const char *text, size_t len, struct config *ret_config,
-                            struct config_problem *problem);
+MUST_USE err_t config_parse(const char *name, const char *text, size_t len,
+                            struct config *ret_config, struct config_problem *problem);
 
-/* Names the first setting that differs and cannot change in place, or NULL when `to` may replace `from`. */
+/*
+ * Names the first setting that differs and cannot change in place, or NULL when `to` may replace
+ * `from`.
+ */
 const char *config_fixed_difference(const struct config *from, const struct config *to);
 
 /* True when the verdict on this KEK (16 bytes) is waived. */
 bool config_waives(const struct config *config, const uint8_t kek_id[16]);
 
-/* The schema as help text: key, type, range, default, meaning; one line each. For --help and the man page. */
+/*
+ * The schema as help text: key, type, range, default, meaning; one line each. For --help and the
+ * man page.
+ */
 void config_print_schema(FILE *out);
 
 #endif

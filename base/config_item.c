@@ -58,8 +58,10 @@ err_t config_value_add(const struct config_place *place, struct config_value val
     return add_kek_id(place, value, &config->token);
 }
 
-/* LD_* would load code into the process that holds the PIN; *PIN* would put the PIN where ps shows
- * it. */
+/*
+ * LD_* would load code into the process that holds the PIN; *PIN* would put the PIN where ps shows
+ * it.
+ */
 static bool env_name_is_fine(struct span name)
 {
     char text[64] = {0};

@@ -9,8 +9,10 @@
 
 #include "base/span.h"
 
-/* Decimal digits up to UINT32_MAX, no sign, no leading zero. False: not that; *ret_number
- * untouched. */
+/*
+ * Decimal digits up to UINT32_MAX, no sign, no leading zero. False: not that; *ret_number
+ * untouched.
+ */
 bool config_number_read(struct span text, uint64_t *ret_number);
 
 /* A number followed by one of s, m, h, d; in seconds, up to UINT32_MAX. */

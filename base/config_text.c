@@ -33,13 +33,15 @@ err_t config_text_check(struct config_place *place, struct span *text)
         rest = span_part(rest, 3, rest.len - 3);
     }
     if (is_utf16(rest)) {
-        return config_refuse(place, NULL,
-                             "the file is UTF-16; accepted: UTF-8, as `iconv -f UTF-16 -t UTF-8` makes it");
+        return config_refuse(
+            place, NULL,
+            "the file is UTF-16; accepted: UTF-8, as `iconv -f UTF-16 -t UTF-8` makes it");
     }
     for (size_t i = 0; i < rest.len; i++) {
         if (is_control(rest.ptr[i])) {
             place->line = line_of(rest, i);
-            return config_refuse(place, NULL, "not text: control character %u%s; accepted: UTF-8 text",
+            return config_refuse(place, NULL,
+                                 "not text: control character %u%s; accepted: UTF-8 text",
                                  (unsigned)rest.ptr[i], rest.ptr[i] == 0 ? " (NUL)" : "");
         }
     }

@@ -7,8 +7,10 @@
 
 #include "base/config_place.h"
 
-/* Fills the settings of *config, which is zeroed, with values or defaults. The text has passed the
- * shape check. */
+/*
+ * Fills the settings of *config, which is zeroed, with values or defaults. The text has passed the
+ * shape check.
+ */
 MUST_USE err_t config_walk(struct config_place *place, struct span text, struct config *config);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * err: what can go wrong, as a value.
  *
- * err_t is returned by value and must be used. It holds a class, a string literal saying what failed,
- * the source line, and one number (errno or CK_RV). It cannot allocate, cannot fail and cannot carry
- * bytes of a request, so no secret can ride along in an error.
+ * err_t is returned by value and must be used. It holds a class, a string literal saying what
+ * failed, the source line, and one number (errno or CK_RV). It cannot allocate, cannot fail and
+ * cannot carry bytes of a request, so no secret can ride along in an error.
  *
  * Convention: results come last, named ret_x, and are untouched when the call fails.
  */

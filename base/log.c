@@ -102,8 +102,10 @@ static void put_number(struct line *line, const char *key, int64_t number)
     }
 }
 
-/* What stands in the line for the character at `at`: itself, or an escape that is right in JSON
- * too. */
+/*
+ * What stands in the line for the character at `at`: itself, or an escape that is right in JSON
+ * too.
+ */
 static struct span escaped(const char *at, char room[8], size_t *ret_step)
 {
     uint32_t point = 0;
@@ -217,7 +219,9 @@ static void end_line(struct line *line)
     (void)put(line, span_of_text(line->json ? "}\n" : "\n"));
 }
 
-/* Whoever serves must not wait for whoever reads the log: what finds no room is lost, and counted. */
+/*
+ * Whoever serves must not wait for whoever reads the log: what finds no room is lost, and counted.
+ */
 static bool has_room(void)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};

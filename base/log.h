@@ -1,7 +1,8 @@
 /*
  * log: one line an event to stderr, as key=value or JSON. There is no function that takes bytes: a
- * field is a NUL-terminated text (control characters are escaped), a number, or an err_t. Never give
- * it a seed, DEK or PIN. Inner rooms do not log; the end of a call, a connection, a state change do.
+ * field is a NUL-terminated text (control characters are escaped), a number, or an err_t. Never
+ * give it a seed, DEK or PIN. Inner rooms do not log; the end of a call, a connection, a state
+ * change do.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -10,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/event.h"
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_ERR };
@@ -24,7 +25,8 @@ struct log_field {
     err_t err;
 };
 
-#define LOG_TEXT(key_, value_) ((struct log_field){.key = (key_), .kind = LOG_KIND_TEXT, .text = (value_)})
+#define LOG_TEXT(key_, value_)                                                                     \
+    ((struct log_field){.key = (key_), .kind = LOG_KIND_TEXT, .text = (value_)})
 #define LOG_NUM(key_, value_)                                                                      \
     ((struct log_field){.key = (key_), .kind = LOG_KIND_NUMBER, .number = (int64_t)(value_)})
 /* Expands to err=<class> what="…" where=… and errno=… or rv=…. */
@@ -36,22 +38,30 @@ void log_init(const char *program, enum log_format format, enum log_level level)
 void log_set(enum log_format format, enum log_level level);
 
 /*
- * event is a literal such as "token-login-failed". At most 2 KiB a line, cut with "…". Thread safe. Never
- * waits for a reader: lines that find no room are lost, and the next one says how many ("lost").
+ * log_event(EVENT_STARTED, LOG_TEXT(...), LOG_NUM(...)): a line of this event, at the level of its
+ * row. The last field only ends the list.
  */
-void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+#define log_event(...) LOG_LIST_(__VA_ARGS__, ((struct log_field){0}))
+/* The same at another level: worse than usual. */
+#define log_event_at(level_, ...) LOG_LIST_AT_(level_, __VA_ARGS__, ((struct log_field){0}))
 
-/* log_info("event", LOG_TEXT(...), LOG_NUM(...)); the event is a literal. The last field only ends the list. */
-#define LOG_AT_(level_, ...) LOG_FIELDS_(level_, __VA_ARGS__, ((struct log_field){0}))
-#define LOG_FIELDS_(level_, event_, ...)                                                           \
+#define LOG_LIST_(event_, ...) LOG_LIST_AT_(event_row(event_)->level, event_, __VA_ARGS__)
+#define LOG_LIST_AT_(level_, event_, ...)                                                          \
     do {                                                                                           \
         const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
-        log_write((level_), "" event_ "", log_fields_,                                             \
-                  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);                               \
+        log_event_write((level_), (event_), log_fields_,                                           \
+                        sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);                         \
     } while (0)
-#define log_debug(...) LOG_AT_(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_info(...)  LOG_AT_(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_warn(...)  LOG_AT_(LOG_LEVEL_WARN, __VA_ARGS__)
-#define log_error(...) LOG_AT_(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+/* For who has the fields in an array. Counts the event. */
+void log_event_write(enum log_level level, enum event event, const struct log_field *fields,
+                     size_t n);
+
+/*
+ * The writer below them: a line of this name, whatever the table says. At most 2 KiB a line, cut
+ * with an ellipsis. Thread safe. Never waits for a reader: lines that find no room are lost, and
+ * the next one says how many ("lost").
+ */
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 
 #endif

@@ -8,7 +8,11 @@ bool log_limit_passes(struct log_limit *limit, int64_t now_ms)
     if (limit->n == 0) {
         limit->from_ms = now_ms;
     }
-    return limit->n++ < LOG_LIMIT_LINES;
+    bool passes = limit->n++ < LOG_LIMIT_LINES;
+    if (!passes) {
+        event_note(limit->event);
+    }
+    return passes;
 }
 
 void log_limit_tick(struct log_limit *limit, int64_t now_ms)
@@ -18,7 +22,7 @@ void log_limit_tick(struct log_limit *limit, int64_t now_ms)
     }
     if (limit->n > LOG_LIMIT_LINES) {
         const struct log_field left_out = LOG_NUM("suppressed", limit->n - LOG_LIMIT_LINES);
-        log_write(LOG_LEVEL_WARN, limit->event, &left_out, 1);
+        log_write(LOG_LEVEL_WARN, event_row(limit->event)->name, &left_out, 1);
     }
     limit->n = 0;
 }

@@ -1,6 +1,6 @@
 /*
- * own: who frees what. An owner is declared with CLEANUP(x_free_p) and set at once; ownership leaves
- * only by TAKE(). Every free function accepts NULL and half-built objects.
+ * own: who frees what. An owner is declared with CLEANUP(x_free_p) and set at once; ownership
+ * leaves only by TAKE(). Every free function accepts NULL and half-built objects.
  */
 #ifndef BASE_OWN_H
 #define BASE_OWN_H

@@ -42,7 +42,8 @@ static err_t check_keeper(void)
 {
     int type = 0;
     socklen_t len = sizeof(type);
-    if (getsockopt(ROLE_FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET) {
+    if (getsockopt(ROLE_FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
+        type != SOCK_SEQPACKET) {
         return FAIL(E_STATE, "this program is started by p11-kmsd or p11-kmsctl, not by hand");
     }
     struct pollfd control = {.fd = ROLE_FD_CONTROL, .events = POLLIN};

@@ -32,13 +32,23 @@ enum role_kind {
     ROLE_READY,         /* the socket is served (front) */
     ROLE_STATUS,        /* text: one line for the service manager and for people */
     ROLE_PONG,          /* the answer to ROLE_PING */
-    ROLE_KILL_TOKEN,    /* front: the token process hangs, kill it; value as it came with its socket, text says why */
+    /* front: the token process hangs, kill it; value as it came with its socket, text says why */
+    ROLE_KILL_TOKEN,
     /* keeper → role */
-    ROLE_STATE_DATA,    /* file, value = length, + read-only descriptor unless the file is absent; or -errno, text says why */
-    ROLE_STATE_STORED,  /* file, value = 0; or errno, text says why */
-    ROLE_TOKEN_SOCKET,  /* front: + its end of a token process's socket, value = which process; token: + that of a new front */
-    ROLE_PIN_LOCK,      /* token: + a descriptor of the pin.lock of a new state folder */
-    ROLE_STATE_TROUBLE, /* front: text says why nothing can be stored now; empty: a new, empty folder is there */
+    /*
+     * file, value = length, + read-only descriptor unless the file is absent; or -errno, text says
+     *        why
+     */
+    ROLE_STATE_DATA,
+    ROLE_STATE_STORED, /* file, value = 0; or errno, text says why */
+    /*
+     * front: + its end of a token process's socket, value = which process; token: + that of a new
+     *        front
+     */
+    ROLE_TOKEN_SOCKET,
+    ROLE_PIN_LOCK, /* token: + a descriptor of the pin.lock of a new state folder */
+    /* front: text says why nothing can be stored now; empty: a new, empty folder is there */
+    ROLE_STATE_TROUBLE,
     ROLE_PING,          /* is it alive? */
     ROLE_RELOAD,        /* + sealed memfd with the new struct config */
     ROLE_DRAIN,         /* finish what runs, then exit 0 */
@@ -58,10 +68,12 @@ struct role_message {
 /* fd -1: none; the fd stays the caller's. E_SYSTEM(EPIPE) when the peer is gone. */
 MUST_USE err_t role_send(int control_fd, const struct role_message *message, int fd);
 /*
- * One packet, not blocking with `wait` false (then E_UNAVAILABLE when there is none). *ret_fd is -1 or a
- * CLOEXEC descriptor that is now the caller's. E_NOT_FOUND: the peer closed. E_PROTOCOL: not ours.
+ * One packet, not blocking with `wait` false (then E_UNAVAILABLE when there is none). *ret_fd is -1
+ * or a CLOEXEC descriptor that is now the caller's. E_NOT_FOUND: the peer closed. E_PROTOCOL: not
+ * ours.
  */
-MUST_USE err_t role_receive(int control_fd, bool wait, struct role_message *ret_message, int *ret_fd);
+MUST_USE err_t role_receive(int control_fd, bool wait, struct role_message *ret_message,
+                            int *ret_fd);
 
 /* Copies bytes into a new memfd and sends ROLE_STATE_PUT; does not wait for the answer. */
 MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span bytes);
@@ -71,20 +83,21 @@ MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span 
  */
 MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
 /* E_NOT_FOUND: no such file yet; an empty one is OK with length 0. */
-MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
+MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
+                                   size_t *ret_len);
 /* Fills room from the descriptor of a ROLE_STATE_DATA. E_INVALID: the file is shorter. */
 MUST_USE err_t role_read_state(int fd, struct span_mut room);
 
 /*
- * Keeper's side of ROLE_STATE_GET and ROLE_STATE_PUT: does it and answers. `fd` came with the message.
- * Files outside `allowed` (a bit per enum state_file) are answered with EACCES.
+ * Keeper's side of ROLE_STATE_GET and ROLE_STATE_PUT: does it and answers. `fd` came with the
+ * message. Files outside `allowed` (a bit per enum state_file) are answered with EACCES.
  */
 MUST_USE err_t role_serve_state(int control_fd, const struct state_dir *dir, unsigned allowed,
                                 const struct role_message *message, int fd);
 
 /* The answer that it was not done, and `why`, which is returned. */
-MUST_USE err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struct role_message *message,
-                                 err_t why);
+MUST_USE err_t role_refuse_state(int control_fd, const struct state_dir *dir,
+                                 const struct role_message *message, err_t why);
 
 /* A sealed memfd holding the config. */
 MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);
@@ -92,23 +105,29 @@ MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);
 MUST_USE err_t role_config_read(int fd, struct config *ret_config);
 
 /*
- * The exit status of a role that cannot start for a reason that stays until an operator acts: memory that
- * cannot be locked, a call that a profile forbids, a configuration of another build.
+ * The exit status of a role that cannot start for a reason that stays until an operator acts:
+ * memory that cannot be locked, a call that a profile forbids, a configuration of another build.
  */
 #define ROLE_EXIT_LASTING 78
-/* Not for it: the keeper is gone, or the machine is short of memory or descriptors, which may be over in a moment. */
+/*
+ * Not for it: the keeper is gone, or the machine is short of memory or descriptors, which may be
+ * over in a moment.
+ */
 bool role_may_pass(err_t err);
 
 /*
- * First thing in a role's main: undumpable, no core, no_new_privs, no capabilities, memory of the arena
- * is the caller's business. Then checks that its keeper lives and reads the config.
+ * First thing in a role's main: undumpable, no core, no_new_privs, no capabilities, memory of the
+ * arena is the caller's business. Then checks that its keeper lives and reads the config.
  */
 MUST_USE err_t role_start(const char *program, struct config *ret_config);
-/* True when a role was asked for --version by hand: it has been printed, and there is nothing more to do. */
+/*
+ * True when a role was asked for --version by hand: it has been printed, and there is nothing more
+ * to do.
+ */
 bool role_told_version(int argc, char **argv, const char *program);
 /*
- * The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out; also a umask
- * of 0077, and /dev/null for each of the three standard descriptors that is closed.
+ * The hardening alone (the supervisor and p11-kmsctl call it too), capabilities left out; also a
+ * umask of 0077, and /dev/null for each of the three standard descriptors that is closed.
  */
 MUST_USE err_t role_harden(void);
 /* Gives up every capability for good. The supervisor does so once its socket has its owner. */

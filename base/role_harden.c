@@ -11,7 +11,10 @@
 #include "base/role.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-/* The leak check attaches to its own process, which an undumpable one refuses: only there it is off. */
+/*
+ * The leak check attaches to its own process, which an undumpable one refuses: only there it is
+ * off.
+ */
 __attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {

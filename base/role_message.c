@@ -12,7 +12,9 @@
 
 #define CONFIG_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-/* Aligned for the kernel's header; the padding has room for a second descriptor, which is refused. */
+/*
+ * Aligned for the kernel's header; the padding has room for a second descriptor, which is refused.
+ */
 union ancillary {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(int))];
@@ -33,6 +35,7 @@ static void attach(struct msghdr *header, union ancillary *room, int fd)
 err_t role_send(int control_fd, const struct role_message *message, int fd)
 {
     struct role_message copy = *message;
+    copy.magic = ROLE_MAGIC;
     struct iovec part = {&copy, sizeof(copy)};
     union ancillary room = {0};
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
@@ -53,7 +56,8 @@ err_t role_send(int control_fd, const struct role_message *message, int fd)
 static bool detach(struct msghdr *header, int *ret_fd)
 {
     bool fine = (header->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
+         part = CMSG_NXTHDR(header, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
             continue;
         }
@@ -77,8 +81,10 @@ err_t role_receive(int control_fd, bool wait, struct role_message *ret_message, 
     struct role_message message;
     struct iovec part = {&message, sizeof(message)};
     union ancillary room = {0};
-    struct msghdr header = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = room.bytes,
+                            .msg_controllen = sizeof(room.bytes)};
     ssize_t n = 0;
     do {
         n = recvmsg(control_fd, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
@@ -134,7 +140,8 @@ err_t role_config_read(int fd, struct config *ret_config)
         return FAIL(E_INVALID, "the configuration is not a sealed file in memory");
     }
     struct config config;
-    if (st.st_size != (off_t)sizeof(config) || pread(fd, &config, sizeof(config), 0) != (ssize_t)sizeof(config)) {
+    if (st.st_size != (off_t)sizeof(config) ||
+        pread(fd, &config, sizeof(config), 0) != (ssize_t)sizeof(config)) {
         return FAIL(E_INVALID, "the configuration has another size");
     }
     if (config.magic != CONFIG_MAGIC || config.version != CONFIG_VERSION) {
@@ -154,7 +161,7 @@ err_t role_put_state(int control_fd, enum state_file file, struct span bytes)
     OWN_FD fd = -1;
     TRY(memory_file(bytes, &fd));
     const struct role_message message = {
-        .magic = ROLE_MAGIC, .kind = ROLE_STATE_PUT, .file = file, .value = (int64_t)bytes.len};
+        .kind = ROLE_STATE_PUT, .file = file, .value = (int64_t)bytes.len};
     return role_send(control_fd, &message, fd);
 }
 
@@ -184,12 +191,15 @@ err_t role_put_state_wait(int control_fd, enum state_file file, struct span byte
     struct role_message answer;
     OWN_FD fd = -1;
     TRY(wait_answer(control_fd, ROLE_STATE_STORED, file, &answer, &fd));
-    return answer.value == 0 ? OK : FAIL_DETAIL(E_SYSTEM, answer.value, "the keeper could not store a state file");
+    return answer.value == 0
+               ? OK
+               : FAIL_DETAIL(E_SYSTEM, answer.value, "the keeper could not store a state file");
 }
 
-err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len)
+err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
+                          size_t *ret_len)
 {
-    const struct role_message ask = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = file};
+    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = file};
     TRY(role_send(control_fd, &ask, -1));
     struct role_message answer;
     OWN_FD fd = -1;
@@ -223,12 +233,11 @@ err_t role_read_state(int fd, struct span_mut room)
 
 /* ---- the keeper's side ---- */
 
-err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struct role_message *message,
-                        err_t why)
+err_t role_refuse_state(int control_fd, const struct state_dir *dir,
+                        const struct role_message *message, err_t why)
 {
     bool get = message->kind == ROLE_STATE_GET;
-    struct role_message answer = {.magic = ROLE_MAGIC,
-                                  .kind = get ? ROLE_STATE_DATA : ROLE_STATE_STORED,
+    struct role_message answer = {.kind = get ? ROLE_STATE_DATA : ROLE_STATE_STORED,
                                   .file = message->file,
                                   .value = get ? -state_errno(why) : state_errno(why)};
     char name[STATE_NAME_MAX] = "";
@@ -240,9 +249,10 @@ err_t role_refuse_state(int control_fd, const struct state_dir *dir, const struc
     return why;
 }
 
-static err_t serve_get(int control_fd, const struct state_dir *dir, const struct role_message *message)
+static err_t serve_get(int control_fd, const struct state_dir *dir,
+                       const struct role_message *message)
 {
-    struct role_message answer = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_DATA, .file = message->file};
+    struct role_message answer = {.kind = ROLE_STATE_DATA, .file = message->file};
     OWN_FD fd = -1;
     struct stat st = {0};
     TRY(state_read_fd(dir, (enum state_file)message->file, &fd));
@@ -254,9 +264,10 @@ static err_t serve_get(int control_fd, const struct state_dir *dir, const struct
 }
 
 /* Only a file in memory is read: any other kind could make the keeper wait. */
-static err_t serve_put(int control_fd, const struct state_dir *dir, const struct role_message *message, int fd)
+static err_t serve_put(int control_fd, const struct state_dir *dir,
+                       const struct role_message *message, int fd)
 {
-    const struct role_message answer = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_STORED, .file = message->file};
+    const struct role_message answer = {.kind = ROLE_STATE_STORED, .file = message->file};
     if (message->value < 0 || message->value > (int64_t)STATE_SIZE_MAX) {
         return FAIL_DETAIL(E_SYSTEM, EFBIG, "a state file is larger than 1 MiB");
     }

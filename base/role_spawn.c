@@ -104,8 +104,8 @@ static bool place(const int fds[ROLE_FD_COUNT])
     return true;
 }
 
-static void become(const struct role_program *program, const int fds[ROLE_FD_COUNT], char *const *env,
-                   pid_t parent)
+static void become(const struct role_program *program, const int fds[ROLE_FD_COUNT],
+                   char *const *env, pid_t parent)
 {
     char name[sizeof(program->name)];
     span_move(name, program->name, sizeof(name));
@@ -169,8 +169,8 @@ static err_t wait_exec(int report_fd, pid_t pid)
     return FAIL_DETAIL(E_SYSTEM, child_errno, "cannot run a program of ours");
 }
 
-err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT], const char *const *env,
-                 pid_t *ret_pid)
+err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT],
+                 const char *const *env, pid_t *ret_pid)
 {
     struct environment made = {0};
     char *entries[ENV_MAX + 1];

@@ -2,26 +2,25 @@
  * secret: the locked arena, and the only owner of bytes that nobody may see: seeds, derived keys,
  * DEKs, PINs, and every buffer they pass through.
  *
- * The arena is mapped once at start, locked, excluded from dumps, wiped in a forked child, with guard
- * pages at both ends of each part; seeds lie in memfd_secret memory where the kernel has it (a forked
- * child has no such memory at all). If any step fails the program does not start, and nothing turns that
- * off. Each part has its own budget: a part that is used up refuses the request (E_LIMIT) and touches
- * nobody else. ASan builds poison whatever is not handed out.
+ * The arena is mapped once at start, locked, excluded from dumps, wiped in a forked child, with
+ * guard pages at both ends of each part; seeds lie in memfd_secret memory where the kernel has it
+ * (a forked child has no such memory at all). If any step fails the program does not start, and
+ * nothing turns that off. Each part has its own budget: a part that is used up refuses the request
+ * (E_LIMIT) and touches nobody else. ASan builds poison whatever is not handed out.
  *
  * The budget of the front, 4.4 MiB in all so that the default RLIMIT_MEMLOCK of 8 MiB holds:
  *
  *   part            block     blocks            what sleeps there
  *   SECRET_SEED       64 B     4096   256 KiB   seeds (32 B used)
  *   SECRET_DERIVED   128 B     1024   128 KiB   the LRU of derived keys
- *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, token payloads up to 2 KiB
- *   SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB
- *   SECRET_NET      16 KiB       32   512 KiB   receive buffer, output buffers
- *   SECRET_PIN       1 KiB        4     4 KiB   PINs
- *   SECRET_CRYPTO   heap                1 MiB   everything libcrypto allocates
- *   SECRET_PROTO    heap              256 KiB   protobuf-c's unpacked messages
+ *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, token
+ * payloads up to 2 KiB SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB SECRET_NET 16
+ * KiB       32   512 KiB   receive buffer, output buffers SECRET_PIN       1 KiB        4     4 KiB
+ * PINs SECRET_CRYPTO   heap                1 MiB   everything libcrypto allocates SECRET_PROTO heap
+ * 256 KiB   protobuf-c's unpacked messages
  *
- * A struct secret has a capacity fixed at birth; free wipes the capacity. It has no text form and no
- * copy to plain memory. Thread safe: each part has its own lock.
+ * A struct secret has a capacity fixed at birth; free wipes the capacity. It has no text form and
+ * no copy to plain memory. Thread safe: each part has its own lock.
  */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
@@ -46,7 +45,10 @@ enum secret_part {
     SECRET_PARTS
 };
 
-/* Blocks of each block part, bytes of each heap part (a power of two); 0 = the program has no such part. */
+/*
+ * Blocks of each block part, bytes of each heap part (a power of two); 0 = the program has no such
+ * part.
+ */
 struct secret_budget {
     size_t amount[SECRET_PARTS];
 };
@@ -71,12 +73,15 @@ void secret_done(void);
 
 /*
  * Makes libcrypto allocate from SECRET_CRYPTO. Before libcrypto's first allocation, E_BUG after it.
- * Used up, it fails that allocation; with `overflow` (the token process, whose vendor module may share
- * our libcrypto) it goes on in ordinary memory that is wiped on free.
+ * Used up, it fails that allocation; with `overflow` (the token process, whose vendor module may
+ * share our libcrypto) it goes on in ordinary memory that is wiped on free.
  */
 MUST_USE err_t secret_serve_crypto(bool overflow);
 
-/* A secret of at least `cap` bytes, length 0, all zero. E_LIMIT: part used up or cap above its block. */
+/*
+ * A secret of at least `cap` bytes, length 0, all zero. E_LIMIT: part used up or cap above its
+ * block.
+ */
 MUST_USE err_t secret_new(enum secret_part which, size_t cap, struct secret **ret_secret);
 /* Wipes the whole capacity and returns the block. NULL is fine. */
 void secret_free(struct secret *secret);
@@ -95,7 +100,10 @@ MUST_USE err_t secret_append(struct secret *secret, struct span bytes);
 /* Constant time in the contents (CRYPTO_memcmp); the lengths are public. */
 bool secret_equal(struct span a, struct span b);
 
-/* The only wipe: cannot be optimised away. For short-lived plain memory such as a PIN's read buffer. */
+/*
+ * The only wipe: cannot be optimised away. For short-lived plain memory such as a PIN's read
+ * buffer.
+ */
 void secret_wipe(void *ptr, size_t len);
 
 /* Raw allocation in a heap part, for the allocator hooks of libraries. NULL when used up. */

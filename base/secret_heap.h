@@ -1,8 +1,8 @@
 /*
  * secret_heap: a buddy allocator over a locked range, for libraries that allocate in all sizes.
  * Everything it remembers lies outside the range, so freed space is all zero and an overflow cannot
- * reach its books. Not thread safe: secret holds the lock. Sizes are bytes; blocks are powers of two
- * from HEAP_MIN up.
+ * reach its books. Not thread safe: secret holds the lock. Sizes are bytes; blocks are powers of
+ * two from HEAP_MIN up.
  */
 #ifndef BASE_SECRET_HEAP_H
 #define BASE_SECRET_HEAP_H
@@ -23,7 +23,8 @@ struct secret_heap {
     uint64_t *free[HEAP_ORDERS];  /* a bit a block: free at this order */
     size_t free_count[HEAP_ORDERS];
     size_t hint[HEAP_ORDERS];     /* word where the last free bit was met */
-    uint8_t *order_of;            /* per HEAP_MIN unit: order + 1 of the block that starts there, 0 none */
+    /* per HEAP_MIN unit: order + 1 of the block that starts there, 0 none */
+    uint8_t *order_of;
     uint32_t *size_of;            /* per HEAP_MIN unit: bytes asked for */
     size_t used;
     size_t peak;

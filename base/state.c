@@ -17,10 +17,13 @@
 #define REALM_CHARS  32u
 #define COPY_BYTES   16384u
 
-void state_file_name(const struct state_dir *dir, enum state_file file, char ret_name[STATE_NAME_MAX])
+void state_file_name(const struct state_dir *dir, enum state_file file,
+                     char ret_name[STATE_NAME_MAX])
 {
-    static const char *const names[STATE_FILES] = {
-        [STATE_CURRENT] = "current.", [STATE_SEEDS] = "seeds.", [STATE_HEALTH] = "health", [STATE_PIN] = "pin"};
+    static const char *const names[STATE_FILES] = {[STATE_CURRENT] = "current.",
+                                                   [STATE_SEEDS] = "seeds.",
+                                                   [STATE_HEALTH] = "health",
+                                                   [STATE_PIN] = "pin"};
     bool per_realm = file == STATE_CURRENT || file == STATE_SEEDS;
     (void)snprintf(ret_name, STATE_NAME_MAX, "%s%s", names[file], per_realm ? dir->realm : "");
 }
@@ -54,7 +57,10 @@ static err_t check_folder(int fd)
     return OK;
 }
 
-/* It is there, or it is not ours to make (read-only but for itself in the shipped unit): the open tells. */
+/*
+ * It is there, or it is not ours to make (read-only but for itself in the shipped unit): the open
+ * tells.
+ */
 static bool is_not_to_make(int code)
 {
     return code == EEXIST || code == EROFS || code == EACCES || code == EPERM;
@@ -111,7 +117,8 @@ bool state_lock_in_place(const struct state_dir *dir, int lock_fd)
 
 err_t state_lock(const struct state_dir *dir, int *ret_lock_fd)
 {
-    OWN_FD fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    OWN_FD fd =
+        openat(dir->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
         return FAIL_ERRNO("cannot write the lock file of the state directory");
     }
@@ -137,7 +144,8 @@ int64_t state_lock_holder(const struct state_dir *dir)
 
 err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd)
 {
-    int fd = openat(dir->fd, "pin.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int fd =
+        openat(dir->fd, "pin.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
         return FAIL_ERRNO("cannot open pin.lock in the state directory");
     }
@@ -198,7 +206,8 @@ static err_t replace(const struct state_dir *dir, const char *name, int from_fd,
     if (unlinkat(dir->fd, fresh, 0) != 0 && errno != ENOENT) {
         return FAIL_ERRNO("cannot clear the state directory");
     }
-    OWN_FD fd = openat(dir->fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    OWN_FD fd = openat(dir->fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                       S_IRUSR | S_IWUSR);
     if (fd < 0) {
         return FAIL_ERRNO("cannot make a state file");
     }
@@ -233,8 +242,9 @@ static err_t lock_folder(int fd)
 {
     err_t err = state_wait_lock(fd, LOCK_WAIT_MS);
     return err.code == E_DEADLINE
-               ? FAIL_DETAIL(E_SYSTEM, EWOULDBLOCK,
-                             "another process keeps the state directory locked (a stopped p11-kmsctl?)")
+               ? FAIL_DETAIL(
+                     E_SYSTEM, EWOULDBLOCK,
+                     "another process keeps the state directory locked (a stopped p11-kmsctl?)")
                : err;
 }
 
@@ -255,7 +265,8 @@ err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd
     return err;
 }
 
-err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room, size_t *ret_len)
+err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
+                 size_t *ret_len)
 {
     OWN_FD fd = -1;
     TRY(state_read_fd(dir, file, &fd));

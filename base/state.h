@@ -1,9 +1,9 @@
 /*
- * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret, but for
- * the slow hash of a PIN that was refused, and all of it may be lost; only the PIN record guards something
- * (tries on the token). A file is replaced
- * by temp, fsync, rename, fsync of the folder. Used by the supervisor and p11-kmsctl, which keep it on
- * behalf of the roles; the roles send and receive bytes and never see a path.
+ * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret,
+ * but for the slow hash of a PIN that was refused, and all of it may be lost; only the PIN record
+ * guards something (tries on the token). A file is replaced by temp, fsync, rename, fsync of the
+ * folder. Used by the supervisor and p11-kmsctl, which keep it on behalf of the roles; the roles
+ * send and receive bytes and never see a path.
  */
 #ifndef BASE_STATE_H
 #define BASE_STATE_H
@@ -17,7 +17,8 @@
 enum state_file {
     STATE_CURRENT,  /* current.<realm>: the newest KEK ever served here */
     STATE_SEEDS,    /* seeds.<realm>: wrapped seeds opened here */
-    STATE_HEALTH,   /* health: last state and mend, for `p11-kmsctl status` and for HARD across restarts */
+    /* health: last state and mend, for `p11-kmsctl status` and for HARD across restarts */
+    STATE_HEALTH,
     STATE_PIN,      /* pin: the record of the PIN guard */
     STATE_FILES
 };
@@ -33,37 +34,53 @@ struct state_dir {
 };
 
 /*
- * Opens (and with `create` makes, 0700) the directory; refuses one that is a link, owned by another uid
- * than ours or root, or writable by group or others. realm_hex: 32 characters.
+ * Opens (and with `create` makes, 0700) the directory; refuses one that is a link, owned by another
+ * uid than ours or root, or writable by group or others. realm_hex: 32 characters.
  */
-MUST_USE err_t state_open(const char *path, const char *realm_hex, bool create, struct state_dir *ret_dir);
+MUST_USE err_t state_open(const char *path, const char *realm_hex, bool create,
+                          struct state_dir *ret_dir);
 void state_close(struct state_dir *dir);
 
 /*
- * A folder that is kept open may be moved, removed and made again meanwhile. False: its path is known to name
- * another folder now, or none; when that cannot be found out it counts as true.
+ * A folder that is kept open may be moved, removed and made again meanwhile. False: its path is
+ * known to name another folder now, or none; when that cannot be found out it counts as true.
  */
 bool state_in_place(const struct state_dir *dir);
-/* False: the file that lock_fd holds is known to be gone from the folder; another process may lock a new one. */
+/*
+ * False: the file that lock_fd holds is known to be gone from the folder; another process may lock
+ * a new one.
+ */
 bool state_lock_in_place(const struct state_dir *dir, int lock_fd);
 
-/* The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds it. */
+/*
+ * The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds
+ * it.
+ */
 MUST_USE err_t state_lock(const struct state_dir *dir, int *ret_lock_fd);
-/* The process id that the last holder of the lock wrote into it, for an error text; 0 when unknown. */
+/*
+ * The process id that the last holder of the lock wrote into it, for an error text; 0 when unknown.
+ */
 int64_t state_lock_holder(const struct state_dir *dir);
 
-/* flock, exclusive; whoever holds it may have been stopped, so only for so long. E_DEADLINE: it is still held. */
+/*
+ * flock, exclusive; whoever holds it may have been stopped, so only for so long. E_DEADLINE: it is
+ * still held.
+ */
 MUST_USE err_t state_wait_lock(int fd, int64_t wait_ms);
 /* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 
 /* The name of a file in the folder. */
-void state_file_name(const struct state_dir *dir, enum state_file file, char ret_name[STATE_NAME_MAX]);
-/* The errno that stands for a failure of the folder or a file: 0 for none, EINVAL for one without any. */
+void state_file_name(const struct state_dir *dir, enum state_file file,
+                     char ret_name[STATE_NAME_MAX]);
+/*
+ * The errno that stands for a failure of the folder or a file: 0 for none, EINVAL for one without
+ * any.
+ */
 int state_errno(err_t err);
 /*
- * A failure for people: "FOLDER/NAME: what failed: why: what to do about it". name "": the folder itself.
- * Cut to the room there is.
+ * A failure for people: "FOLDER/NAME: what failed: why: what to do about it". name "": the folder
+ * itself. Cut to the room there is.
  */
 void state_explain(const char *folder, const char *name, err_t err, char *ret_text, size_t size);
 
@@ -71,14 +88,15 @@ void state_explain(const char *folder, const char *name, err_t err, char *ret_te
 MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd);
 
 /*
- * Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK. Waits 2 s
- * for another process that stores, then E_SYSTEM(EWOULDBLOCK).
+ * Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK.
+ * Waits 2 s for another process that stores, then E_SYSTEM(EWOULDBLOCK).
  */
-MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size);
+MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd,
+                           size_t size);
 
 /*
- * Reads one small file whole (p11-kmsctl status). *ret_len <= room.len. E_NOT_FOUND when it does not
- * exist, E_LIMIT when it is longer than room.
+ * Reads one small file whole (p11-kmsctl status). *ret_len <= room.len. E_NOT_FOUND when it does
+ * not exist, E_LIMIT when it is longer than room.
  */
 MUST_USE err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
                           size_t *ret_len);
@@ -103,9 +121,11 @@ struct state_health {
 };
 
 /* Encode into room and say how long; E_LIMIT when it does not fit. */
-MUST_USE err_t state_current_write(const struct state_current *record, struct span_mut room, size_t *ret_len);
+MUST_USE err_t state_current_write(const struct state_current *record, struct span_mut room,
+                                   size_t *ret_len);
 MUST_USE err_t state_current_parse(struct span bytes, struct state_current *ret_record);
-MUST_USE err_t state_health_write(const struct state_health *record, struct span_mut room, size_t *ret_len);
+MUST_USE err_t state_health_write(const struct state_health *record, struct span_mut room,
+                                  size_t *ret_len);
 MUST_USE err_t state_health_parse(struct span bytes, struct state_health *ret_record);
 
 #endif

@@ -27,14 +27,16 @@ static const char *mend_of(err_t err)
     case EFBIG:
         return ": raise the limit of file sizes (LimitFSIZE= in the unit, ulimit -f)";
     case EROFS:
-        return ": make its file system writable (in the unit: ReadWritePaths=), or if it was made anew, systemctl "
+        return ": make its file system writable (in the unit: ReadWritePaths=), or if it was made "
+               "anew, systemctl "
                "restart p11-kms";
     case EACCES:
     case EPERM:
         return ": it must belong to the user of the daemon, with mode 0700";
     case ENOENT:
     case ENOTDIR:
-        return ": make it again (systemctl restart p11-kms, or systemd-tmpfiles --create p11-kms.conf)";
+        return ": make it again (systemctl restart p11-kms, or systemd-tmpfiles --create "
+               "p11-kms.conf)";
     case EIO:
         return ": check its disk";
     case EBUSY:
@@ -50,6 +52,6 @@ void state_explain(const char *folder, const char *name, err_t err, char *ret_te
 {
     const char *slash = name[0] == '\0' ? "" : "/";
     const char *why = err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : NULL;
-    (void)snprintf(ret_text, size, "%s%s%s: %s%s%s%s", folder, slash, name, err.what, why == NULL ? "" : ": ",
-                   why == NULL ? "" : why, mend_of(err));
+    (void)snprintf(ret_text, size, "%s%s%s: %s%s%s%s", folder, slash, name, err.what,
+                   why == NULL ? "" : ": ", why == NULL ? "" : why, mend_of(err));
 }

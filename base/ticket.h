@@ -1,6 +1,6 @@
 /*
- * ticket: who asked. A call that waits for the token carries one instead of a pointer, so a reply to
- * a peer that has gone finds nobody and is wiped. Plain value; may go stale safely.
+ * ticket: who asked. A call that waits for the token carries one instead of a pointer, so a reply
+ * to a peer that has gone finds nobody and is wiped. Plain value; may go stale safely.
  */
 #ifndef BASE_TICKET_H
 #define BASE_TICKET_H

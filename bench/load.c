@@ -153,8 +153,10 @@ static void call_once(void)
     }
 }
 
-/* One Encrypt each; its answer {1: ciphertext, 2: key_id} is, field by field, what Decrypt takes as
- * 1 and 3. */
+/*
+ * One Encrypt each; its answer {1: ciphertext, 2: key_id} is, field by field, what Decrypt takes as
+ * 1 and 3.
+ */
 static void make_decrypts(const struct text *encrypt)
 {
     static struct text made[CIPHERS];

@@ -1,4 +1,5 @@
-/* init: the first KEK of a ring, or with --join the proof that this node can use the ring's keys.
+/*
+ * init: the first KEK of a ring, or with --join the proof that this node can use the ring's keys.
  */
 #include <string.h>
 

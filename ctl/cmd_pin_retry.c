@@ -37,7 +37,8 @@ static bool daemon_runs(const struct state_dir *state)
     int64_t pid = state_lock_holder(state);
     (void)snprintf(path, sizeof(path), "/proc/%lld/comm", (long long)pid);
     OWN_FILE *file = pid <= 0 ? NULL : fopen(path, "re");
-    return file != NULL && fgets(name, sizeof(name), file) != NULL && strcmp(name, "p11-kmsd\n") == 0;
+    return file != NULL && fgets(name, sizeof(name), file) != NULL &&
+           strcmp(name, "p11-kmsd\n") == 0;
 }
 
 static const char *next_step(bool refused, bool runs)
@@ -47,7 +48,8 @@ static const char *next_step(bool refused, bool runs)
                        : "nothing was refused here: if p11-kmsd is not logged in, it tries the PIN "
                          "within 5 s; p11-kmsctl status says what it waits for";
     }
-    return "no p11-kmsd is seen to run on this state folder: the PIN is tried when it starts, or by the "
+    return "no p11-kmsd is seen to run on this state folder: the PIN is tried when it starts, or "
+           "by the "
            "next p11-kmsctl that needs the token";
 }
 

@@ -12,8 +12,8 @@
 #include "keys/key_id.h"
 
 /* Rows of the staged KEKs which the new one leaves without effect, or does not. */
-static void add_staged(const struct ring_view *before, const struct ring_view *made, bool superseded,
-                       const char *name, json_t *report)
+static void add_staged(const struct ring_view *before, const struct ring_view *made,
+                       bool superseded, const char *name, json_t *report)
 {
     OWN_JSON *rows = json_array();
     for (size_t i = 0; i < before->n; i++) {
@@ -145,8 +145,9 @@ static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
     }
     TRY(err);
     if (!wish->now && !wish->anyway && is_under_way(ctl, &view)) {
-        (void)fprintf(ctl->err, "p11-kmsctl: nothing was made. For one more all the same: --anyway; "
-                                "for one that takes over at once, and from what is staged: --now\n");
+        (void)fprintf(ctl->err,
+                      "p11-kmsctl: nothing was made. For one more all the same: --anyway; "
+                      "for one that takes over at once, and from what is staged: --now\n");
         *ret_exit = CTL_FINDING;
         return OK;
     }
@@ -174,7 +175,8 @@ int ctl_rotate(struct ctl *ctl)
         return CTL_USAGE;
     }
     int64_t now_s = clock_real_s();
-    if (at != NULL && wish.at_s < now_s + (int64_t)wish.delay_s) { /* no login is needed to see that */
+    /* no login is needed to see that */
+    if (at != NULL && wish.at_s < now_s + (int64_t)wish.delay_s) {
         return refuse_at(ctl, wish.at_s, now_s + (int64_t)wish.delay_s, now_s);
     }
     int code = CTL_FAILED;

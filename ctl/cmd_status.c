@@ -140,11 +140,13 @@ static void add_error(json_t *report, const char *name, err_t err)
 static const char *next_step(err_t err, const struct answer *answer)
 {
     if (answer->denied || (err.code == E_UNAVAILABLE && err.detail == EACCES)) {
-        return "ask as root or as a user of listen.allowed_uids: this one may not, so how the daemon "
+        return "ask as root or as a user of listen.allowed_uids: this one may not, so how the "
+               "daemon "
                "is remains unknown";
     }
     if (err.code == E_UNAVAILABLE && err.detail == ENOENT) {
-        return "the socket is not there: start p11-kmsd (systemctl start p11-kms; where it runs and "
+        return "the socket is not there: start p11-kmsd (systemctl start p11-kms; where it runs "
+               "and "
                "has lost its socket: systemctl restart p11-kms.socket p11-kms.service), or is "
                "listen.socket the one that it was started with?";
     }
@@ -153,7 +155,8 @@ static const char *next_step(err_t err, const struct answer *answer)
 
 static void add_verdict(json_t *report, err_t err, const struct answer *answer)
 {
-    bool unknown = answer->denied || (failed(err) && err.code == E_UNAVAILABLE && err.detail == EACCES);
+    bool unknown =
+        answer->denied || (failed(err) && err.code == E_UNAVAILABLE && err.detail == EACCES);
     if (unknown) {
         output_unknown(report, "serving");
     } else {

@@ -54,7 +54,9 @@ void ctl_print_command_help(FILE *out, const struct ctl_command *command);
 
 /* What went wrong, with errno in words or the CK_RV. */
 void ctl_error_text(err_t err, char *ret_text, size_t size);
-/* An error with an empty `what` was told already. Says "p11-kmsctl: what" (and errno in words, or the CK_RV) on err; returns the fitting exit code.
+/*
+ * An error with an empty `what` was told already. Says "p11-kmsctl: what" (and errno in words, or
+ * the CK_RV) on err; returns the fitting exit code.
  */
 int ctl_failed(const struct ctl *ctl, err_t err);
 

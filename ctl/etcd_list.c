@@ -10,7 +10,8 @@ err_t etcd_list_parse(struct span bytes, json_t **ret_list)
 {
     json_error_t error;
     /* Its cluster and member ids exceed a signed number. */
-    OWN_JSON *root = json_loadb((const char *)bytes.ptr, bytes.len, JSON_DECODE_INT_AS_REAL, &error);
+    OWN_JSON *root =
+        json_loadb((const char *)bytes.ptr, bytes.len, JSON_DECODE_INT_AS_REAL, &error);
     json_t *list = json_object_get(root, "kvs");
     bool empty = list == NULL && json_object_get(root, "header") != NULL;
     if (!json_is_array(list) && !empty) {

@@ -1,4 +1,7 @@
-/* etcd_list: the objects in what `etcdctl get -w json` prints: {"kvs": [{"key": base64, "value": base64}]}. */
+/*
+ * etcd_list: the objects in what `etcdctl get -w json` prints: {"kvs": [{"key": base64, "value":
+ * base64}]}.
+ */
 #ifndef CTL_ETCD_LIST_H
 #define CTL_ETCD_LIST_H
 

@@ -1,13 +1,14 @@
 /*
  * etcd_value: what kube-apiserver writes to etcd, read without any key.
  *
- *   plain    "k8s" 0x00 protobuf Unknown {typeMeta = 1 {apiVersion = 1, kind = 2}, raw = 2}, or JSON
- *   native   "k8s:enc:" ("aescbc" | "aesgcm" | "secretbox") ":v1:" key ":" the object under that key
- *   KMS v1   "k8s:enc:kms:v1:" name ":" u16 length, encrypted DEK, the object under its DEK
- *   KMS v2   "k8s:enc:kms:v2:" name ":" protobuf EncryptedObject {encryptedData = 1, keyID = 2,
+ *   plain    "k8s" 0x00 protobuf Unknown {typeMeta = 1 {apiVersion = 1, kind = 2}, raw = 2}, or
+ * JSON native   "k8s:enc:" ("aescbc" | "aesgcm" | "secretbox") ":v1:" key ":" the object under that
+ * key KMS v1   "k8s:enc:kms:v1:" name ":" u16 length, encrypted DEK, the object under its DEK KMS
+ * v2   "k8s:enc:kms:v2:" name ":" protobuf EncryptedObject {encryptedData = 1, keyID = 2,
  *            encryptedDEKSource = 3, annotations = 4, encryptedDEKSourceType = 5}
  *
- * The encrypted DEK or its source is whatever the plugin made of it: an envelope when the plugin is ours.
+ * The encrypted DEK or its source is whatever the plugin made of it: an envelope when the plugin is
+ * ours.
  */
 #ifndef CTL_ETCD_VALUE_H
 #define CTL_ETCD_VALUE_H
@@ -29,7 +30,8 @@ enum etcd_form {
 struct etcd_value {
     enum etcd_form form;
     struct span transformer; /* "aescbc", "kms", ...; of ETCD_PLAIN empty */
-    struct span name;        /* KMS: of the provider; native: of the key, in EncryptionConfiguration */
+    /* KMS: of the provider; native: of the key, in EncryptionConfiguration */
+    struct span name;
     struct span object;      /* plain, or under the DEK or a key derived from it */
     bool json;               /* ETCD_PLAIN */
     struct span api_version; /* ETCD_PLAIN in protobuf */

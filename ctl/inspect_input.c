@@ -157,8 +157,12 @@ static err_t read_file(const char *path, struct inspect_input *input, size_t *re
     return read_stream(file, input, ret_len);
 }
 
-/* What is no file is a value only when it begins like one: a mistyped path must not be taken for base64. */
-static err_t take_operand(const char *text, enum inspect_encoding encoding, struct inspect_input *input)
+/*
+ * What is no file is a value only when it begins like one: a mistyped path must not be taken for
+ * base64.
+ */
+static err_t take_operand(const char *text, enum inspect_encoding encoding,
+                          struct inspect_input *input)
 {
     size_t len = strlen(text);
     input->store = (uint8_t *)strdup(text);

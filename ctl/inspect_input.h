@@ -15,16 +15,17 @@ struct inspect_input {
 };
 
 /*
- * from: "-" or NULL is standard input; the name of a file; else the text itself if it begins like a value.
- * E_SYSTEM(ENOENT): neither.
+ * from: "-" or NULL is standard input; the name of a file; else the text itself if it begins like a
+ * value. E_SYSTEM(ENOENT): neither.
  */
 MUST_USE err_t inspect_input_read(const char *from, enum inspect_encoding encoding,
                                   struct inspect_input *ret_input);
 void inspect_input_done(struct inspect_input *input);
 
 /*
- * Decodes text in place: AUTO takes raw bytes that begin like an envelope, an etcd value (also below its
- * key, as `etcdctl get` prints them) or JSON, else hex, else base64. E_INVALID: none of them.
+ * Decodes text in place: AUTO takes raw bytes that begin like an envelope, an etcd value (also
+ * below its key, as `etcdctl get` prints them) or JSON, else hex, else base64. E_INVALID: none of
+ * them.
  */
 MUST_USE err_t inspect_decode(struct span_mut text, enum inspect_encoding encoding,
                               struct span *ret_bytes);

@@ -201,7 +201,10 @@ static err_t new_session(struct kms_client *client)
     return OK;
 }
 
-/* A server whose queue is full makes connect wait; the limit is the socket's, for what blocks on it. */
+/*
+ * A server whose queue is full makes connect wait; the limit is the socket's, for what blocks on
+ * it.
+ */
 static err_t limit_connect(int fd, int timeout_ms)
 {
     const struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};

@@ -21,8 +21,8 @@ struct kms_answer {
 };
 
 /*
- * socket: a path, or "@name" for an abstract one. E_UNAVAILABLE: nobody listens. E_DEADLINE: the server had
- * no room for one more in its queue.
+ * socket: a path, or "@name" for an abstract one. E_UNAVAILABLE: nobody listens. E_DEADLINE: the
+ * server had no room for one more in its queue.
  */
 MUST_USE err_t kms_client_open(const char *socket, int timeout_ms, struct kms_client **ret_client);
 void kms_client_close(struct kms_client *client);

@@ -1,4 +1,5 @@
-/* p11-kmsctl: the operator's tool. Reads the command line and the configuration, runs one command.
+/*
+ * p11-kmsctl: the operator's tool. Reads the command line and the configuration, runs one command.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,14 +39,16 @@ static int load_config(const char *path, struct config *config)
 }
 
 /*
- * What prints must fail as an error, not kill us: a KEK may have been made by then. And a descriptor that is
- * closed must not become that of a socket or a file, into which the answer would go.
+ * What prints must fail as an error, not kill us: a KEK may have been made by then. And a
+ * descriptor that is closed must not become that of a socket or a file, into which the answer would
+ * go.
  */
 static bool guard_streams(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
             return false;
         }
     }

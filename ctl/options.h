@@ -1,4 +1,5 @@
-/* options: the command line, as a table of flags. No abbreviations; --name VALUE and --name=VALUE.
+/*
+ * options: the command line, as a table of flags. No abbreviations; --name VALUE and --name=VALUE.
  */
 #ifndef CTL_OPTIONS_H
 #define CTL_OPTIONS_H

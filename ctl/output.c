@@ -108,7 +108,9 @@ static int column_width(const json_t *rows, const char *name)
     return width;
 }
 
-/* The columns are those of the first row. Measured once: a listing of etcd has thousands of rows. */
+/*
+ * The columns are those of the first row. Measured once: a listing of etcd has thousands of rows.
+ */
 static json_t *column_widths(const json_t *rows)
 {
     json_t *widths = json_object();

@@ -18,12 +18,14 @@ static inline void output_decref_p(json_t **json)
 }
 #define OWN_JSON CLEANUP(output_decref_p) json_t
 
-/* Prints; the JSON stays the caller's. False when it could not be written, which ctl->err is told. */
+/*
+ * Prints; the JSON stays the caller's. False when it could not be written, which ctl->err is told.
+ */
 bool output_print(const struct ctl *ctl, const json_t *json);
 
 /*
- * Out of memory, which is all that can fail here, ends the program. Texts are stored as span_to_text
- * shows them.
+ * Out of memory, which is all that can fail here, ends the program. Texts are stored as
+ * span_to_text shows them.
  */
 void output_text(json_t *object, const char *name, const char *value);
 void output_number(json_t *object, const char *name, int64_t value);

@@ -80,11 +80,12 @@ err_t ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
     TRY(ring_remembered(workplace, &lost, &known));
     if (known) {
         key_id_text(lost.kek_id, lost.not_before, key_id);
-        (void)fprintf(ctl->err,
-                      "p11-kmsctl: ring %s has no key on token %s, but KEK %s served here: restore "
-                      "the token from its backup, or make a new KEK with `p11-kmsctl rotate --now`; "
-                      "what the lost one sealed then stays unreadable\n",
-                      ring, token, key_id);
+        (void)fprintf(
+            ctl->err,
+            "p11-kmsctl: ring %s has no key on token %s, but KEK %s served here: restore "
+            "the token from its backup, or make a new KEK with `p11-kmsctl rotate --now`; "
+            "what the lost one sealed then stays unreadable\n",
+            ring, token, key_id);
         return OK;
     }
     ring_others(workplace, names);

@@ -35,8 +35,9 @@ static err_t check_first(const struct ring_view *view, const struct ring_key *lo
                                  "first");
     }
     if (ring_view_all_ahead(view) && !wish->clock_is_right) {
-        return FAIL(E_STATE, "every key of the ring becomes active only in the future: set the clock "
-                             "of this host, or if it is right, say so with --clock-is-right");
+        return FAIL(E_STATE,
+                    "every key of the ring becomes active only in the future: set the clock "
+                    "of this host, or if it is right, say so with --clock-is-right");
     }
     if (wish->now) {
         return OK;

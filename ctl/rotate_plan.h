@@ -23,7 +23,8 @@ struct rotate_wish {
 struct rotate_plan {
     uint32_t not_before; /* as ipc_generate: 0 = now */
     uint32_t floor_s;
-    uint32_t created_s; /* as ipc_generate: ranks above every key of the view, and above the memory */
+    /* as ipc_generate: ranks above every key of the view, and above the memory */
+    uint32_t created_s;
     uint32_t min_notice_s;
     int64_t earliest_s; /* the earliest not-before that `at` may name */
 };

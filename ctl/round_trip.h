@@ -1,5 +1,7 @@
-/* round_trip: Encrypt and Decrypt of 32 random bytes through the socket, for each version of the
- * API. */
+/*
+ * round_trip: Encrypt and Decrypt of 32 random bytes through the socket, for each version of the
+ * API.
+ */
 #ifndef CTL_ROUND_TRIP_H
 #define CTL_ROUND_TRIP_H
 

@@ -19,7 +19,10 @@
 #define PROGRESS_MS   5000
 #define ABSENT_MS                                                                                  \
     10000 /* a module or token that is not there may still come, but not for minutes */
-/* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
+/*
+ * Beyond start_timeout, for which a login is waited for: its answer is written down, the module let
+ * go of.
+ */
 #define END_MS 8000
 #define SAY_MS 2000 /* whoever pressed Ctrl-C is told why nothing happens */
 
@@ -89,7 +92,7 @@ static bool serve_control(struct token_session *session)
         err = role_serve_state(session->control_fd, session->state, 1u << STATE_PIN, &message, fd);
     }
     if (failed(err)) { /* the token process is told, and knows what it means */
-        log_warn("state-not-served", LOG_ERR(err));
+        log_event(EVENT_STATE_NOT_SERVED, LOG_ERR(err));
     }
     return true;
 }
@@ -236,8 +239,8 @@ static err_t open_session(const struct config *config, const struct role_program
 }
 
 /*
- * Our death would kill the token process, and within a login that leaves a PIN in doubt. So signals wait,
- * and end us as soon as the login is over or given up.
+ * Our death would kill the token process, and within a login that leaves a PIN in doubt. So signals
+ * wait, and end us as soon as the login is over or given up.
  */
 err_t token_session_open(const struct config *config, const struct role_program *program,
                          const struct state_dir *state, FILE *progress, char *ret_mend,
@@ -267,7 +270,8 @@ static void reap(struct token_session *session)
             return;
         }
         if (!said && waited_ms >= SAY_MS) {
-            log_warn("waiting-for-token-process", LOG_NUM("at_most_s", session->end_ms / 1000));
+            log_event(EVENT_WAITING_FOR_TOKEN_PROCESS,
+                      LOG_NUM("at_most_s", session->end_ms / 1000));
             said = true;
         }
         struct pollfd control = {.fd = session->control_fd, .events = POLLIN};

@@ -20,13 +20,17 @@
 struct token_session;
 
 /*
- * Starts `program` (p11-kms-token, opened before this process gave up rights) and waits up to start_timeout until it is logged in. On failure *ret_mend says
- * what the operator should do ("" when nothing is known); at least sizeof(ipc_status.text) bytes.
+ * Starts `program` (p11-kms-token, opened before this process gave up rights) and waits up to
+ * start_timeout until it is logged in. On failure *ret_mend says what the operator should do (""
+ * when nothing is known); at least sizeof(ipc_status.text) bytes.
  */
 MUST_USE err_t token_session_open(const struct config *config, const struct role_program *program,
                                   const struct state_dir *state, FILE *progress, char *ret_mend,
                                   struct token_session **ret_session);
-/* Ends the process and waits for it; a login that is under way has 5 s to be answered and written down. */
+/*
+ * Ends the process and waits for it; a login that is under way has 5 s to be answered and written
+ * down.
+ */
 void token_session_close(struct token_session *session);
 DEFINE_CLEANUP(struct token_session *, token_session_close)
 

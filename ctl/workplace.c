@@ -32,9 +32,10 @@ static err_t drop_to_owner(const char *state_dir)
     }
     if (stat(state_dir, &st) != 0) {
         return errno == ENOENT
-                   ? FAIL(E_STATE, "state_dir is not there, and root does not make it, for the daemon "
-                                   "could not use it: run `systemd-tmpfiles --create p11-kms.conf`, or "
-                                   "make it with mode 0700 for the user that p11-kmsd runs as")
+                   ? FAIL(E_STATE,
+                          "state_dir is not there, and root does not make it, for the daemon "
+                          "could not use it: run `systemd-tmpfiles --create p11-kms.conf`, or "
+                          "make it with mode 0700 for the user that p11-kmsd runs as")
                    : FAIL_ERRNO("cannot examine state_dir");
     }
     return st.st_uid == 0 ? OK : become(st.st_uid, st.st_gid);
@@ -73,7 +74,9 @@ err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
     if (clock_real_s() < clock_build_s()) {
         return FAIL(E_STATE, "the clock is before the build of this program: set it first");
     }
-    /* First of all: the owner of the state folder may not reach a program below root's own folder. */
+    /*
+     * First of all: the owner of the state folder may not reach a program below root's own folder.
+     */
     CLEANUP(role_program_close) struct role_program program = {.fd = -1};
     err_t opened = role_program_open("p11-kms-token", &program);
     if (failed(opened)) {

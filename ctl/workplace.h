@@ -1,5 +1,7 @@
-/* workplace: what a command needs to work on a token: the right user, the state directory, a
- * session. */
+/*
+ * workplace: what a command needs to work on a token: the right user, the state directory, a
+ * session.
+ */
 #ifndef CTL_WORKPLACE_H
 #define CTL_WORKPLACE_H
 
@@ -21,14 +23,17 @@ struct workplace {
  */
 MUST_USE err_t workplace_open_state(const struct config *config, bool create,
                                     struct workplace *ret_workplace);
-/* The same with a logged-in token; says on ctl->err what to mend. Refuses a clock before our build.
+/*
+ * The same with a logged-in token; says on ctl->err what to mend. Refuses a clock before our build.
  */
 MUST_USE err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace);
 void workplace_close(struct workplace *workplace);
 
 /* A complete listing of the ring. */
 MUST_USE err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_view);
-/* A fresh CKA_ID, the ring's name and the time that the HSM may take; other times are the caller's. */
+/*
+ * A fresh CKA_ID, the ring's name and the time that the HSM may take; other times are the caller's.
+ */
 MUST_USE err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate);
 /*
  * The key with this CKA_ID, whatever its label, by a listing; with a new token process when the one

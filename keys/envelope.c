@@ -8,7 +8,8 @@ static const uint8_t magic[] = {'P', '1', '1', 'K'};
 
 static bool head_ok(const struct envelope_head *head)
 {
-    bool suite = head->suite == ENVELOPE_SEED || (head->suite == ENVELOPE_DIRECT && head->born == 0);
+    bool suite =
+        head->suite == ENVELOPE_SEED || (head->suite == ENVELOPE_DIRECT && head->born == 0);
     bool api = head->api == ENVELOPE_V1 || head->api == ENVELOPE_V2;
     return suite && api && head->scheme == ENVELOPE_AES_GCM;
 }
@@ -44,8 +45,9 @@ static bool wrapped_ok(uint8_t suite, struct span wrapped)
         return false;
     }
     size_t inner = left - ENVELOPE_TAG;
-    return suite == ENVELOPE_SEED ? inner == SEED_LEN
-                                  : inner > DIRECT_EXTRA && inner <= DIRECT_EXTRA + ENVELOPE_PLAIN_MAX;
+    return suite == ENVELOPE_SEED
+               ? inner == SEED_LEN
+               : inner > DIRECT_EXTRA && inner <= DIRECT_EXTRA + ENVELOPE_PLAIN_MAX;
 }
 
 static void read_sealed(struct cursor *c, struct span bytes, struct envelope *e)

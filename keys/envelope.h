@@ -72,8 +72,8 @@ struct envelope {
 };
 
 /*
- * Closed allow-lists, exact lengths, nothing left over. E_INVALID otherwise (one text for all: what was
- * wrong with foreign bytes is nobody's business).
+ * Closed allow-lists, exact lengths, nothing left over. E_INVALID otherwise (one text for all: what
+ * was wrong with foreign bytes is nobody's business).
  */
 MUST_USE err_t envelope_parse(struct span bytes, struct envelope *ret_envelope);
 

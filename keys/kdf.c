@@ -23,7 +23,8 @@ static err_t no_memory(void)
 err_t kdf_init(struct kdf *kdf)
 {
     char digest[] = "SHA256";
-    OSSL_PARAM params[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
+    OSSL_PARAM params[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_END};
     kdf->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     kdf->ctx = EVP_MAC_CTX_new(kdf->mac);
     if (kdf->ctx == NULL || EVP_MAC_CTX_set_params(kdf->ctx, params) != 1) {
@@ -49,7 +50,8 @@ static err_t hmac_block(struct kdf *kdf, struct span block, uint8_t *out)
     return OK;
 }
 
-err_t kdf_derive(struct kdf *kdf, struct span seed, const uint8_t context[KDF_CONTEXT], uint8_t *out)
+err_t kdf_derive(struct kdf *kdf, struct span seed, const uint8_t context[KDF_CONTEXT],
+                 uint8_t *out)
 {
     uint8_t block[BLOCK_MAX];
     for (uint32_t i = 1; i <= KDF_OUT / KDF_HASH; i++) {
@@ -66,7 +68,8 @@ err_t kdf_derive(struct kdf *kdf, struct span seed, const uint8_t context[KDF_CO
     return OK;
 }
 
-err_t kdf_salt(struct kdf *kdf, struct span seed, struct span random, struct span plaintext, uint8_t *out)
+err_t kdf_salt(struct kdf *kdf, struct span seed, struct span random, struct span plaintext,
+               uint8_t *out)
 {
     struct span label = span_of_text(SALT_LABEL);
     if (EVP_MAC_init(kdf->ctx, seed.ptr, seed.len, NULL) != 1 ||
@@ -91,7 +94,8 @@ err_t kdf_derive_slow(struct span seed, const uint8_t context[KDF_CONTEXT], uint
         OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_MAC, mac, 0),
         OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_MODE, mode, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)seed.ptr, seed.len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)seed.ptr,
+                                          seed.len),
         OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SALT, label, LABEL_LEN),
         OSSL_PARAM_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof(info)),
         OSSL_PARAM_END,

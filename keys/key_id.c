@@ -8,8 +8,10 @@
 #define HASHED_MAX  600u
 #define KEPT        16u
 
-_Static_assert(sizeof(PREFIX) - 1 + 2 * KEK_ID_LEN + 1 + 8 == KEY_ID_TEXT_LEN, "length of a key_id");
-_Static_assert(sizeof(HASH_PREFIX) - 1 + 2 * HASH_LEN == KEY_ID_HASH_LEN, "length of its hash in text");
+_Static_assert(sizeof(PREFIX) - 1 + 2 * KEK_ID_LEN + 1 + 8 == KEY_ID_TEXT_LEN,
+               "length of a key_id");
+_Static_assert(sizeof(HASH_PREFIX) - 1 + 2 * HASH_LEN == KEY_ID_HASH_LEN,
+               "length of its hash in text");
 _Static_assert(KEPT == KEK_ID_LEN && KEPT == ENVELOPE_REALM, "both are the front of a hash");
 
 /* The first 16 bytes of SHA-256 over what was written. */
@@ -73,7 +75,8 @@ void key_id_hex(struct span bytes, char *ret_text)
     ret_text[2 * bytes.len] = '\0';
 }
 
-void key_id_text(const uint8_t kek_id[KEK_ID_LEN], uint32_t activation, char ret_text[KEY_ID_TEXT_LEN + 1])
+void key_id_text(const uint8_t kek_id[KEK_ID_LEN], uint32_t activation,
+                 char ret_text[KEY_ID_TEXT_LEN + 1])
 {
     const uint8_t time[] = {(uint8_t)(activation >> 24), (uint8_t)(activation >> 16),
                             (uint8_t)(activation >> 8), (uint8_t)activation};

@@ -63,16 +63,18 @@ err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_be
                        uint32_t *ret_created)
 {
     struct cursor c = cursor_of(label);
-    bool ours = span_equal(cursor_bytes(&c, sizeof(LABEL_PREFIX) - 1), span_of_text(LABEL_PREFIX)) &&
-                span_equal(cursor_bytes(&c, strlen(ring)), span_of_text(ring)) && c.rest.len > 0 &&
-                c.rest.ptr[0] == ':';
+    bool ours =
+        span_equal(cursor_bytes(&c, sizeof(LABEL_PREFIX) - 1), span_of_text(LABEL_PREFIX)) &&
+        span_equal(cursor_bytes(&c, strlen(ring)), span_of_text(ring)) && c.rest.len > 0 &&
+        c.rest.ptr[0] == ':';
     if (!ours) {
         return FAIL(E_NOT_FOUND, "not a label of this ring");
     }
     uint32_t not_before = read_time(&c);
     uint32_t created = read_time(&c);
     if (!cursor_at_end(&c)) {
-        return FAIL(E_INVALID, "a label of this ring that does not read p11k:<ring>:<8 hex>:<8 hex>");
+        return FAIL(E_INVALID,
+                    "a label of this ring that does not read p11k:<ring>:<8 hex>:<8 hex>");
     }
     *ret_not_before = not_before;
     *ret_created = created;
@@ -113,7 +115,8 @@ bool ring_unnamed(const struct ring_key *key)
     return key->verdict == RING_UNKNOWN && key->created == 0 && key->not_before == 0;
 }
 
-const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted)
+const struct ring_key *ring_find(const struct ring_key *keys, size_t n,
+                                 const struct ring_key *wanted)
 {
     for (size_t i = 0; i < n; i++) {
         if (ring_same(&keys[i], wanted)) {
@@ -134,7 +137,9 @@ static const struct ring_key *higher(const struct ring_key *a, const struct ring
     return a == NULL || (b != NULL && ring_compare(b, a) > 0) ? b : a;
 }
 
-/* The one that becomes active first; of several at the same second the one that will be selected. */
+/*
+ * The one that becomes active first; of several at the same second the one that will be selected.
+ */
 static const struct ring_key *sooner(const struct ring_key *a, const struct ring_key *b)
 {
     if (a == NULL || a->not_before == b->not_before) {
@@ -164,8 +169,8 @@ static void weigh_ahead(const struct ring_key *key, int64_t now_s, struct ring_c
     }
 }
 
-static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdict verdict, int64_t now_s,
-                         const struct ring_key *selected)
+static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdict verdict,
+                         int64_t now_s, const struct ring_key *selected)
 {
     for (size_t i = 0; i < n; i++) {
         if (keys[i].verdict == verdict && is_active(&keys[i], now_s) &&
@@ -176,7 +181,8 @@ static bool active_above(const struct ring_key *keys, size_t n, enum ring_verdic
     return false;
 }
 
-void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice)
+void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s,
+                 struct ring_choice *ret_choice)
 {
     struct ring_choice choice = {.selected = select_active(keys, n, now_s)};
     for (size_t i = 0; i < n; i++) {

@@ -1,6 +1,7 @@
 /*
- * ring: which KEK seals. Pure functions of a listing and a time; see docs/rotate.md. A managed KEK is
- * labelled `p11k:<ring>:<not-before>:<created>`, both times 8 lower-case hex digits of Unix seconds.
+ * ring: which KEK seals. Pure functions of a listing and a time; see docs/rotate.md. A managed KEK
+ * is labelled `p11k:<ring>:<not-before>:<created>`, both times 8 lower-case hex digits of Unix
+ * seconds.
  */
 #ifndef KEYS_RING_H
 #define KEYS_RING_H
@@ -33,15 +34,16 @@ struct ring_key {
 /* 1..9 of [a-z0-9-]. */
 bool ring_name_ok(const char *ring);
 /* ret_label: RING_LABEL_MAX + 1 bytes. */
-MUST_USE err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t created, char *ret_label);
+MUST_USE err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t created,
+                                char *ret_label);
 /* E_NOT_FOUND: a label of another ring or none of ours; E_INVALID: ours but broken. */
 MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_before,
                                 uint32_t *ret_created);
 
 /*
- * > 0 when a ranks above b: later created, then larger not-before, then smaller kek_id. The decision that
- * was taken last holds, as soon as its not-before has come: so a KEK made for an emergency outranks what was
- * staged before it.
+ * > 0 when a ranks above b: later created, then larger not-before, then smaller kek_id. The
+ * decision that was taken last holds, as soon as its not-before has come: so a KEK made for an
+ * emergency outranks what was staged before it.
  */
 int ring_compare(const struct ring_key *a, const struct ring_key *b);
 bool ring_same(const struct ring_key *a, const struct ring_key *b);
@@ -50,39 +52,47 @@ bool ring_same(const struct ring_key *a, const struct ring_key *b);
  */
 bool ring_unnamed(const struct ring_key *key);
 /* Which of these is the same key; NULL: none. */
-const struct ring_key *ring_find(const struct ring_key *keys, size_t n, const struct ring_key *wanted);
+const struct ring_key *ring_find(const struct ring_key *keys, size_t n,
+                                 const struct ring_key *wanted);
 
 struct ring_choice {
-    const struct ring_key *selected; /* best verified key with created <= not-before <= now; or NULL */
-    const struct ring_key *next;     /* what takes over from it first: verified, ranks above it, the soonest
-                                        not-before in (now, now + horizon]; or NULL */
+    /* best verified key with created <= not-before <= now; or NULL */
+    const struct ring_key *selected;
+    const struct ring_key *next;     /* what takes over from it first: verified, ranks above it, the
+                                        soonest     not-before in (now, now + horizon]; or NULL */
     bool beyond_horizon;             /* alarm: a key further ahead is ignored */
-    bool future_only;                /* verified keys exist, all of them ahead: the clock is suspect */
+    /* verified keys exist, all of them ahead: the clock is suspect */
+    bool future_only;
     bool created_after_not_before;   /* alarm: such a key is ignored */
     bool unknown_above;              /* an active RING_UNKNOWN key ranks above it, or may */
     bool bad_above;                  /* the same for RING_BAD */
 };
 
-void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s, struct ring_choice *ret_choice);
+void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s,
+                 struct ring_choice *ret_choice);
 
 /* True for a key that never seals: a verified one that ranks above it becomes active no later. */
 bool ring_superseded(const struct ring_key *keys, size_t n, const struct ring_key *key);
 
 /*
- * The earliest `created` by which a new KEK ranks above every key of the listing, also those whose maker's
- * clock was ahead of ours; not those which were made more than RING_SKEW_S ahead, for a KEK that waits so
- * long would not help. 0: any.
+ * The earliest `created` by which a new KEK ranks above every key of the listing, also those whose
+ * maker's clock was ahead of ours; not those which were made more than RING_SKEW_S ahead, for a KEK
+ * that waits so long would not help. 0: any.
  */
 uint32_t ring_next_created(const struct ring_key *keys, size_t n, int64_t now_s);
 
 /*
- * not-before of a new KEK: max(now + delay, selected's not-before + 1), or `at` when given (0: not given).
- * E_INVALID when `at` is earlier than that or beyond the horizon. selected may be NULL (the first KEK).
+ * not-before of a new KEK: max(now + delay, selected's not-before + 1), or `at` when given (0: not
+ * given). E_INVALID when `at` is earlier than that or beyond the horizon. selected may be NULL (the
+ * first KEK).
  */
-MUST_USE err_t ring_next_not_before(const struct ring_key *selected, int64_t now_s, uint32_t delay_s,
-                                    int64_t at_s, uint32_t *ret_not_before);
+MUST_USE err_t ring_next_not_before(const struct ring_key *selected, int64_t now_s,
+                                    uint32_t delay_s, int64_t at_s, uint32_t *ret_not_before);
 
-/* True when now is more than 400 days past the newest `created`: rotate then wants --clock-is-right. */
+/*
+ * True when now is more than 400 days past the newest `created`: rotate then wants
+ * --clock-is-right.
+ */
 bool ring_clock_doubtful(const struct ring_key *keys, size_t n, int64_t now_s);
 
 #endif

@@ -13,8 +13,8 @@
 _Static_assert(SEAL_DERIVED_LEN == KDF_OUT, "encryption key and commitment");
 
 /*
- * Lies in the arena. `left` does too: the arena is wiped in a forked child, which then finds an empty
- * pool, not a full one of zeros.
+ * Lies in the arena. `left` does too: the arena is wiped in a forked child, which then finds an
+ * empty pool, not a full one of zeros.
  */
 struct pool {
     size_t left;
@@ -144,7 +144,8 @@ err_t seal_random(struct seal *seal, struct span_mut out)
     return OK;
 }
 
-err_t seal_derive(struct seal *seal, const struct envelope *envelope, struct span seed, struct span_mut out)
+err_t seal_derive(struct seal *seal, const struct envelope *envelope, struct span seed,
+                  struct span_mut out)
 {
     if (envelope->head.suite != ENVELOPE_SEED) {
         return mismatch();
@@ -159,8 +160,8 @@ err_t seal_derive(struct seal *seal, const struct envelope *envelope, struct spa
 }
 
 /* AES-256-GCM over `in` into out (as long), up to the tag. */
-static err_t run_gcm(struct seal *seal, const struct envelope *e, const uint8_t *key, struct span in,
-                     struct span_mut out, int encrypt)
+static err_t run_gcm(struct seal *seal, const struct envelope *e, const uint8_t *key,
+                     struct span in, struct span_mut out, int encrypt)
 {
     int n = 0;
     if (EVP_CipherInit_ex2(seal->gcm, NULL, key, e->iv.ptr, encrypt, NULL) != 1 ||
@@ -197,13 +198,15 @@ static err_t seal_parts(struct seal *seal, struct span seed, const struct envelo
 {
     struct work *work = seal->work;
     TRY(seal_random(seal, span_mut_of(work->random, RANDOM_LEN)));
-    TRY(kdf_salt(&seal->kdf, seed, span_of(work->random, RANDOM_LEN), plaintext, place(out, e->salt)));
+    TRY(kdf_salt(&seal->kdf, seed, span_of(work->random, RANDOM_LEN), plaintext,
+                 place(out, e->salt)));
     TRY(seal_derive(seal, e, seed, span_mut_of(work->derived, KDF_OUT)));
     span_move(place(out, e->commitment), work->derived + KEY_LEN, ENVELOPE_COMMIT);
     TRY(seal_random(seal, span_mut_of(place(out, e->iv), ENVELOPE_IV)));
     int n = 0;
     uint8_t *tag = place(out, e->tag);
-    TRY(run_gcm(seal, e, work->derived, plaintext, span_mut_of(place(out, e->ciphertext), plaintext.len), 1));
+    TRY(run_gcm(seal, e, work->derived, plaintext,
+                span_mut_of(place(out, e->ciphertext), plaintext.len), 1));
     if (EVP_CipherFinal_ex(seal->gcm, tag, &n) != 1 ||
         EVP_CIPHER_CTX_ctrl(seal->gcm, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, tag) != 1) {
         return no_memory();
@@ -229,7 +232,8 @@ err_t seal_make(struct seal *seal, const struct seal_seed *seed, uint8_t api, st
     return OK;
 }
 
-static err_t open_parts(struct seal *seal, const struct envelope *e, const uint8_t *key, struct span_mut out)
+static err_t open_parts(struct seal *seal, const struct envelope *e, const uint8_t *key,
+                        struct span_mut out)
 {
     uint8_t tag[ENVELOPE_TAG];
     int rest = 0;

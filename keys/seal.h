@@ -1,7 +1,8 @@
 /*
- * seal: DEKs under a seed (suite 1). SP 800-108 counter-mode KBKDF with HMAC-SHA-256 gives an encryption
- * key and a commitment per envelope; AES-256-GCM seals. See docs/envelope.md. One context a thread; it
- * keeps fetched OpenSSL objects and a pool of random bytes in the secret arena, wiped as used.
+ * seal: DEKs under a seed (suite 1). SP 800-108 counter-mode KBKDF with HMAC-SHA-256 gives an
+ * encryption key and a commitment per envelope; AES-256-GCM seals. See docs/envelope.md. One
+ * context a thread; it keeps fetched OpenSSL objects and a pool of random bytes in the secret
+ * arena, wiped as used.
  */
 #ifndef KEYS_SEAL_H
 #define KEYS_SEAL_H
@@ -32,13 +33,15 @@ struct seal_seed {
 };
 
 /*
- * Writes a whole envelope for `plaintext` (1..512 bytes, else E_INVALID) into out; *ret_len is its length.
- * E_LIMIT when it would exceed out or ENVELOPE_MAX. Fresh salt and IV each time.
+ * Writes a whole envelope for `plaintext` (1..512 bytes, else E_INVALID) into out; *ret_len is its
+ * length. E_LIMIT when it would exceed out or ENVELOPE_MAX. Fresh salt and IV each time.
  */
-MUST_USE err_t seal_make(struct seal *seal, const struct seal_seed *seed, uint8_t api, struct span plaintext,
-                         struct span_mut out, size_t *ret_len);
+MUST_USE err_t seal_make(struct seal *seal, const struct seal_seed *seed, uint8_t api,
+                         struct span plaintext, struct span_mut out, size_t *ret_len);
 
-/* Derives the 64 bytes for this envelope from its seed. out: SEAL_DERIVED_LEN bytes in the arena. */
+/*
+ * Derives the 64 bytes for this envelope from its seed. out: SEAL_DERIVED_LEN bytes in the arena.
+ */
 MUST_USE err_t seal_derive(struct seal *seal, const struct envelope *envelope, struct span seed,
                            struct span_mut out);
 
@@ -46,8 +49,8 @@ MUST_USE err_t seal_derive(struct seal *seal, const struct envelope *envelope, s
 bool seal_commits(const struct envelope *envelope, struct span derived);
 
 /*
- * Opens with derived bytes: commitment in constant time, then GCM. Plaintext goes to out (in the arena),
- * which is wiped on failure. E_CRYPTO with one text for every mismatch.
+ * Opens with derived bytes: commitment in constant time, then GCM. Plaintext goes to out (in the
+ * arena), which is wiped on failure. E_CRYPTO with one text for every mismatch.
  */
 MUST_USE err_t seal_open(struct seal *seal, const struct envelope *envelope, struct span derived,
                          struct span_mut out, size_t *ret_len);
@@ -56,7 +59,7 @@ MUST_USE err_t seal_open(struct seal *seal, const struct envelope *envelope, str
 MUST_USE err_t seal_random(struct seal *seal, struct span_mut out);
 
 /* SHA-256(wrap AAD ‖ wrapped): the key of the seed cache and of coalescing. */
-MUST_USE err_t seal_seed_key(struct seal *seal, const struct envelope_head *head, struct span wrapped,
-                             uint8_t ret_key[32]);
+MUST_USE err_t seal_seed_key(struct seal *seal, const struct envelope_head *head,
+                             struct span wrapped, uint8_t ret_key[32]);
 
 #endif

@@ -45,7 +45,8 @@ static err_t read_one(const struct session *session, CK_OBJECT_HANDLE key, CK_AT
     }
     TRY(err);
     if (attribute.ulValueLen != len) {
-        return LIE("C_GetAttributeValue gave a flag or number of another size", attribute.ulValueLen);
+        return LIE("C_GetAttributeValue gave a flag or number of another size",
+                   attribute.ulValueLen);
     }
     *ret_known = true;
     return OK;
@@ -148,7 +149,8 @@ size_t audit_template(CK_ATTRIBUTE ret_template[AUDIT_TEMPLATE_MAX])
     }
     for (size_t i = 0; i < RULES; i++) {
         if (rules[i].given) {
-            ret_template[n++] = (CK_ATTRIBUTE){rules[i].type, rules[i].must ? &yes : &no, sizeof(yes)};
+            ret_template[n++] =
+                (CK_ATTRIBUTE){rules[i].type, rules[i].must ? &yes : &no, sizeof(yes)};
         }
     }
     return n;

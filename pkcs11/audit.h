@@ -1,6 +1,6 @@
 /*
- * audit: is this key what a KEK must be. Attributes are claims of the module; the AAD probe is a fact.
- * One attribute a call: a module that knows one of them not may hide the rest.
+ * audit: is this key what a KEK must be. Attributes are claims of the module; the AAD probe is a
+ * fact. One attribute a call: a module that knows one of them not may hide the rest.
  */
 #ifndef PKCS11_AUDIT_H
 #define PKCS11_AUDIT_H
@@ -29,8 +29,8 @@ MUST_USE err_t audit_aad(const struct session *session, CK_OBJECT_HANDLE key, st
 void audit_names(uint32_t bits, char *to, size_t to_len);
 
 /*
- * The template of a new KEK without CKA_ID and CKA_LABEL; the attributes point to static storage. The last
- * one is CKA_MODIFIABLE, which not every token accepts.
+ * The template of a new KEK without CKA_ID and CKA_LABEL; the attributes point to static storage.
+ * The last one is CKA_MODIFIABLE, which not every token accepts.
  */
 #define AUDIT_TEMPLATE_MAX 16u
 size_t audit_template(CK_ATTRIBUTE ret_template[AUDIT_TEMPLATE_MAX]);

@@ -19,18 +19,22 @@ static void take_config(int fd)
     struct config config;
     err_t err = role_config_read(fd, &config);
     if (failed(err)) {
-        log_error("reload-refused", LOG_ERR(err));
+        log_event(EVENT_RELOAD_REFUSED, LOG_ERR(err));
         return;
     }
     log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
-    log_info("reloaded");
+    log_event(EVENT_RELOADED);
 }
 
-/* A lock that is held stays so: flock belongs to what is open, and unlocking the new one harms nobody. */
+/*
+ * A lock that is held stays so: flock belongs to what is open, and unlocking the new one harms
+ * nobody.
+ */
 static void take_pin_lock(int fd)
 {
     if (dup3(fd, ROLE_FD_PIN_LOCK, O_CLOEXEC) < 0) {
-        log_warn("token-pin-lock-not-taken", LOG_ERR(FAIL_ERRNO("cannot take the new lock of the PIN record")));
+        log_event(EVENT_TOKEN_PIN_LOCK_NOT_TAKEN,
+                  LOG_ERR(FAIL_ERRNO("cannot take the new lock of the PIN record")));
     }
 }
 
@@ -51,7 +55,7 @@ static err_t move(int from_fd, int to_fd)
         take_pin_lock(fd);
         return OK;
     case ROLE_PING:
-        return role_send(from_fd, &(struct role_message){.magic = ROLE_MAGIC, .kind = ROLE_PONG}, -1);
+        return role_send(from_fd, &(struct role_message){.kind = ROLE_PONG}, -1);
     default:
         return role_send(to_fd, &message, fd);
     }
@@ -70,11 +74,15 @@ static bool serve(const struct pollfd *side, int other_fd)
 static void *run(void *unused)
 {
     (void)unused;
-    struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN}, {.fd = inner_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = ROLE_FD_CONTROL, .events = POLLIN},
+                           {.fd = inner_fd, .events = POLLIN}};
     do {
         (void)poll(fds, 2, -1);
     } while (serve(&fds[0], inner_fd) && serve(&fds[1], ROLE_FD_CONTROL));
-    /* Who waits for an answer learns that none comes; the main thread sees the keeper's end by itself. */
+    /*
+     * Who waits for an answer learns that none comes; the main thread sees the keeper's end by
+     * itself.
+     */
     (void)shutdown(inner_fd, SHUT_RDWR);
     return NULL;
 }

@@ -180,5 +180,6 @@ err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_cry
         TRY(recover(session, &call, &key, err));
     } while (wait_more(&call));
     /* The token works: its canary opened beside them. An outage would be counted against it. */
-    return call.doubt.rounds == 0 ? err : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
+    return call.doubt.rounds == 0 ? err
+                                  : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
 }

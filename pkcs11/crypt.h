@@ -5,12 +5,12 @@
  *   when C_Decrypt refused them twice with a code that means it, and this token refuses its canary
  *   under another AAD with that very code; or
  *   when it refused them 7 times with one code, and between the last 6 tries, further and further
- *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token can
- *   fit) and refused it under another AAD with that code.
+ *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token
+ * can fit) and refused it under another AAD with that code.
  *
  * One canary that does not open, or another code, and the counting begins anew. Whatever else fails
- * is tried again until the call's time is over, and is then an outage. Bytes beside which a canary has
- * opened when the time is over are none: the token works, and is only too slow for a verdict.
+ * is tried again until the call's time is over, and is then an outage. Bytes beside which a canary
+ * has opened when the time is over are none: the token works, and is only too slow for a verdict.
  */
 #ifndef PKCS11_CRYPT_H
 #define PKCS11_CRYPT_H

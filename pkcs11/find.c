@@ -38,20 +38,26 @@ static void mention(char *why, size_t why_len, const struct token *token)
                    token->label, token->serial);
 }
 
-/* A slot that cannot be looked into may hold the token that is looked for; one that is empty may not. */
+/*
+ * A slot that cannot be looked into may hold the token that is looked for; one that is empty may
+ * not.
+ */
 static void mention_failure(char *why, size_t why_len, CK_SLOT_ID slot, CK_RV rv)
 {
     size_t used = strlen(why);
     if (rv_class(rv) != RV_LOST) {
-        (void)snprintf(why + used, why_len - used, "%s slot %lu fails with %s", used == 0 ? "" : ",",
-                       slot, rv_name(rv));
+        (void)snprintf(why + used, why_len - used, "%s slot %lu fails with %s",
+                       used == 0 ? "" : ",", slot, rv_name(rv));
     }
 }
 
 static err_t list_slots(const struct module *module, CK_SLOT_ID slots[SLOTS_MAX], CK_ULONG *ret_n)
 {
     CK_ULONG n = 0;
-    /* The call without room is the one in which modules look at their slots; its number may be old at once. */
+    /*
+     * The call without room is the one in which modules look at their slots; its number may be old
+     * at once.
+     */
     RV_TRY(P11(module, C_GetSlotList, CK_TRUE, NULL, &n), "C_GetSlotList");
     n = SLOTS_MAX;
     RV_TRY(P11(module, C_GetSlotList, CK_TRUE, slots, &n), "C_GetSlotList");
@@ -240,8 +246,8 @@ static err_t find_once(const struct session *session, struct span id, CK_OBJECT_
     return err;
 }
 
-err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles, size_t max,
-                size_t *ret_n)
+err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
+                size_t max, size_t *ret_n)
 {
     err_t err = find_once(session, id, handles, max, ret_n);
     return rv_may_pass(err) ? find_once(session, id, handles, max, ret_n) : err;

@@ -1,6 +1,6 @@
 /*
- * find: which token, and which objects on it. A token is known by label and serial, never by its slot:
- * slot ids move.
+ * find: which token, and which objects on it. A token is known by label and serial, never by its
+ * slot: slot ids move.
  */
 #ifndef PKCS11_FIND_H
 #define PKCS11_FIND_H
@@ -17,7 +17,8 @@
 struct token {
     CK_SLOT_ID slot;
     CK_FLAGS flags;
-    CK_ULONG pin_min; /* bytes of a PIN, as the token says; maximum 0, or below the minimum: not told */
+    /* bytes of a PIN, as the token says; maximum 0, or below the minimum: not told */
+    CK_ULONG pin_min;
     CK_ULONG pin_max;
     char label[33];
     char serial[17];
@@ -26,18 +27,19 @@ struct token {
 };
 
 /*
- * The one initialised token that the URI matches. E_NOT_FOUND: none or several; `why` lists the tokens
- * that are there, and the slots that fail. E_TOKEN: the module cannot say. E_PROTOCOL: it lies, see lie.h.
+ * The one initialised token that the URI matches. E_NOT_FOUND: none or several; `why` lists the
+ * tokens that are there, and the slots that fail. E_TOKEN: the module cannot say. E_PROTOCOL: it
+ * lies, see lie.h.
  */
-MUST_USE err_t find_token(const struct module *module, const struct uri *uri, struct token *ret_token,
-                          char *why, size_t why_len);
+MUST_USE err_t find_token(const struct module *module, const struct uri *uri,
+                          struct token *ret_token, char *why, size_t why_len);
 /* Reads the flags anew. E_TOKEN, or E_NOT_FOUND when another token is in the slot. */
 MUST_USE err_t find_token_flags(const struct module *module, const struct token *token,
                                 CK_FLAGS *ret_flags);
 
 /*
- * The same, asked for up to a second: SoftHSM rewrites a token's file when any process logs in, and shows no
- * token to whoever reads it meanwhile.
+ * The same, asked for up to a second: SoftHSM rewrites a token's file when any process logs in, and
+ * shows no token to whoever reads it meanwhile.
  */
 MUST_USE err_t find_token_patiently(const struct module *module, const struct token *token,
                                     CK_FLAGS *ret_flags);

@@ -37,8 +37,8 @@ void generate_label(const char *ring, const struct generate_times *times, char r
 }
 
 /* Stamps and creates at once, so that nothing can lie between the time in the label and the key. */
-static err_t create(const struct session *session, const struct ipc_generate *ask, bool modifiable_said,
-                    CK_OBJECT_HANDLE *ret_handle, char ret_label[33])
+static err_t create(const struct session *session, const struct ipc_generate *ask,
+                    bool modifiable_said, CK_OBJECT_HANDLE *ret_handle, char ret_label[33])
 {
     CK_ATTRIBUTE template[AUDIT_TEMPLATE_MAX + 2] = {
         {CKA_ID, p11_bytes(span_of(ask->id, sizeof(ask->id))), sizeof(ask->id)},
@@ -62,7 +62,8 @@ static err_t create(const struct session *session, const struct ipc_generate *as
     return OK;
 }
 
-static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle, struct ipc_key *ret_key)
+static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle,
+                      struct ipc_key *ret_key)
 {
     struct key key;
     TRY(key_read_name(session, handle, &key));
@@ -109,10 +110,11 @@ static err_t create_checked(const struct session *session, const struct ipc_gene
     TRY(describe(session, handle, &made));
     if (!span_equal(span_of_text(made.label), span_of_text(label)) ||
         !span_equal(span_of(made.ref.id, made.ref.id_len), span_of(ask->id, sizeof(ask->id)))) {
-        log_error("token-key-misnamed", LOG_TEXT("label", label), LOG_TEXT("read_back", made.label));
+        log_event(EVENT_TOKEN_KEY_MISNAMED, LOG_TEXT("label", label),
+                  LOG_TEXT("read_back", made.label));
         return FAIL(E_UNSUPPORTED, "the token did not keep the key's label or id");
     }
-    log_info("token-key-generated", LOG_TEXT("label", label), LOG_TEXT("token", made.token));
+    log_event(EVENT_TOKEN_KEY_GENERATED, LOG_TEXT("label", label), LOG_TEXT("token", made.token));
     *ret_key = made;
     return OK;
 }

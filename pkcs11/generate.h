@@ -1,4 +1,6 @@
-/* generate: the IPC_GENERATE verb, a new KEK. Called again with the same id it finds what it made. */
+/*
+ * generate: the IPC_GENERATE verb, a new KEK. Called again with the same id it finds what it made.
+ */
 #ifndef PKCS11_GENERATE_H
 #define PKCS11_GENERATE_H
 
@@ -13,8 +15,9 @@ struct generate_times {
 };
 
 /*
- * created = now, or created_s when that is later; not_before as asked, or the later of created and floor_s.
- * E_STATE: less notice than asked would be left, or it lies before created. E_INVALID: now is not a time that a label can hold.
+ * created = now, or created_s when that is later; not_before as asked, or the later of created and
+ * floor_s. E_STATE: less notice than asked would be left, or it lies before created. E_INVALID: now
+ * is not a time that a label can hold.
  */
 MUST_USE err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
                               struct generate_times *ret_times);

@@ -1,7 +1,7 @@
 /*
- * key: what this process knows about the AES keys on the token: handle, name, verdict, fingerprint and a
- * canary. One table for all workers; nothing secret in it. A ring key, once seen, is expected to be there:
- * a look that does not find it is not believed, see lost.h.
+ * key: what this process knows about the AES keys on the token: handle, name, verdict, fingerprint
+ * and a canary. One table for all workers; nothing secret in it. A ring key, once seen, is expected
+ * to be there: a look that does not find it is not believed, see lost.h.
  */
 #ifndef PKCS11_KEY_H
 #define PKCS11_KEY_H
@@ -36,9 +36,9 @@ bool key_is_managed(const char *label);
 MUST_USE err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle,
                              struct key *ret_key);
 /*
- * Attributes, fingerprint and, with `probe`, the AAD probe, for a key whose name is read. What cannot be
- * read for reasons of this key is put down in key->info (IPC_KEY_UNREADABLE, rv); E_TOKEN when the session,
- * the handle or the token is at fault.
+ * Attributes, fingerprint and, with `probe`, the AAD probe, for a key whose name is read. What
+ * cannot be read for reasons of this key is put down in key->info (IPC_KEY_UNREADABLE, rv); E_TOKEN
+ * when the session, the handle or the token is at fault.
  */
 MUST_USE err_t key_read_rest(const struct session *session, struct key *key, bool probe);
 /* Its id, and perhaps its label, could not be read: it may be any key. Of key_read_name. */
@@ -51,13 +51,18 @@ bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b);
 /* The table. Thread safe; copies in and out. */
 bool keys_by_handle(CK_OBJECT_HANDLE handle, struct key *ret_key);
 bool keys_by_ref(const struct ipc_key_ref *ref, struct key *ret_key);
-/* Adds it, or replaces the one of the same handle. A full table forgets nothing and takes nothing. */
+/*
+ * Adds it, or replaces the one of the same handle. A full table forgets nothing and takes nothing.
+ */
 void keys_put(const struct key *key);
 /* The handle is no longer good; the key stays expected. */
 void keys_drop_handle(CK_OBJECT_HANDLE handle);
 /* A key of this name had been read to the end before. */
 bool keys_expected(const struct ipc_key_ref *ref);
-/* The first ring key read to the end that is on none of these handles under its own name. False: none. */
+/*
+ * The first ring key read to the end that is on none of these handles under its own name. False:
+ * none.
+ */
 bool keys_missing(const char *ring, const CK_OBJECT_HANDLE *handles, size_t n, struct key *ret_key);
 
 #endif

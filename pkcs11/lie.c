@@ -14,7 +14,7 @@ err_t lie_told(_Atomic int64_t *quiet_until_ms, err_t err)
     if (now_ms >= atomic_load(quiet_until_ms)) {
         atomic_store(quiet_until_ms, now_ms + QUIET_MS);
         (void)snprintf(said, sizeof(said), "%lu", err.detail);
-        log_error("token-module-lies", LOG_TEXT("call", err.what), LOG_TEXT("said", said));
+        log_event(EVENT_TOKEN_MODULE_LIES, LOG_TEXT("call", err.what), LOG_TEXT("said", said));
     }
     return err;
 }

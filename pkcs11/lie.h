@@ -1,7 +1,7 @@
 /*
- * lie: a number from the module that cannot be true: a count past the room it was given, a handle that is
- * none, a flag of three bytes. Nothing was learnt from that call, so it is a failure like an outage and never
- * an answer. Each kind is logged with its number, once a minute.
+ * lie: a number from the module that cannot be true: a count past the room it was given, a handle
+ * that is none, a flag of three bytes. Nothing was learnt from that call, so it is a failure like
+ * an outage and never an answer. Each kind is logged with its number, once a minute.
  */
 #ifndef PKCS11_LIE_H
 #define PKCS11_LIE_H

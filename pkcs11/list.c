@@ -27,13 +27,14 @@ static void log_verdict(const struct key *key, const struct key *known)
         return;
     }
     if (key->info.state == IPC_KEY_NO_ID) {
-        log_warn("token-key-without-id", LOG_TEXT("label", key->info.label));
+        log_event(EVENT_TOKEN_KEY_WITHOUT_ID, LOG_TEXT("label", key->info.label));
     } else if (key->info.state == IPC_KEY_UNREADABLE) {
-        log_warn("token-key-unreadable", LOG_TEXT("label", key->info.label),
-                 LOG_TEXT("rv", rv_name(key->info.rv)));
+        log_event(EVENT_TOKEN_KEY_UNREADABLE, LOG_TEXT("label", key->info.label),
+                  LOG_TEXT("rv", rv_name(key->info.rv)));
     } else if (faults != 0) {
         audit_names(faults, names, sizeof(names));
-        log_warn("token-key-bad", LOG_TEXT("label", key->info.label), LOG_TEXT("attributes", names));
+        log_event(EVENT_TOKEN_KEY_BAD, LOG_TEXT("label", key->info.label),
+                  LOG_TEXT("attributes", names));
     }
 }
 

@@ -1,7 +1,7 @@
 /*
- * lost: the last rung of recovery. What a module shows after it lost its token cannot be believed (it
- * may answer "no such key" for keys that are there), so the process ends before anybody can be told, and
- * its keeper starts a fresh one.
+ * lost: the last rung of recovery. What a module shows after it lost its token cannot be believed
+ * (it may answer "no such key" for keys that are there), so the process ends before anybody can be
+ * told, and its keeper starts a fresh one.
  */
 #ifndef PKCS11_LOST_H
 #define PKCS11_LOST_H

@@ -1,7 +1,7 @@
 /*
- * p11-kms-token: the process that loads the vendor's module. Everything that can hang, crash or leak is
- * in here and is cured by ending it. The main thread only moves frames and never enters the module, so
- * pings are answered whatever the module does.
+ * p11-kms-token: the process that loads the vendor's module. Everything that can hang, crash or
+ * leak is in here and is cured by ending it. The main thread only moves frames and never enters the
+ * module, so pings are answered whatever the module does.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -36,11 +36,14 @@ struct talk {
 
 static _Noreturn void die(const char *why, err_t err, int status)
 {
-    log_error("token-ends", LOG_TEXT("why", why), LOG_ERR(err));
+    log_event(EVENT_TOKEN_ENDS, LOG_TEXT("why", why), LOG_ERR(err));
     _exit(status);
 }
 
-/* Waits for a client that has much to read: it pings no more until it is answered, then has us killed. */
+/*
+ * Waits for a client that has much to read: it pings no more until it is answered, then has us
+ * killed.
+ */
 static void answer_ping(unsigned peer, uint64_t call)
 {
     struct ipc_status status;
@@ -66,9 +69,11 @@ static void take_request(unsigned peer, const struct ipc_header *header, struct 
     }
 }
 
-static void take_hello(struct talk *talk, unsigned peer, const struct ipc_header *header, struct span payload)
+static void take_hello(struct talk *talk, unsigned peer, const struct ipc_header *header,
+                       struct span payload)
 {
-    if (talk->greeted_by == peer || header->flags != 0 || !span_equal(payload, span_of_text(P11KMS_BUILD_ID))) {
+    if (talk->greeted_by == peer || header->flags != 0 ||
+        !span_equal(payload, span_of_text(P11KMS_BUILD_ID))) {
         die("the client is of another build", FAIL(E_PROTOCOL, "hello"), TOKEN_EXIT_PROTOCOL);
     }
     talk->greeted_by = peer;
@@ -139,8 +144,8 @@ static void loop(int signal_fd, int news_fd)
 }
 
 /*
- * SIGTERM comes by descriptor; every other thread inherits the mask. A line for a log reader that died, or
- * a module's word to a server that hung up, is an error and no reason to die.
+ * SIGTERM comes by descriptor; every other thread inherits the mask. A line for a log reader that
+ * died, or a module's word to a server that hung up, is an error and no reason to die.
  */
 static err_t open_signals(int *ret_fd)
 {

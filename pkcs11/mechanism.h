@@ -6,8 +6,8 @@
 #include "pkcs11/find.h"
 
 /*
- * Asks C_GetMechanismInfo; a module that has no such function is taken at its calls. E_UNSUPPORTED: one is
- * missing, its enum ipc_mechanism is the detail. E_TOKEN: the module cannot say now.
+ * Asks C_GetMechanismInfo; a module that has no such function is taken at its calls. E_UNSUPPORTED:
+ * one is missing, its enum ipc_mechanism is the detail. E_TOKEN: the module cannot say now.
  */
 MUST_USE err_t mechanism_check(const struct session *session);
 

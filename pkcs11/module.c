@@ -36,7 +36,8 @@ static err_t check_list(const CK_FUNCTION_LIST *fn, char *why, size_t why_len)
         return FAIL(E_UNSUPPORTED, "C_GetFunctionList gave no list");
     }
     if (fn->version.major < 2 || fn->version.major > 3) {
-        (void)snprintf(why, why_len, "C_GetFunctionList gave a list of PKCS#11 %u.%u, not of 2 or 3",
+        (void)snprintf(why, why_len,
+                       "C_GetFunctionList gave a list of PKCS#11 %u.%u, not of 2 or 3",
                        fn->version.major, fn->version.minor);
         return FAIL(E_UNSUPPORTED, "C_GetFunctionList gave a list of a version that is not 2 or 3");
     }

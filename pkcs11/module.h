@@ -27,7 +27,10 @@ struct module {
         p11_rv_;                                                                                   \
     })
 
-/* dlopen and C_GetFunctionList; nothing to do when loaded. On failure a sentence for people in `why`. */
+/*
+ * dlopen and C_GetFunctionList; nothing to do when loaded. On failure a sentence for people in
+ * `why`.
+ */
 MUST_USE err_t module_load(struct module *module, const char *path, char *why, size_t why_len);
 /* C_Initialize with OS locking; init_args (may be empty) goes to pReserved. */
 MUST_USE err_t module_initialise(struct module *module, const char *init_args);

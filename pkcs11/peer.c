@@ -50,7 +50,7 @@ void peer_replace(int fd)
     err_t err = replace(fresh);
     (void)pthread_mutex_unlock(&lock);
     if (failed(err)) {
-        log_warn("token-client-not-taken", LOG_ERR(err));
+        log_event(EVENT_TOKEN_CLIENT_NOT_TAKEN, LOG_ERR(err));
     }
     (void)eventfd_write(news_fd, 1);
 }

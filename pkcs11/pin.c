@@ -172,7 +172,8 @@ static err_t hash_pin(struct pin_keeper *keeper)
 static void warn_unstored(const struct pin_keeper *keeper, err_t err)
 {
     if (failed(err)) {
-        log_warn("token-pin-record-not-kept", LOG_TEXT("folder", keeper->state_dir), LOG_ERR(err));
+        log_event(EVENT_TOKEN_PIN_RECORD_NOT_KEPT, LOG_TEXT("folder", keeper->state_dir),
+                  LOG_ERR(err));
     }
 }
 
@@ -228,7 +229,7 @@ static err_t decide(struct pin_keeper *keeper, const struct session *session, st
 static void say_refused(const struct pin_keeper *keeper, const struct session *session, CK_RV rv,
                         const char **ret_mend)
 {
-    log_error("token-pin-refused", LOG_TEXT("rv", rv_name(rv)),
+    log_event(EVENT_TOKEN_PIN_REFUSED, LOG_TEXT("rv", rv_name(rv)),
               LOG_TEXT("token", session->token->label), LOG_TEXT("serial", session->token->serial));
     *ret_mend = pin_mend_refused(rv, is_credential(keeper->config));
 }
@@ -265,7 +266,7 @@ static err_t refused(struct pin_keeper *keeper, const struct session *session, s
         TRY(note_refusal(keeper, session, try, by_code));
         return FAIL_DETAIL(E_STATE, rv, "the token refused the PIN");
     }
-    log_error("token-login-failed", LOG_TEXT("rv", rv_name(rv)),
+    log_event(EVENT_TOKEN_LOGIN_FAILED, LOG_TEXT("rv", rv_name(rv)),
               LOG_TEXT("serial", session->token->serial));
     pin_record_end(&keeper->record, try, PIN_ANSWER_OTHER, &after);
     warn_unstored(keeper, store_record(keeper));
@@ -296,8 +297,8 @@ static err_t try_login(struct pin_keeper *keeper, const struct session *session,
         return refused(keeper, session, &try, rv, ret_mend);
     }
     note_success(keeper, &try, rv == CKR_OK);
-    log_info("token-login", LOG_TEXT("token", session->token->label),
-             LOG_TEXT("serial", session->token->serial), LOG_TEXT("rv", rv_name(rv)));
+    log_event(EVENT_TOKEN_LOGIN, LOG_TEXT("token", session->token->label),
+              LOG_TEXT("serial", session->token->serial), LOG_TEXT("rv", rv_name(rv)));
     return OK;
 }
 
@@ -307,10 +308,11 @@ static err_t read_pin(struct pin_keeper *keeper, char *why, size_t why_len)
     char path[CONFIG_PATH_LEN + 64];
     bool credential = is_credential(config);
     if (credential && config->credentials_dir[0] == '\0') {
-        (void)snprintf(why, why_len,
-                       "pin_credential \"%s\": $CREDENTIALS_DIRECTORY is not set; systemd sets it for "
-                       "the service, elsewhere set it to the folder that holds the file",
-                       config->pin_credential);
+        (void)snprintf(
+            why, why_len,
+            "pin_credential \"%s\": $CREDENTIALS_DIRECTORY is not set; systemd sets it for "
+            "the service, elsewhere set it to the folder that holds the file",
+            config->pin_credential);
         return FAIL(E_INVALID, "no folder of credentials");
     }
     pin_path(config, path, sizeof(path));

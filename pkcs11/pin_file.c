@@ -7,8 +7,9 @@
 #define PIN_MAX 255u
 
 /*
- * systemd owns its credentials itself and lets the unit's user in by an access control list; the group's
- * bits are then the mask of that list, and who may reach the file is a matter of its folder.
+ * systemd owns its credentials itself and lets the unit's user in by an access control list; the
+ * group's bits are then the mask of that list, and who may reach the file is a matter of its
+ * folder.
  */
 static mode_t too_open(const struct stat *st, bool credential)
 {
@@ -126,8 +127,9 @@ err_t pin_read(const char *path, bool credential, struct secret **ret_pin,
     /* Not blocking: a FIFO in its place must not hold us. */
     OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ELOOP) {
-        return FAIL(E_INVALID, "the PIN file is a symbolic link: name the file itself (a Kubernetes "
-                               "Secret: mount it with subPath: and defaultMode: 0400)");
+        return FAIL(E_INVALID,
+                    "the PIN file is a symbolic link: name the file itself (a Kubernetes "
+                    "Secret: mount it with subPath: and defaultMode: 0400)");
     }
     if (fd < 0) {
         return FAIL_ERRNO("the PIN file cannot be opened");

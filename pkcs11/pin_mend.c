@@ -6,7 +6,8 @@
 static const char *mend_of_failed(bool credential)
 {
     if (credential) {
-        return "the token refused this PIN before: correct the credential and restart the service, or "
+        return "the token refused this PIN before: correct the credential and restart the service, "
+               "or "
                "run p11-kmsctl pin-retry";
     }
     return "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
@@ -38,7 +39,8 @@ const char *pin_mend(enum pin_decision decision, bool credential)
                "correct the PIN, or run p11-kmsctl pin-retry to send it all the same";
     case PIN_STOP_FULL:
         return "too many wrong PINs are remembered: check the PIN, then run p11-kmsctl pin-retry";
-    case PIN_STOP_UNREADABLE: return "the token's PIN flags cannot be read: they are asked for again";
+    case PIN_STOP_UNREADABLE:
+        return "the token's PIN flags cannot be read: they are asked for again";
     case PIN_STOP_WAIT:
         return "the last logins were cut short or ended in an error of the token: the PIN is tried"
                " again by itself, within an hour at most; to try it now, run p11-kmsctl pin-retry";
@@ -49,15 +51,18 @@ const char *pin_mend(enum pin_decision decision, bool credential)
 const char *pin_mend_refused(CK_RV rv, bool credential)
 {
     if (rv_is_pin_locked(rv)) {
-        return "the token answered that its user PIN is locked: unlock it with its vendor's tool, then "
+        return "the token answered that its user PIN is locked: unlock it with its vendor's tool, "
+               "then "
                "run p11-kmsctl pin-retry";
     }
     if (rv_is_pin_expired(rv)) {
-        return "the token answered that its user PIN has expired: set a new one with its vendor's tool, "
+        return "the token answered that its user PIN has expired: set a new one with its vendor's "
+               "tool, "
                "and put it in place of the old";
     }
     if (credential) {
-        return "the token refused the PIN: correct the credential and restart the service (it is not "
+        return "the token refused the PIN: correct the credential and restart the service (it is "
+               "not "
                "tried again unchanged), or run p11-kmsctl pin-retry";
     }
     return "the token refused the PIN: correct it (it is not tried again unchanged), or run "

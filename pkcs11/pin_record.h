@@ -68,7 +68,8 @@ struct pin_token {
     bool any_length; /* seen: takes a PIN outside of the lengths it states */
     bool pending;    /* a login was begun, and nothing is known of its end */
     uint32_t cut;    /* logins since the last success whose lost answer may have been "wrong" */
-    uint32_t errors; /* those that ended in an error of the token, and the PIN may have been wrong */
+    /* those that ended in an error of the token, and the PIN may have been wrong */
+    uint32_t errors;
     int64_t last_s;  /* Unix seconds: the last login was begun */
     struct pin_source good; /* of the PIN that succeeded last */
 };
@@ -112,7 +113,8 @@ enum pin_decision {
     PIN_TRY,             /* log in; the record holds that, and must be stored first */
     PIN_STOP_FAILED,     /* this value was wrong before */
     PIN_STOP_FAILED_ANY, /* a value was wrong before, and it is not known which */
-    PIN_STOP_CUT,        /* two logins were cut short, no PIN succeeded here yet, no sign is given */
+    /* two logins were cut short, no PIN succeeded here yet, no sign is given */
+    PIN_STOP_CUT,
     PIN_STOP_ERRORS,     /* the same with five errors of the token */
     PIN_STOP_LOCKED,     /* the token says so */
     PIN_STOP_LOW,        /* the token counts wrong PINs, and this one has not succeeded here */

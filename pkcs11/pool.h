@@ -1,6 +1,6 @@
 /*
- * pool: the worker threads, a session each, and the requests that wait for them. Bounded: what does not
- * fit is refused. The main thread submits, the starter opens.
+ * pool: the worker threads, a session each, and the requests that wait for them. Bounded: what does
+ * not fit is refused. The main thread submits, the starter opens.
  */
 #ifndef PKCS11_POOL_H
 #define PKCS11_POOL_H

@@ -1,7 +1,7 @@
 /*
- * rv: what a CK_RV means for us. The only place that lists CKR codes; everybody else knows CKR_OK and
- * these classes. Modules return whatever they like, so a class is a first guess: what to do also depends
- * on the call and on what worked a moment ago.
+ * rv: what a CK_RV means for us. The only place that lists CKR codes; everybody else knows CKR_OK
+ * and these classes. Modules return whatever they like, so a class is a first guess: what to do
+ * also depends on the call and on what worked a moment ago.
  */
 #ifndef PKCS11_RV_H
 #define PKCS11_RV_H

@@ -19,7 +19,8 @@
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
 
-#define SEND_WAIT_MS  30000 /* longer than a hung front lives: its keeper replaces it, and us it leaves alone */
+/* longer than a hung front lives: its keeper replaces it, and us it leaves alone */
+#define SEND_WAIT_MS  30000
 #define RANDOM_MAX    256u
 #define OUT_BYTES     2048u
 #define RANDOM_SURE   16u /* so many zeros are no chance */
@@ -100,7 +101,7 @@ void serve_send(unsigned peer, struct ipc_header *header, struct span payload)
             return; /* sent, or the client is gone, which the main loop sees */
         }
         if (clock_mono_ms() > until_ms) {
-            log_error("token-client-stuck", LOG_ERR(err));
+            log_event(EVENT_TOKEN_CLIENT_STUCK, LOG_ERR(err));
             _exit(TOKEN_EXIT_PROTOCOL);
         }
         struct pollfd writable = {.fd = ROLE_FD_SERVICE, .events = POLLOUT};
@@ -187,7 +188,7 @@ static err_t serve_generate(struct session *session, unsigned peer, const struct
     span_move(&ask, payload.ptr, sizeof(ask));
     err_t err = generate_key(session, &ask, &key);
     if (failed(err) && err.code != E_STATE) {
-        log_error("token-generate-failed", LOG_ERR(err));
+        log_event(EVENT_TOKEN_GENERATE_FAILED, LOG_ERR(err));
     }
     reply(peer, header, IPC_GENERATE, err, span_of(&key, sizeof(key)));
     return err;

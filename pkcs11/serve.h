@@ -13,15 +13,18 @@
 bool serve_fits(const struct ipc_header *header, struct span payload);
 
 /*
- * Does it and replies to the peer that asked. deadline_ms: CLOCK_MONOTONIC, after which the module is not
- * called; nor is it for a peer that was replaced.
+ * Does it and replies to the peer that asked. deadline_ms: CLOCK_MONOTONIC, after which the module
+ * is not called; nor is it for a peer that was replaced.
  */
 void serve_request(struct session *session, unsigned peer, const struct ipc_header *header,
                    struct span payload, int64_t deadline_ms);
 
 /* An answer without result. Any thread. */
 void serve_refuse(unsigned peer, const struct ipc_header *header, enum ipc_outcome outcome);
-/* Sends, waiting for a peer that is slow; one that neither reads nor is replaced for 30 s ends the process. */
+/*
+ * Sends, waiting for a peer that is slow; one that neither reads nor is replaced for 30 s ends the
+ * process.
+ */
 void serve_send(unsigned peer, struct ipc_header *header, struct span payload);
 
 #endif

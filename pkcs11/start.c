@@ -103,7 +103,7 @@ static enum ipc_phase open_pool(char *why, size_t why_len)
         return IPC_PHASE_NO_TOKEN;
     }
     if (opened < wanted) {
-        log_warn("token-sessions-few", LOG_NUM("opened", opened), LOG_NUM("wanted", wanted));
+        log_event(EVENT_TOKEN_SESSIONS_FEW, LOG_NUM("opened", opened), LOG_NUM("wanted", wanted));
     }
     return IPC_PHASE_READY;
 }
@@ -148,7 +148,9 @@ static void *run(void *unused)
         } else {
             (void)poll(NULL, 0, RETRY_MS);
         }
-        /* A module looks at its slots and flags anew only after this; it closes the sessions too. */
+        /*
+         * A module looks at its slots and flags anew only after this; it closes the sessions too.
+         */
         module_finalise(&start.module);
     }
 }
@@ -179,7 +181,10 @@ void start_end_logins(void)
     if (pthread_mutex_trylock(&start.login) == 0) {
         return; /* and kept for good */
     }
-    /* Pings are not answered any more, for which a front would have us killed: it is told that we go. */
+    /*
+     * Pings are not answered any more, for which a front would have us killed: it is told that we
+     * go.
+     */
     (void)shutdown(ROLE_FD_SERVICE, SHUT_RD);
     while (pthread_mutex_trylock(&start.login) != 0 && clock_mono_ms() < until_ms) {
         (void)poll(NULL, 0, 5);

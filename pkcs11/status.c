@@ -62,9 +62,10 @@ void status_set(enum ipc_phase phase, const char *text)
     }
     announce();
     if (phase == IPC_PHASE_READY || phase == IPC_PHASE_STARTING) {
-        log_info("token-phase", LOG_TEXT("phase", phase_name(phase)));
+        log_event(EVENT_TOKEN_PHASE, LOG_TEXT("phase", phase_name(phase)));
     } else {
-        log_warn("token-phase", LOG_TEXT("phase", phase_name(phase)), LOG_TEXT("mend", cut));
+        log_event_at(LOG_LEVEL_WARN, EVENT_TOKEN_PHASE, LOG_TEXT("phase", phase_name(phase)),
+                     LOG_TEXT("mend", cut));
     }
 }
 

@@ -4,7 +4,9 @@
 
 #include "base/err.h"
 
-/* Starts a detached thread with the caller's signal mask. E_SYSTEM: there is no room for one more. */
+/*
+ * Starts a detached thread with the caller's signal mask. E_SYSTEM: there is no room for one more.
+ */
 MUST_USE err_t thread_start(void *(*run)(void *), void *arg);
 
 #endif

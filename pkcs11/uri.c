@@ -35,7 +35,8 @@ static err_t check_attribute(struct span attribute, unsigned *seen)
         *seen |= 1u << i;
         return OK;
     }
-    return FAIL(E_INVALID, "the URI holds an attribute other than token, serial, model, manufacturer");
+    return FAIL(E_INVALID,
+                "the URI holds an attribute other than token, serial, model, manufacturer");
 }
 
 static err_t check_attributes(const char *text)
@@ -46,7 +47,8 @@ static err_t check_attributes(const char *text)
     unsigned seen = 0;
     const char *at = text + strlen(SCHEME);
     if (strchr(at, '?') != NULL) {
-        return FAIL(E_INVALID, "the URI has a query part: PIN and module are settings of their own");
+        return FAIL(E_INVALID,
+                    "the URI has a query part: PIN and module are settings of their own");
     }
     for (;;) {
         size_t len = strcspn(at, ";");

@@ -84,7 +84,7 @@ static void *watch(void *unused)
         if (call == NULL) {
             continue;
         }
-        log_error("token-hung", LOG_TEXT("call", call));
+        log_event(EVENT_TOKEN_HUNG, LOG_TEXT("call", call));
         _exit(TOKEN_EXIT_HUNG);
     }
     return NULL;

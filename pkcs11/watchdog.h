@@ -1,7 +1,7 @@
 /*
- * watchdog: calls into a module cannot be cancelled, so a call that takes too long ends the process.
- * Each thread says when it enters and leaves the module; one thread of ours watches them all. A hold
- * gives a whole stretch of calls (load, initialise, log in) one common limit.
+ * watchdog: calls into a module cannot be cancelled, so a call that takes too long ends the
+ * process. Each thread says when it enters and leaves the module; one thread of ours watches them
+ * all. A hold gives a whole stretch of calls (load, initialise, log in) one common limit.
  */
 #ifndef PKCS11_WATCHDOG_H
 #define PKCS11_WATCHDOG_H

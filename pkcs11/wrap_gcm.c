@@ -39,16 +39,17 @@ static err_t encrypt(const struct session *session, CK_OBJECT_HANDLE key, struct
     status_count_call();
     RV_TRY(P11(session->module, C_EncryptInit, session->handle, &gcm->mechanism, key),
            "C_EncryptInit");
-    RV_TRY(P11(session->module, C_Encrypt, session->handle, p11_bytes(data), data.len, out.ptr, &len),
-           "C_Encrypt");
+    RV_TRY(
+        P11(session->module, C_Encrypt, session->handle, p11_bytes(data), data.len, out.ptr, &len),
+        "C_Encrypt");
     if (len != data.len + TAG_LEN) {
         return LIE("C_Encrypt of AES-GCM gave another length than data and tag have", len);
     }
     return OK;
 }
 
-err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad, struct span data,
-               struct span_mut out, size_t *ret_len)
+err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad,
+               struct span data, struct span_mut out, size_t *ret_len)
 {
     size_t len = data.len + WRAP_GCM_OVERHEAD;
     if (data.len == 0 || data.len > WRAP_GCM_DATA_MAX || out.len < len) {
@@ -132,7 +133,8 @@ err_t wrap_canary_open(const struct session *session, CK_OBJECT_HANDLE key,
     span_move(aad, canary_aad, sizeof(aad));
     aad[0] ^= flip ? 1 : 0;
     TRY(unwrap_gcm(session, key, span_of(aad, sizeof(aad)),
-                   span_of(canary->bytes, sizeof(canary->bytes)), span_mut_of(out, sizeof(out)), &len));
+                   span_of(canary->bytes, sizeof(canary->bytes)), span_mut_of(out, sizeof(out)),
+                   &len));
     if (!span_equal(span_of(out, len), span_of(canary_text, sizeof(canary_text)))) {
         return FAIL(E_CRYPTO, "the canary opened to something else");
     }

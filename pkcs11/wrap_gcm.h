@@ -20,14 +20,15 @@
 #define WRAP_CANARY_LEN    (16u + WRAP_GCM_OVERHEAD)
 
 /*
- * E_LIMIT: a size out of range. E_TOKEN. E_PROTOCOL: a length that cannot be. E_UNSUPPORTED: the token does
- * not do AES-GCM with host IVs.
+ * E_LIMIT: a size out of range. E_TOKEN. E_PROTOCOL: a length that cannot be. E_UNSUPPORTED: the
+ * token does not do AES-GCM with host IVs.
  */
 MUST_USE err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad,
                         struct span data, struct span_mut out, size_t *ret_len);
 /*
- * E_INVALID: malformed. E_PROTOCOL: a length that cannot be. E_TOKEN as the module says; CKR_GENERAL_ERROR may be a wrong tag or an outage.
- * out must hold wrapped.len bytes: some modules want room for the ciphertext.
+ * E_INVALID: malformed. E_PROTOCOL: a length that cannot be. E_TOKEN as the module says;
+ * CKR_GENERAL_ERROR may be a wrong tag or an outage. out must hold wrapped.len bytes: some modules
+ * want room for the ciphertext.
  */
 MUST_USE err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad,
                           struct span wrapped, struct span_mut out, size_t *ret_len);

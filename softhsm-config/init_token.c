@@ -1,8 +1,8 @@
 /*
- * init_token MODULE LABEL PIN_FILE: makes a token in the first slot that has none, with a random user
- * PIN written to PIN_FILE (0600, must not exist). The SO PIN is random and forgotten: nobody needs it
- * on a token for tests. A program of its own because softhsm2-util takes PINs on the command line,
- * where every user of the host can read them.
+ * init_token MODULE LABEL PIN_FILE: makes a token in the first slot that has none, with a random
+ * user PIN written to PIN_FILE (0600, must not exist). The SO PIN is random and forgotten: nobody
+ * needs it on a token for tests. A program of its own because softhsm2-util takes PINs on the
+ * command line, where every user of the host can read them.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,7 +19,8 @@
 
 static bool random_pin(CK_UTF8CHAR ret_pin[PIN_LEN])
 {
-    static const char alphabet[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+    static const char alphabet[] =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
     if (getrandom(ret_pin, PIN_LEN, 0) != PIN_LEN) {
         return false;
     }

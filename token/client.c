@@ -334,7 +334,8 @@ void client_tick(struct client *client, int64_t now_ms)
         receive_all(client, now_ms); /* the owner itself may have slept: the answer may lie here */
     }
     if (hung(client, now_ms)) {
-        client->ping_sent_ms = now_ms; /* said again if it lives on: the first word may not have been heard */
+        /* said again if it lives on: the first word may not have been heard */
+        client->ping_sent_ms = now_ms;
         client->events.on_hung(client->events.ctx);
     }
     expire(client, now_ms);

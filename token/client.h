@@ -1,14 +1,15 @@
 /*
  * client: the only door to the token process from outside this room. Loop-free: the owner watches
- * client_fd for reading, calls client_readable when it is, and client_tick at client_next_ms. Replies
- * come through one callback, from within client_readable, client_tick or client_attach, never from
- * within client_call. A callback may call client_call and client_cancel. One thread.
+ * client_fd for reading, calls client_readable when it is, and client_tick at client_next_ms.
+ * Replies come through one callback, from within client_readable, client_tick or client_attach,
+ * never from within client_call. A callback may call client_call and client_cancel. One thread.
  *
- * Calls are queued here (256 at most) and sent at most `window` at a time, in the order of their class;
- * dead or expired ones are dropped without troubling the token. They wait while the token is not ready
- * (IPC_PHASE_READY), until their deadline, then fail with E_UNAVAILABLE. When the token process dies,
- * wraps, unwraps and random draws in flight are sent once more to its successor; other calls fail. The
- * client pings every 2 s; 10 s without an answer asks the owner to have it killed.
+ * Calls are queued here (256 at most) and sent at most `window` at a time, in the order of their
+ * class; dead or expired ones are dropped without troubling the token. They wait while the token is
+ * not ready (IPC_PHASE_READY), until their deadline, then fail with E_UNAVAILABLE. When the token
+ * process dies, wraps, unwraps and random draws in flight are sent once more to its successor;
+ * other calls fail. The client pings every 2 s; 10 s without an answer asks the owner to have it
+ * killed.
  */
 #ifndef TOKEN_CLIENT_H
 #define TOKEN_CLIENT_H
@@ -45,7 +46,8 @@ struct client_request {
     struct ipc_key_ref key; /* WRAP, UNWRAP */
     uint8_t scheme;
     struct span aad;        /* copied */
-    struct span data;       /* WRAP: what is wrapped; UNWRAP: the wrapped bytes. Copied into the arena. */
+    /* WRAP: what is wrapped; UNWRAP: the wrapped bytes. Copied into the arena. */
+    struct span data;
     uint32_t random_n;
 };
 
@@ -53,14 +55,16 @@ struct client_reply {
     enum ipc_verb verb;
     uint64_t cookie;
     /*
-     * OK; E_INVALID: this blob never opens; E_NOT_FOUND: no such key; E_UNAVAILABLE: token; E_DEADLINE;
-     * E_LIMIT: back-pressure; E_TOKEN: key or config fault (detail = CK_RV); E_STATE: generate with too
-     * little notice; E_UNSUPPORTED: generate without a mechanism (detail = enum ipc_mechanism).
+     * OK; E_INVALID: this blob never opens; E_NOT_FOUND: no such key; E_UNAVAILABLE: token;
+     * E_DEADLINE; E_LIMIT: back-pressure; E_TOKEN: key or config fault (detail = CK_RV); E_STATE:
+     * generate with too little notice; E_UNSUPPORTED: generate without a mechanism (detail = enum
+     * ipc_mechanism).
      */
     err_t err;
     uint64_t rv;              /* CK_RV for the log */
     struct span data;         /* WRAP, UNWRAP, RANDOM: in the arena; gone after the callback */
-    const struct ipc_key *keys; /* LIST: the complete listing; GENERATE: one; gone after the callback */
+    /* LIST: the complete listing; GENERATE: one; gone after the callback */
+    const struct ipc_key *keys;
     size_t keys_n;
 };
 
@@ -68,23 +72,27 @@ struct client_events {
     void *ctx;
     void (*on_reply)(void *ctx, const struct client_reply *reply);
     void (*on_status)(void *ctx, const struct ipc_status *status); /* phase or text changed */
-    void (*on_hung)(void *ctx); /* 10 s without an answer: kill the process; said every 10 s until it is gone */
+    /* 10 s without an answer: kill the process; said every 10 s until it is gone */
+    void (*on_hung)(void *ctx);
 };
 
 struct client;
 
 /* window: calls in flight at once, the token's sessions. Needs SECRET_SLOT in the arena. */
-MUST_USE err_t client_new(const struct client_events *events, unsigned window, struct client **ret_client);
+MUST_USE err_t client_new(const struct client_events *events, unsigned window,
+                          struct client **ret_client);
 void client_free(struct client *client);
 DEFINE_CLEANUP(struct client *, client_free)
 
-/* A new token process: takes the descriptor (made non-blocking). Replaces and closes an older one. */
+/*
+ * A new token process: takes the descriptor (made non-blocking). Replaces and closes an older one.
+ */
 void client_attach(struct client *client, int fd, int64_t now_ms);
 /* -1 while there is none. */
 int client_fd(const struct client *client);
 /*
- * Reads what is there, 1024 frames at most: the owner's watch must be level triggered. A peer that closed
- * or broke the protocol is detached.
+ * Reads what is there, 1024 frames at most: the owner's watch must be level triggered. A peer that
+ * closed or broke the protocol is detached.
  */
 void client_readable(struct client *client, int64_t now_ms);
 /* Pings, expires, sends. Call it at client_next_ms and after client_call. */
@@ -93,10 +101,11 @@ void client_tick(struct client *client, int64_t now_ms);
 int64_t client_next_ms(const struct client *client);
 
 /*
- * Queues a call; E_LIMIT when 256 wait or the arena is used up, in which two calls of CLIENT_CANARY have
- * room of their own. The reply comes later, exactly once.
+ * Queues a call; E_LIMIT when 256 wait or the arena is used up, in which two calls of CLIENT_CANARY
+ * have room of their own. The reply comes later, exactly once.
  */
-MUST_USE err_t client_call(struct client *client, const struct client_request *request, int64_t now_ms);
+MUST_USE err_t client_call(struct client *client, const struct client_request *request,
+                           int64_t now_ms);
 /* The caller is gone: drops the call when it still waits, else lets its reply fall. No callback. */
 void client_cancel(struct client *client, uint64_t cookie);
 

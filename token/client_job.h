@@ -45,8 +45,10 @@ struct job {
 
 TAILQ_HEAD(job_list, job);
 
-/* Encodes the request into the arena. E_LIMIT when that is used up, E_INVALID for sizes out of
- * range. */
+/*
+ * Encodes the request into the arena. E_LIMIT when that is used up, E_INVALID for sizes out of
+ * range.
+ */
 MUST_USE err_t job_new(const struct client_request *request, int64_t now_ms,
                        struct job_spares *spares, struct job **ret_job);
 void job_free(struct job *job);

@@ -1,7 +1,7 @@
 /*
- * ipc: the frames between a client (front, p11-kmsctl) and the token process. SOCK_SEQPACKET, one frame
- * a packet, both ends of one build on one host: plain structs in host byte order. A frame that is not
- * exactly right ends the process that sent it.
+ * ipc: the frames between a client (front, p11-kmsctl) and the token process. SOCK_SEQPACKET, one
+ * frame a packet, both ends of one build on one host: plain structs in host byte order. A frame
+ * that is not exactly right ends the process that sent it.
  */
 #ifndef TOKEN_IPC_H
 #define TOKEN_IPC_H
@@ -18,20 +18,23 @@
 
 enum ipc_verb {
     IPC_HELLO = 1, /* both ways, first: build id text; a mismatch ends the role */
-    IPC_LIST,      /* struct ipc_list → one IPC_LIST frame per key (struct ipc_key), then IPC_LIST_END */
+    /* struct ipc_list → one IPC_LIST frame per key (struct ipc_key), then IPC_LIST_END */
+    IPC_LIST,
     IPC_LIST_END,  /* reply only: struct ipc_list_end */
     IPC_GENERATE,  /* struct ipc_generate → struct ipc_key of the new key */
     IPC_WRAP,      /* struct ipc_crypt + data → wrapped bytes (scheme 1: iv_len ‖ iv ‖ ct ‖ tag) */
     IPC_UNWRAP,    /* struct ipc_crypt + wrapped → the plaintext */
     IPC_RANDOM,    /* struct ipc_random → n bytes of the token's RNG */
-    IPC_PROBE,     /* empty → struct ipc_status, at once: the ping; with call 0 said unasked, at a change */
+    /* empty → struct ipc_status, at once: the ping; with call 0 said unasked, at a change */
+    IPC_PROBE,
     IPC_VERBS
 };
 
 enum ipc_flag { IPC_REPLY = 1 };
 
 /*
- * Outcome of a reply: which of the client's reactions fits. The CK_RV travels beside it for the log.
+ * Outcome of a reply: which of the client's reactions fits. The CK_RV travels beside it for the
+ * log.
  */
 enum ipc_outcome {
     IPC_OK = 0,
@@ -83,7 +86,10 @@ struct ipc_list {
     struct ipc_key_ref serving; /* fingerprinted anew each time */
 };
 
-/* Attribute verdicts, a bit each, set when the attribute is not as it must be. DESIGN: verdicts of a KEK. */
+/*
+ * Attribute verdicts, a bit each, set when the attribute is not as it must be. DESIGN: verdicts of
+ * a KEK.
+ */
 enum ipc_attribute {
     IPC_ATTR_PRIVATE = 1 << 0,
     IPC_ATTR_SENSITIVE = 1 << 1,
@@ -108,7 +114,8 @@ enum ipc_attribute {
 
 enum ipc_key_state {
     IPC_KEY_READ,       /* attributes and fingerprint are known */
-    IPC_KEY_UNREADABLE, /* an attribute or the fingerprint ended in an error: rv says which; 0: it lied */
+    /* an attribute or the fingerprint ended in an error: rv says which; 0: it lied */
+    IPC_KEY_UNREADABLE,
     IPC_KEY_NO_ID       /* CKA_ID empty or longer than IPC_ID_MAX: refused */
 };
 
@@ -136,7 +143,8 @@ struct ipc_generate {
     uint32_t min_notice_s; /* refuse when not_before - now is less */
     uint32_t limit_s;     /* the HSM may take so long to make it; 0: as long as any other call */
     uint32_t floor_s;     /* the earliest not-before that is allowed when not_before is 0 */
-    uint32_t created_s;   /* the earliest `created`, by which the key ranks above the others; 0: any */
+    /* the earliest `created`, by which the key ranks above the others; 0: any */
+    uint32_t created_s;
 };
 
 struct ipc_crypt {
@@ -164,7 +172,8 @@ enum ipc_phase {
 struct ipc_status {
     uint32_t phase; /* enum ipc_phase */
     uint32_t logins; /* C_Login calls of this process */
-    uint64_t calls;  /* C_ calls that reached the token for wrap, unwrap and random, for the bench */
+    /* C_ calls that reached the token for wrap, unwrap and random, for the bench */
+    uint64_t calls;
     char text[400];  /* the mend, one sentence, no secret; empty when ready */
     char token[33];
     char serial[17];
@@ -173,19 +182,20 @@ struct ipc_status {
 };
 
 /*
- * Sends one frame (payload up to IPC_PAYLOAD_MAX), not blocking. E_UNAVAILABLE: would block. E_SYSTEM: gone.
- * header->length is filled in.
+ * Sends one frame (payload up to IPC_PAYLOAD_MAX), not blocking. E_UNAVAILABLE: would block.
+ * E_SYSTEM: gone. header->length is filled in.
  */
 MUST_USE err_t ipc_send(int fd, struct ipc_header *header, struct span payload);
 /*
- * Receives one frame into room (in the arena when it may hold a seed). Not blocking: E_UNAVAILABLE when none.
- * E_NOT_FOUND: peer closed. E_PROTOCOL: wrong magic, verb, length.
+ * Receives one frame into room (in the arena when it may hold a seed). Not blocking: E_UNAVAILABLE
+ * when none. E_NOT_FOUND: peer closed. E_PROTOCOL: wrong magic, verb, length.
  */
-MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room, struct span *ret_payload);
+MUST_USE err_t ipc_receive(int fd, struct ipc_header *ret_header, struct span_mut room,
+                           struct span *ret_payload);
 
 /*
- * A status as it came. E_PROTOCOL: another size, an unknown phase, a text without end. What remains is
- * safe to show and to put into a protobuf string: its texts are as span_to_text shows them.
+ * A status as it came. E_PROTOCOL: another size, an unknown phase, a text without end. What remains
+ * is safe to show and to put into a protobuf string: its texts are as span_to_text shows them.
  */
 MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_status);
 
@@ -199,8 +209,9 @@ const char *ipc_attribute_name(uint32_t bit);
 void ipc_attribute_names(uint32_t bits, char *ret_text, size_t size);
 
 /*
- * What speaks against a key as a KEK: attributes that are not as they must be, and those that the token does
- * not report. `waived`: its kek_id is waived by the config. The daemon and p11-kmsctl judge alike by this.
+ * What speaks against a key as a KEK: attributes that are not as they must be, and those that the
+ * token does not report. `waived`: its kek_id is waived by the config. The daemon and p11-kmsctl
+ * judge alike by this.
  */
 uint32_t ipc_key_faults(const struct ipc_key *key, bool waived);
 

@@ -1,6 +1,6 @@
 /*
- * The front: the process that Kubernetes speaks to. One thread, one loop; it holds the seeds, never calls
- * PKCS#11 and touches no disk. This file knows every room and only wires them:
+ * The front: the process that Kubernetes speaks to. One thread, one loop; it holds the seeds, never
+ * calls PKCS#11 and touches no disk. This file knows every room and only wires them:
  *
  *   control socket ──► on_control      what the keeper says: token sockets, reload, drain
  *   token socket ────► on_token        replies of the token process
@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/role.h"
 #include "base/secret.h"
+#include "server/front/keeper.h"
 #include "server/kms/kms.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
@@ -85,26 +86,16 @@ static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
     return !failed(err);
 }
 
-static void tell_keeper(enum role_kind kind, int64_t value, const char *text)
-{
-    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .value = value};
-    (void)snprintf(message.text, sizeof(message.text), "%s", text);
-    err_t err = role_send(ROLE_FD_CONTROL, &message, -1);
-    if (failed(err)) {
-        log_warn("keeper-not-told", LOG_NUM("kind", kind), LOG_ERR(err));
-    }
-}
-
 static void on_line(void *ctx, const char *line)
 {
     (void)ctx;
-    tell_keeper(ROLE_STATUS, 0, line);
+    keeper_tell(ROLE_STATUS, 0, line);
 }
 
 static void on_hung(void *ctx)
 {
     const struct front *front = ctx;
-    tell_keeper(ROLE_KILL_TOKEN, front->token, "no answer for 10 s");
+    keeper_tell(ROLE_KILL_TOKEN, front->token, "no answer for 10 s");
 }
 
 /* ---- the token process ---- */
@@ -132,12 +123,12 @@ static void attach_token(struct front *front, int fd)
     front->token_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     service_token_attach(front->service, fd);
     if (front->token_fd < 0) {
-        log_error("token-not-watched", LOG_ERR(FAIL_ERRNO("cannot copy a descriptor")));
+        log_event(EVENT_TOKEN_NOT_WATCHED, LOG_ERR(FAIL_ERRNO("cannot copy a descriptor")));
         return;
     }
     err_t err = loop_poll_new(front->loop, front->token_fd, on_token, front, &front->token_poll);
     if (failed(err)) {
-        log_error("token-not-watched", LOG_ERR(err));
+        log_event(EVENT_TOKEN_NOT_WATCHED, LOG_ERR(err));
         return;
     }
     loop_poll_want(front->token_poll, LOOP_READABLE);
@@ -172,7 +163,7 @@ static void take_state(struct front *front, const struct role_message *message, 
     err_t err = room == NULL ? FAIL_ERRNO("out of memory for a state file")
                              : role_read_state(fd, span_mut_of(room, len));
     if (failed(err)) {
-        log_warn("state-ignored", LOG_NUM("file", message->file), LOG_ERR(err));
+        log_event(EVENT_STATE_IGNORED, LOG_NUM("file", message->file), LOG_ERR(err));
         return;
     }
     service_remember(front->service, (enum state_file)message->file, span_of(room, len));
@@ -189,7 +180,7 @@ static void reload(struct front *front, int fd)
     struct config config;
     err_t err = role_config_read(fd, &config);
     if (failed(err)) {
-        log_error("reload-refused", LOG_ERR(err));
+        log_event(EVENT_RELOAD_REFUSED, LOG_ERR(err));
         return;
     }
     front->config = config;
@@ -198,7 +189,7 @@ static void reload(struct front *front, int fd)
     if (front->net != NULL) {
         apply_uids(front);
     }
-    log_info("reloaded");
+    log_event(EVENT_RELOADED);
 }
 
 /* Connections that stand go on; who waits in the old one's queue is let in first. */
@@ -207,7 +198,7 @@ static void listen_anew(struct front *front, int fd)
     OWN_FD fresh = fd;
     err_t err = front->net == NULL ? OK : net_listen(front->net, fresh);
     if (failed(err)) {
-        log_error("socket-not-taken", LOG_ERR(err));
+        log_event(EVENT_SOCKET_NOT_TAKEN, LOG_ERR(err));
         return;
     }
     (void)close(front->service_fd);
@@ -221,7 +212,7 @@ static void on_drained(void *ctx)
 
 static void drain(struct front *front)
 {
-    log_info("draining");
+    log_event(EVENT_DRAINING);
     if (front->net == NULL) {
         end(front);
     } else {
@@ -231,9 +222,11 @@ static void drain(struct front *front)
 
 static void take_stored(struct front *front, const struct role_message *message)
 {
-    err_t failure = FAIL_DETAIL(E_SYSTEM, message->value, "the keeper could not store a state file");
+    err_t failure =
+        FAIL_DETAIL(E_SYSTEM, message->value, "the keeper could not store a state file");
     if (message->file < STATE_FILES) {
-        service_stored(front->service, (enum state_file)message->file, message->value == 0 ? OK : failure);
+        service_stored(front->service, (enum state_file)message->file,
+                       message->value == 0 ? OK : failure);
         service_storing(front->service, message->file, message->value == 0 ? "" : message->text);
     }
 }
@@ -266,7 +259,7 @@ static void take_message(struct front *front, const struct role_message *message
         drain(front);
         break;
     case ROLE_PING:
-        tell_keeper(ROLE_PONG, 0, "");
+        keeper_tell(ROLE_PONG, 0, "");
         break;
     case ROLE_STATE_TROUBLE:
         service_storing(front->service, STATE_FILES, message->text);
@@ -279,7 +272,7 @@ static void take_message(struct front *front, const struct role_message *message
     case ROLE_STATUS:
     case ROLE_KILL_TOKEN:
     default:
-        log_warn("keeper-message-ignored", LOG_NUM("kind", message->kind));
+        log_event(EVENT_KEEPER_MESSAGE_IGNORED, LOG_NUM("kind", message->kind));
         break;
     }
 }
@@ -291,7 +284,7 @@ static bool receive(struct front *front, bool wait)
     int fd = -1;
     err_t err = role_receive(ROLE_FD_CONTROL, wait, &message, &fd);
     if (failed(err) && err.code != E_UNAVAILABLE) {
-        log_info("keeper-gone", LOG_ERR(err));
+        log_event(EVENT_KEEPER_GONE, LOG_ERR(err));
         end(front);
     }
     if (failed(err)) {
@@ -309,12 +302,14 @@ static void on_control(void *ctx, int events)
     }
 }
 
-/* What was remembered must be known before the first listing is judged: here alone the front waits. */
+/*
+ * What was remembered must be known before the first listing is judged: here alone the front waits.
+ */
 static err_t fetch_state(struct front *front)
 {
     static const enum state_file files[] = {STATE_CURRENT, STATE_HEALTH, STATE_SEEDS};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = files[i]};
+        const struct role_message message = {.kind = ROLE_STATE_GET, .file = files[i]};
         TRY(role_send(ROLE_FD_CONTROL, &message, -1));
         front->states_left++;
     }
@@ -359,7 +354,8 @@ static void ignore_signals(void)
 static err_t prepare(struct front *front)
 {
     TRY(role_start(PROGRAM, &front->config));
-    log_init(PROGRAM, (enum log_format)front->config.log_format, (enum log_level)front->config.log_level);
+    log_init(PROGRAM, (enum log_format)front->config.log_format,
+             (enum log_level)front->config.log_level);
     ignore_signals();
     TRY(secret_init(&secret_budget_front));
     TRY(secret_serve_crypto(false));
@@ -375,9 +371,9 @@ static err_t run(struct front *front)
     TRY(prepare(front));
     front->prepared = true;
     TRY(build(front));
-    log_info("serving", LOG_NUM("locked_bytes", secret_locked_bytes()),
-             LOG_NUM("seeds_hidden", secret_seeds_hidden()));
-    tell_keeper(ROLE_READY, 0, "");
+    log_event(EVENT_SERVING, LOG_NUM("locked_bytes", secret_locked_bytes()),
+              LOG_NUM("seeds_hidden", secret_seeds_hidden()));
+    keeper_tell(ROLE_READY, 0, "");
     loop_run(front->loop);
     return OK;
 }
@@ -390,7 +386,7 @@ int main(int argc, char **argv)
     }
     err_t err = run(&front);
     if (failed(err) && !front.ends) {
-        log_error("front-failed", LOG_ERR(err));
+        log_event(EVENT_FRONT_FAILED, LOG_ERR(err));
     }
     front_done(&front);
     if (!failed(err) || front.ends) {

@@ -73,7 +73,7 @@ void grpc_call_refuse(struct grpc_call *call, err_t err)
     if (call->state == GRPC_WAITING) {
         service_cancel(call->service, call->ticket);
     }
-    log_debug("call-refused", LOG_ERR(err));
+    log_event(EVENT_CALL_REFUSED, LOG_ERR(err));
     answer_error(call, err, err.what);
 }
 

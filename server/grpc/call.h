@@ -92,7 +92,10 @@ size_t grpc_call_left(const struct grpc_call *call);
 /* Writes the next n of them. */
 void grpc_call_write(struct grpc_call *call, size_t n, struct writer *out);
 
-/* The answer to a call for which there is not even a struct grpc_call; counted unless service is NULL. */
+/*
+ * The answer to a call for which there is not even a struct grpc_call; counted unless service is
+ * NULL.
+ */
 size_t grpc_call_overload_head(struct service *service,
                                struct grpc_header ret_headers[GRPC_HEADERS_MAX]);
 

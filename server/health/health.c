@@ -7,7 +7,8 @@ static int64_t hard_after_ms(const struct health_policy *policy)
     return after > HEALTH_FRESH_MS ? after : HEALTH_FRESH_MS;
 }
 
-enum health_state health_evaluate(const struct health_policy *policy, const struct health_facts *facts)
+enum health_state health_evaluate(const struct health_policy *policy,
+                                  const struct health_facts *facts)
 {
     int64_t p = facts->proof_age_ms;
     if (facts->bad_verdict || facts->hard_remembered || p >= hard_after_ms(policy)) {
@@ -22,7 +23,8 @@ enum health_state health_evaluate(const struct health_policy *policy, const stru
     return p < policy->coast_ms ? HEALTH_COAST : HEALTH_SOFT;
 }
 
-static enum health_answer start_answer(const struct health_policy *policy, const struct health_facts *facts)
+static enum health_answer start_answer(const struct health_policy *policy,
+                                       const struct health_facts *facts)
 {
     bool outage_too_old = facts->outage_remembered_ms >= 0 &&
                           facts->outage_remembered_ms >= policy->coast_ms + policy->soft_ms;

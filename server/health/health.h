@@ -1,6 +1,6 @@
 /*
- * health: the state that Status reports. A pure function of facts and policy; no clock, no memory. See
- * docs/operate.md for what each state means to an operator.
+ * health: the state that Status reports. A pure function of facts and policy; no clock, no memory.
+ * See docs/operate.md for what each state means to an operator.
  *
  * P = age of the last proof of the serving KEK in this process. V = a confirmed bad verdict on it
  * (missing, wrong, attributes changed). First match wins:
@@ -11,7 +11,8 @@
  *   COAST  P < coast
  *   SOFT   P < coast + soft_max
  *
- * Any successful proof of the serving KEK clears V and a remembered HARD (the caller stops setting them).
+ * Any successful proof of the serving KEK clears V and a remembered HARD (the caller stops setting
+ * them).
  */
 #ifndef SERVER_HEALTH_HEALTH_H
 #define SERVER_HEALTH_HEALTH_H
@@ -38,7 +39,8 @@ struct health_facts {
     int64_t outage_remembered_ms; /* age of the outage remembered at start; -1 none */
 };
 
-enum health_state health_evaluate(const struct health_policy *policy, const struct health_facts *facts);
+enum health_state health_evaluate(const struct health_policy *policy,
+                                  const struct health_facts *facts);
 
 enum health_answer {
     HEALTH_SAY_OK,          /* healthz "ok" */
@@ -47,7 +49,10 @@ enum health_answer {
     HEALTH_SAY_FAILED       /* RPC error FAILED_PRECONDITION: writes stop within 3 minutes */
 };
 
-/* legacy_peer: an :authority that begins with '/', Kubernetes ≤ 1.28, whose livez includes this check. */
+/*
+ * legacy_peer: an :authority that begins with '/', Kubernetes ≤ 1.28, whose livez includes this
+ * check.
+ */
 enum health_answer health_status_answer(enum health_state state, const struct health_policy *policy,
                                         const struct health_facts *facts, bool legacy_peer);
 

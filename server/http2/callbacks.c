@@ -1,5 +1,7 @@
-/* What nghttp2 says of a session, turned into steps of its streams. No callback of a stream's end
- * fails: nghttp2 1.52 leaks when one does. */
+/*
+ * What nghttp2 says of a session, turned into steps of its streams. No callback of a stream's end
+ * fails: nghttp2 1.52 leaks when one does.
+ */
 #include "server/http2/internal.h"
 
 static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
@@ -116,7 +118,8 @@ static void on_stream_end(struct h2_session *session, struct h2_stream *stream)
         grpc_call_refuse(&stream->call, FAIL(E_DENIED, "this user may not use the plugin"));
     }
     grpc_call_end(&stream->call);
-    if (stream->call.state == GRPC_WAITING) { /* an answer notes when it must be taken as it is submitted */
+    /* an answer notes when it must be taken as it is submitted */
+    if (stream->call.state == GRPC_WAITING) {
         h2_session_note_due(session, h2_stream_due_ms(stream));
     }
 }
@@ -142,7 +145,10 @@ static void on_headers(struct h2_session *session, struct h2_stream *stream, boo
     on_headers_whole(session, stream);
 }
 
-/* It has the call that is kept for a Status, and is none: the call goes back before anything is sent. */
+/*
+ * It has the call that is kept for a Status, and is none: the call goes back before anything is
+ * sent.
+ */
 static void on_overload(struct h2_session *session, struct h2_stream *stream)
 {
     int32_t id = stream->id;
@@ -165,7 +171,8 @@ static void on_message_frame(struct h2_session *session, const nghttp2_frame *fr
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->reset) {
         on_headers(session, stream, ends_stream(frame));
     }
-    if (is_request(frame) && stream->kept && !stream->reset && !grpc_call_is_status(&stream->call)) {
+    if (is_request(frame) && stream->kept && !stream->reset &&
+        !grpc_call_is_status(&stream->call)) {
         on_overload(session, stream);
         return;
     }

@@ -7,8 +7,10 @@
 #include "server/http2/session.h"
 #include "server/http2/stream.h"
 
-/* Room kept free behind DATA: the largest frame that nghttp2 hands over by itself fits (a HEADERS
- * frame with a grpc-message of GRPC_TEXT_MAX). */
+/*
+ * Room kept free behind DATA: the largest frame that nghttp2 hands over by itself fits (a HEADERS
+ * frame with a grpc-message of GRPC_TEXT_MAX).
+ */
 #define H2_PULL_RESERVE 1024u
 #define H2_FRAME_HEAD   9u
 
@@ -38,7 +40,8 @@ struct h2_session {
     int64_t now_ms;
     int64_t next_ms;
     int64_t begun_ms;
-    int64_t active_ms; /* when a request was last whole, or answered; at first H2_YOUNG_MS after begun_ms */
+    /* when a request was last whole, or answered; at first H2_YOUNG_MS after begun_ms */
+    int64_t active_ms;
     int64_t drain_by_ms;
     size_t block_size; /* of the header block that is being read, as in RFC 9113 section 6.5.2 */
     bool settings_seen;

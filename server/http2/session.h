@@ -42,8 +42,10 @@ struct h2_session;
 
 enum h2_policy {
     H2_SERVE,
-    /* The first call gets PERMISSION_DENIED, then, or after 5 s, the session ends. One call of the pool
-     * at a time, and no body is kept. */
+    /*
+     * The first call gets PERMISSION_DENIED, then, or after 5 s, the session ends. One call of the
+     * pool at a time, and no body is kept.
+     */
     H2_DENY,
 };
 
@@ -74,14 +76,19 @@ void h2_session_tick(struct h2_session *session, int64_t now_ms);
 /* GOAWAY(2^31-1) now; after a round trip GOAWAY(last stream); the calls that run are finished. */
 void h2_session_drain(struct h2_session *session, int64_t now_ms);
 
-/* From now on it is as H2_DENY: GOAWAY(last stream) now, and only calls that the service has are
- * finished. */
+/*
+ * From now on it is as H2_DENY: GOAWAY(last stream) now, and only calls that the service has are
+ * finished.
+ */
 void h2_session_deny(struct h2_session *session, int64_t now_ms);
 
 /* True while the service has a call of it. */
 bool h2_session_is_busy(const struct h2_session *session);
-/* CLOCK_MONOTONIC ms when the peer last had a request whole or an answer; unfinished requests do not
- * count. Of a new session it may lie ahead. INT64_MAX while the session is busy, or is on its way out already. */
+/*
+ * CLOCK_MONOTONIC ms when the peer last had a request whole or an answer; unfinished requests do
+ * not count. Of a new session it may lie ahead. INT64_MAX while the session is busy, or is on its
+ * way out already.
+ */
 int64_t h2_session_idle_since_ms(const struct h2_session *session);
 
 /* Answers every call that is still open with UNAVAILABLE and says GOAWAY: pull, then free. */

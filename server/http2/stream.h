@@ -2,10 +2,10 @@
  * stream: a request on its way through a session. All sessions take theirs from one pool, whose
  * size is the number of calls in flight at any time.
  *
- * While more than half of them are free a session may have as many as it likes; then half of what is
- * free above the last 128, and one of these. So an API server alone may fill all its streams, beside
- * four that take what they can it has a dozen, and beside any number one. Another call of its own is
- * kept for each session's Status.
+ * While more than half of them are free a session may have as many as it likes; then half of what
+ * is free above the last 128, and one of these. So an API server alone may fill all its streams,
+ * beside four that take what they can it has a dozen, and beside any number one. Another call of
+ * its own is kept for each session's Status.
  */
 #ifndef SERVER_HTTP2_STREAM_H
 #define SERVER_HTTP2_STREAM_H
@@ -49,8 +49,10 @@ MUST_USE err_t h2_stream_pool_init(struct h2_stream_pool *pool);
 void h2_stream_pool_done(struct h2_stream_pool *pool);
 /* True when a session that holds so many calls may have another one. */
 bool h2_stream_is_free(const struct h2_stream_pool *pool, size_t held);
-/* One of those for all, or of those for Status; NULL when these are in use. The call inside is not
- * yet begun. */
+/*
+ * One of those for all, or of those for Status; NULL when these are in use. The call inside is not
+ * yet begun.
+ */
 struct h2_stream *h2_stream_take(struct h2_stream_pool *pool, bool kept);
 /* Ends its call. */
 void h2_stream_give(struct h2_stream_pool *pool, struct h2_stream *stream);

@@ -125,7 +125,8 @@ void calls_end(struct calls *calls, struct call *call)
     calls->n--;
 }
 
-bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket, struct service_reply *ret_reply)
+bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket,
+                       struct service_reply *ret_reply)
 {
     struct call *call = TAILQ_FIRST(&calls->answered);
     if (call == NULL) {
@@ -164,7 +165,8 @@ bool calls_want_seed(const struct calls *calls, const uint8_t key[32])
 {
     const struct call *call;
     TAILQ_FOREACH (call, &calls->waiting, link) {
-        if (call->wait == CALL_FOR_SEED && span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
+        if (call->wait == CALL_FOR_SEED &&
+            span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
             return true;
         }
     }

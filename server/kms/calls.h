@@ -1,7 +1,7 @@
 /*
- * calls: client calls that wait, at most CALLS_MAX, for a seed, for a listing or for the first proof. A
- * call holds a ticket and a copy of its payload; plaintext lies in the arena. When what it waits for
- * happens it is simply tried again.
+ * calls: client calls that wait, at most CALLS_MAX, for a seed, for a listing or for the first
+ * proof. A call holds a ticket and a copy of its payload; plaintext lies in the arena. When what it
+ * waits for happens it is simply tried again.
  */
 #ifndef SERVER_KMS_CALLS_H
 #define SERVER_KMS_CALLS_H
@@ -18,7 +18,8 @@
 #include "server/kms/service.h"
 
 #define CALLS_MAX         512u
-#define CALLS_SECRETS_MAX 128u /* of them with plaintext: each takes a slot of the arena, as replies do */
+/* of them with plaintext: each takes a slot of the arena, as replies do */
+#define CALLS_SECRETS_MAX 128u
 #define CALLS_UID_LEN     65u
 
 enum call_wait { CALL_FOR_NOTHING, CALL_FOR_SEED, CALL_FOR_LISTING, CALL_FOR_PROOF };
@@ -29,7 +30,8 @@ struct call {
     enum codec_method method;
     struct ticket ticket;
     enum service_authority authority;
-    int64_t expires_ms;          /* CLOCK_MONOTONIC: then it is answered without what it waits for */
+    /* CLOCK_MONOTONIC: then it is answered without what it waits for */
+    int64_t expires_ms;
     char uid[CALLS_UID_LEN];     /* for the log: checked, or "-" */
     struct span payload;         /* points into `ciphertext` or `plaintext` while it waits */
     enum call_wait wait;
@@ -57,16 +59,20 @@ MUST_USE err_t calls_init(struct calls *calls);
 void calls_done(struct calls *calls);
 
 /*
- * Copies `call` with its payload and lets it wait. A call that waits already only changes its reason.
- * E_LIMIT: 512 wait, or the arena is used up.
+ * Copies `call` with its payload and lets it wait. A call that waits already only changes its
+ * reason. E_LIMIT: 512 wait, or the arena is used up.
  */
 MUST_USE err_t calls_park(struct calls *calls, struct call *call);
 /* True for a call of the pool. */
 bool calls_owns(const struct calls *calls, const struct call *call);
-/* Its waiting is over: takes the reply, wipes the payload. Said later, so that no caller is re-entered. */
+/*
+ * Its waiting is over: takes the reply, wipes the payload. Said later, so that no caller is
+ * re-entered.
+ */
 void calls_answer(struct calls *calls, struct call *call, struct service_reply *reply);
 /* The next reply to say; false when none. Its body is the caller's. */
-bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket, struct service_reply *ret_reply);
+bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket,
+                       struct service_reply *ret_reply);
 /* Forgets a call of the pool in any state. */
 void calls_end(struct calls *calls, struct call *call);
 /* NULL: not here. */

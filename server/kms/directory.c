@@ -6,7 +6,8 @@
 static size_t index_of(const struct directory *directory, const uint8_t kek_id[KEK_ID_LEN])
 {
     for (size_t i = 0; i < directory->n; i++) {
-        if (span_equal(span_of(directory->entries[i].kek_id, KEK_ID_LEN), span_of(kek_id, KEK_ID_LEN))) {
+        if (span_equal(span_of(directory->entries[i].kek_id, KEK_ID_LEN),
+                       span_of(kek_id, KEK_ID_LEN))) {
             return i;
         }
     }

@@ -1,6 +1,7 @@
 /*
- * directory: how the token finds the key that a kek_id names. Entries are only added: a name is bound to
- * the key's value, so an entry can go stale but never wrong, and the token checks it at each use.
+ * directory: how the token finds the key that a kek_id names. Entries are only added: a name is
+ * bound to the key's value, so an entry can go stale but never wrong, and the token checks it at
+ * each use.
  */
 #ifndef SERVER_KMS_DIRECTORY_H
 #define SERVER_KMS_DIRECTORY_H

@@ -1,6 +1,7 @@
 /*
- * kms: this room as front/main builds and drives it: one service over one token client. Everything it
- * has to say to the outside goes through kms_outputs; replies to calls go through service_events.
+ * kms: this room as front/main builds and drives it: one service over one token client. Everything
+ * it has to say to the outside goes through kms_outputs; replies to calls go through
+ * service_events.
  */
 #ifndef SERVER_KMS_KMS_H
 #define SERVER_KMS_KMS_H
@@ -17,7 +18,10 @@
 
 struct kms_outputs {
     void *ctx;
-    /* Keep this as the new content of the state file. Borrowed. False: not now, it is offered again. */
+    /*
+     * Keep this as the new content of the state file. Borrowed. False: not now, it is offered
+     * again.
+     */
     bool (*put_state)(void *ctx, enum state_file file, struct span bytes);
     /* One line for the service manager and for people; when it changes. */
     void (*on_line)(void *ctx, const char *line);
@@ -33,20 +37,21 @@ void service_free(struct service *service);
 DEFINE_CLEANUP(struct service *, service_free)
 
 /*
- * What the state directory keeps, then service_start, before anything else. A file that does not parse is
- * logged and ignored. An absent one is not given.
+ * What the state directory keeps, then service_start, before anything else. A file that does not
+ * parse is logged and ignored. An absent one is not given.
  */
 void service_remember(struct service *service, enum state_file file, struct span bytes);
 void service_start(struct service *service);
 
 /*
- * What became of what put_state took. What could not be stored is offered again, not sooner than in 20 s; it
- * is said once, and again for another reason or when it is stored.
+ * What became of what put_state took. What could not be stored is offered again, not sooner than in
+ * 20 s; it is said once, and again for another reason or when it is stored.
  */
 void service_stored(struct service *service, enum state_file file, err_t err);
 /*
- * Why a state file (its enum state_file) or the whole folder (STATE_FILES) takes nothing: it stands in the mend
- * until `why` is empty. Of the folder that says that a new one is there: all that is remembered is offered again.
+ * Why a state file (its enum state_file) or the whole folder (STATE_FILES) takes nothing: it stands
+ * in the mend until `why` is empty. Of the folder that says that a new one is there: all that is
+ * remembered is offered again.
  */
 void service_storing(struct service *service, unsigned what, const char *why);
 

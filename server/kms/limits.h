@@ -1,6 +1,6 @@
 /*
- * limits: how often each bound that a peer can reach has bitten. The one place of these counters; a bound
- * that begins to bite is logged once, and once more when it has not for a minute.
+ * limits: how often each bound that a peer can reach has bitten. The one place of these counters; a
+ * bound that begins to bite is logged once, and once more when it has not for a minute.
  */
 #ifndef SERVER_KMS_LIMITS_H
 #define SERVER_KMS_LIMITS_H

@@ -58,7 +58,7 @@ static void note_failure(struct lister *lister, const struct client_reply *reply
 {
     bool away = reply->err.code == E_UNAVAILABLE;
     if (failed(reply->err) && !away && !lister->failing) {
-        log_warn("listing-failed", LOG_ERR(reply->err));
+        log_event(EVENT_LISTING_FAILED, LOG_ERR(reply->err));
     }
     lister->failing = failed(reply->err) && (lister->failing || !away);
 }

@@ -1,6 +1,6 @@
 /*
- * lister: one listing of the token at a time: in steady pace for the ring, and of all keys when a call
- * names a kek_id that is not known here, at most once a second.
+ * lister: one listing of the token at a time: in steady pace for the ring, and of all keys when a
+ * call names a kek_id that is not known here, at most once a second.
  */
 #ifndef SERVER_KMS_LISTER_H
 #define SERVER_KMS_LISTER_H
@@ -30,11 +30,13 @@ struct lister {
 void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag);
 /* Asks for a listing of all keys; its number: a listing that runs now may have missed the key. */
 uint64_t lister_want_all(struct lister *lister);
-/* When the next listing is due, given when rotation wants one; INT64_MAX while one runs. Boot ms. */
+/*
+ * When the next listing is due, given when rotation wants one; INT64_MAX while one runs. Boot ms.
+ */
 int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms);
 /* Starts it. `serving` NULL: none. */
-MUST_USE err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
-                            struct times now);
+MUST_USE err_t lister_start(struct lister *lister, const char *ring,
+                            const struct ipc_key_ref *serving, struct times now);
 /* The reply has come, complete or not; why not is logged, but for a token that is away. */
 void lister_ended(struct lister *lister, const struct client_reply *reply);
 

@@ -14,7 +14,8 @@ err_t listing_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN])
                       span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
 }
 
-err_t listing_ring_key(const struct ipc_key *key, const struct config *config, struct ring_key *ret_key)
+err_t listing_ring_key(const struct ipc_key *key, const struct config *config,
+                       struct ring_key *ret_key)
 {
     struct ring_key ring_key = {.verdict = RING_UNKNOWN};
     if (ipc_key_unnamed(key)) {
@@ -24,7 +25,8 @@ err_t listing_ring_key(const struct ipc_key *key, const struct config *config, s
     TRY(ring_label_parse(span_of_text(key->label), config->ring, &ring_key.not_before,
                          &ring_key.created));
     if (key->state == IPC_KEY_NO_ID) {
-        return FAIL(E_INVALID, "a key of this ring has a CKA_ID that is empty or longer than 64 bytes");
+        return FAIL(E_INVALID,
+                    "a key of this ring has a CKA_ID that is empty or longer than 64 bytes");
     }
     bool named = !failed(listing_kek_id(key, ring_key.kek_id));
     if (named && key->state == IPC_KEY_READ) {

@@ -1,6 +1,6 @@
 /*
- * listing: what a key of a token listing means to the ring: its dates from the label, its name from id
- * and fingerprint, its verdict from the attributes. Pure.
+ * listing: what a key of a token listing means to the ring: its dates from the label, its name from
+ * id and fingerprint, its verdict from the attributes. Pure.
  */
 #ifndef SERVER_KMS_LISTING_H
 #define SERVER_KMS_LISTING_H

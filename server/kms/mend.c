@@ -23,23 +23,26 @@ static bool say_verdict(const struct mend_facts *facts, char *ret_text, size_t s
     subject_id(facts->view, hex);
     switch (facts->view->verdict) {
     case ROTATION_MISSING:
-        (void)snprintf(ret_text, size,
-                       "KEK %s of ring %s is no longer on token %s: restore the token from its backup, "
-                       "or make a new KEK with p11-kmsctl rotate --now",
-                       hex, facts->config->ring, token_name(facts));
+        (void)snprintf(
+            ret_text, size,
+            "KEK %s of ring %s is no longer on token %s: restore the token from its backup, "
+            "or make a new KEK with p11-kmsctl rotate --now",
+            hex, facts->config->ring, token_name(facts));
         return true;
     case ROTATION_CHANGED:
-        (void)snprintf(ret_text, size,
-                       "KEK %s of ring %s on token %s is not the key that it was: restore the token from "
-                       "its backup, or make a new KEK with p11-kmsctl rotate --now",
-                       hex, facts->config->ring, token_name(facts));
+        (void)snprintf(
+            ret_text, size,
+            "KEK %s of ring %s on token %s is not the key that it was: restore the token from "
+            "its backup, or make a new KEK with p11-kmsctl rotate --now",
+            hex, facts->config->ring, token_name(facts));
         return true;
     case ROTATION_BAD:
-        (void)snprintf(ret_text, size,
-                       "KEK %s of ring %s has attributes that a KEK must not have%s%s: make a new KEK with "
-                       "p11-kmsctl rotate --now, or waive it",
-                       hex, facts->config->ring, facts->refused[0] != '\0' ? ", refused: " : "",
-                       facts->refused);
+        (void)snprintf(
+            ret_text, size,
+            "KEK %s of ring %s has attributes that a KEK must not have%s%s: make a new KEK with "
+            "p11-kmsctl rotate --now, or waive it",
+            hex, facts->config->ring, facts->refused[0] != '\0' ? ", refused: " : "",
+            facts->refused);
         return true;
     case ROTATION_FINE:
     default:
@@ -92,9 +95,10 @@ static bool say_ring(const struct mend_facts *facts, char *ret_text, size_t size
         return true;
     }
     if (view->clock_suspect) {
-        (void)snprintf(ret_text, size,
-                       "every KEK of ring %s becomes active only in the future: set the clock of this host",
-                       facts->config->ring);
+        (void)snprintf(
+            ret_text, size,
+            "every KEK of ring %s becomes active only in the future: set the clock of this host",
+            facts->config->ring);
         return true;
     }
     return false;
@@ -107,17 +111,18 @@ static bool say_key(const struct mend_facts *facts, char *ret_text, size_t size)
         return false;
     }
     if (!view->has_selected && facts->refused[0] != '\0') {
-        (void)snprintf(ret_text, size, "no KEK of ring %s may seal, refused: %s", facts->config->ring,
-                       facts->refused);
+        (void)snprintf(ret_text, size, "no KEK of ring %s may seal, refused: %s",
+                       facts->config->ring, facts->refused);
         return true;
     }
     if (view->older_than_remembered && view->has_selected) {
         char key_id[KEY_ID_TEXT_LEN + 1];
         key_id_text(view->remembered.kek_id, view->remembered.not_before, key_id);
-        (void)snprintf(ret_text, size,
-                       "token %s holds only older KEKs of ring %s than %s, which served here: is it the "
-                       "right token, and complete?",
-                       token_name(facts), facts->config->ring, key_id);
+        (void)snprintf(
+            ret_text, size,
+            "token %s holds only older KEKs of ring %s than %s, which served here: is it the "
+            "right token, and complete?",
+            token_name(facts), facts->config->ring, key_id);
         return true;
     }
     (void)snprintf(ret_text, size, "waiting for the first proof of a KEK of ring %s on token %s",
@@ -127,7 +132,8 @@ static bool say_key(const struct mend_facts *facts, char *ret_text, size_t size)
 
 static void say_unproven(const struct mend_facts *facts, char *ret_text, size_t size)
 {
-    (void)snprintf(ret_text, size, "token %s does not prove the KEK of ring %s any more: see the log",
+    (void)snprintf(ret_text, size,
+                   "token %s does not prove the KEK of ring %s any more: see the log",
                    token_name(facts), facts->config->ring);
 }
 
@@ -145,8 +151,8 @@ void mend_text(const struct mend_facts *facts, char *ret_text, size_t size)
     span_end_whole(ret_text);
 }
 
-void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ailments, char *ret_text,
-                  size_t size)
+void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ailments,
+                  char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
     if (facts->state != HEALTH_OK) {
@@ -155,18 +161,20 @@ void mend_ailment(const struct mend_facts *facts, const struct mend_ailments *ai
     if (has_text(facts->storing)) {
         (void)snprintf(ret_text, size, "%s", facts->storing);
     } else if (ailments->seed_outlived) {
-        (void)snprintf(ret_text, size,
-                       "the seed that seals is older than seed_life: token %s opens with the KEK of ring %s, "
-                       "but makes no successor; see proof-failed in the log",
-                       token_name(facts), facts->config->ring);
+        (void)snprintf(
+            ret_text, size,
+            "the seed that seals is older than seed_life: token %s opens with the KEK of ring %s, "
+            "but makes no successor; see proof-failed in the log",
+            token_name(facts), facts->config->ring);
     } else if (ailments->listing_outlived) {
-        (void)snprintf(ret_text, size,
-                       "the keys of token %s cannot be listed, so a new KEK of ring %s goes unseen; see "
-                       "listing-failed in the log",
-                       token_name(facts), facts->config->ring);
+        (void)snprintf(
+            ret_text, size,
+            "the keys of token %s cannot be listed, so a new KEK of ring %s goes unseen; see "
+            "listing-failed in the log",
+            token_name(facts), facts->config->ring);
     } else if (ailments->limit != NULL) {
-        (void)snprintf(ret_text, size, "%s: see with ss -xp who is connected to %s", ailments->limit,
-                       facts->config->listen.socket);
+        (void)snprintf(ret_text, size, "%s: see with ss -xp who is connected to %s",
+                       ailments->limit, facts->config->listen.socket);
     } else {
         (void)say_unread(facts, ret_text, size);
     }

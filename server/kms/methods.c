@@ -14,7 +14,8 @@ static bool is_uid(struct span uid)
     }
     for (size_t i = 0; i < uid.len; i++) {
         uint8_t c = uid.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-')) {
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              c == '-')) {
             return false;
         }
     }
@@ -62,12 +63,14 @@ static bool is_v1(enum codec_method method)
     return method == CODEC_V1_VERSION || method == CODEC_V1_ENCRYPT || method == CODEC_V1_DECRYPT;
 }
 
-err_t methods_take(const struct store *store, const struct codec_request *request, struct call *call)
+err_t methods_take(const struct store *store, const struct codec_request *request,
+                   struct call *call)
 {
     if (is_v1(call->method) && store->config.kms_v1 == CONFIG_V1_OFF) {
         return FAIL(E_UNSUPPORTED, "KMS v1 is turned off here (kms_v1: off)");
     }
-    (void)snprintf(call->uid, sizeof(call->uid), "%.*s", is_uid(request->uid) ? (int)request->uid.len : 1,
+    (void)snprintf(call->uid, sizeof(call->uid), "%.*s",
+                   is_uid(request->uid) ? (int)request->uid.len : 1,
                    is_uid(request->uid) ? (const char *)request->uid.ptr : "-");
     switch (call->method) {
     case CODEC_V1_ENCRYPT:
@@ -109,8 +112,8 @@ static const char *status_version(const struct config *config, enum service_auth
 }
 
 /* In its first second the process waits for its first proof, so that the first answer is true. */
-static bool status_waits(const struct store *store, const struct health_facts *facts, struct times now,
-                         struct call *call)
+static bool status_waits(const struct store *store, const struct health_facts *facts,
+                         struct times now, struct call *call)
 {
     int64_t left_ms = store->started_ms + STORE_FIRST_MS - now.boot_ms;
     if (facts->proof_age_ms >= 0 || left_ms <= 0) {

@@ -1,6 +1,6 @@
 /*
- * negative: wrapped seeds of which the token said that they never open, remembered for a minute, so that
- * a client that asks for one again and again does not trouble the token. Bounded.
+ * negative: wrapped seeds of which the token said that they never open, remembered for a minute, so
+ * that a client that asks for one again and again does not trouble the token. Bounded.
  */
 #ifndef SERVER_KMS_NEGATIVE_H
 #define SERVER_KMS_NEGATIVE_H

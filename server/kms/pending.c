@@ -94,9 +94,10 @@ const struct seed_name *pending_young(const struct pending *pending, const struc
     const struct seed_name *best = NULL;
     for (size_t i = 0; pending->left > 0 && i < pending->n; i++) {
         const struct seed_name *name = &pending->names[i];
-        bool fits = !pending->gone[i] && name->own && name->head.activation == key->not_before &&
-                    span_equal(span_of(name->head.kek_id, KEK_ID_LEN), span_of(key->kek_id, KEK_ID_LEN)) &&
-                    is_young(&name->head, now_s, life_s);
+        bool fits =
+            !pending->gone[i] && name->own && name->head.activation == key->not_before &&
+            span_equal(span_of(name->head.kek_id, KEK_ID_LEN), span_of(key->kek_id, KEK_ID_LEN)) &&
+            is_young(&name->head, now_s, life_s);
         if (fits && (best == NULL || name->head.born > best->head.born)) {
             best = name;
         }

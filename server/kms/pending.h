@@ -1,7 +1,7 @@
 /*
  * pending: seeds that were open in the process before this one and are not yet open in it. They are
- * re-opened in the background, the most recently used first; the own young one of a KEK is asked for by
- * name, so that the first Status after a restart is soon true.
+ * re-opened in the background, the most recently used first; the own young one of a KEK is asked
+ * for by name, so that the first Status after a restart is soon true.
  */
 #ifndef SERVER_KMS_PENDING_H
 #define SERVER_KMS_PENDING_H
@@ -30,7 +30,9 @@ MUST_USE err_t pending_load(struct pending *pending, struct seal *seal, struct s
 const struct seed_name *pending_find(const struct pending *pending, const uint8_t key[32]);
 /* It is open now, or never opens. */
 void pending_remove(struct pending *pending, const uint8_t key[32]);
-/* The next one for the background, or NULL. Comes again after a full round while it is not removed. */
+/*
+ * The next one for the background, or NULL. Comes again after a full round while it is not removed.
+ */
 const struct seed_name *pending_next(struct pending *pending);
 /* The newest own seed of this KEK and activation born in (now - life, now]; NULL none. */
 const struct seed_name *pending_young(const struct pending *pending, const struct ring_key *key,

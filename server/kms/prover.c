@@ -97,7 +97,8 @@ void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size
 {
     for (size_t i = 0; i < PROVER_KEYS; i++) {
         struct proof *proof = &prover->proofs[i];
-        if (is_live(prover, proof) && !is_serving(prover, proof) && ring_find(keys, n, &proof->key) == NULL) {
+        if (is_live(prover, proof) && !is_serving(prover, proof) &&
+            ring_find(keys, n, &proof->key) == NULL) {
             clear(prover, proof);
         }
     }
@@ -153,8 +154,9 @@ static void start_make(struct prover *prover, struct proof *proof, struct times 
 {
     proof->make_ms = now.boot_ms + PROVER_RETRY_MS;
     const struct seed_name *young =
-        proof->write == NULL ? pending_young(prover->pending, &proof->key, now.real_s, prover->life_s)
-                             : NULL;
+        proof->write == NULL
+            ? pending_young(prover->pending, &proof->key, now.real_s, prover->life_s)
+            : NULL;
     if (young != NULL) {
         proof->name = *young;
         (void)ask_unwrap(prover, proof, PROOF_REOPEN, &proof->name, now.mono_ms);
@@ -214,8 +216,8 @@ static err_t mix(struct prover *prover, struct proof *proof, struct span token_r
     return OK;
 }
 
-static err_t take_random(struct prover *prover, struct proof *proof, const struct client_reply *reply,
-                         struct times now)
+static err_t take_random(struct prover *prover, struct proof *proof,
+                         const struct client_reply *reply, struct times now)
 {
     TRY(mix(prover, proof, reply->data));
     const struct ipc_key_ref *ref = directory_find(prover->directory, proof->key.kek_id);
@@ -241,8 +243,8 @@ static err_t take_random(struct prover *prover, struct proof *proof, const struc
                : FAIL(E_LIMIT, "the queue of the token is full");
 }
 
-static err_t take_wrapped(struct prover *prover, struct proof *proof, const struct client_reply *reply,
-                          struct times now)
+static err_t take_wrapped(struct prover *prover, struct proof *proof,
+                          const struct client_reply *reply, struct times now)
 {
     const struct envelope_head head = proof->name.head;
     TRY(seed_name_of(prover->seal, &head, reply->data, true, &proof->name));
@@ -266,7 +268,8 @@ static err_t take_reopened(struct prover *prover, struct proof *proof,
 }
 
 /* From now on this seed seals for the key. */
-static err_t take_write(struct prover *prover, struct proof *proof, struct span bytes, struct times now)
+static err_t take_write(struct prover *prover, struct proof *proof, struct span bytes,
+                        struct times now)
 {
     const struct seed *seed = NULL;
     TRY(seeds_add(prover->seeds, &proof->name, bytes, &seed));
@@ -320,8 +323,8 @@ static enum prover_outcome blame(err_t err)
     return err.code == E_NOT_FOUND ? PROVER_MISSING : PROVER_FAILED;
 }
 
-static void note_failure(struct prover *prover, struct proof *proof, enum proof_step step, err_t err,
-                         int64_t boot_ms)
+static void note_failure(struct prover *prover, struct proof *proof, enum proof_step step,
+                         err_t err, int64_t boot_ms)
 {
     if (step == PROOF_REOPEN && blame(err) == PROVER_WRONG) {
         pending_remove(prover->pending, proof->name.key);
@@ -349,7 +352,8 @@ static struct proof *find_cookie(struct prover *prover, uint64_t cookie)
     return NULL;
 }
 
-struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply, struct times now)
+struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply,
+                                struct times now)
 {
     struct proof *proof = find_cookie(prover, reply->cookie);
     if (proof == NULL) {

@@ -1,9 +1,9 @@
 /*
- * prover: the seeds that seal, and the proof that their KEKs still work. A first seed is made from the
- * token's RNG XOR ours, wrapped, unwrapped again and compared before it seals anything. The seed that
- * seals is unwrapped and compared again every 20 s (every 2 s while that fails): the canary. After a
- * restart the own young seed of a key is opened, twice, instead of making another. At 3/4 of its life a seed gets
- * a successor; while none can be made it seals on.
+ * prover: the seeds that seal, and the proof that their KEKs still work. A first seed is made from
+ * the token's RNG XOR ours, wrapped, unwrapped again and compared before it seals anything. The
+ * seed that seals is unwrapped and compared again every 20 s (every 2 s while that fails): the
+ * canary. After a restart the own young seed of a key is opened, twice, instead of making another.
+ * At 3/4 of its life a seed gets a successor; while none can be made it seals on.
  */
 #ifndef SERVER_KMS_PROVER_H
 #define SERVER_KMS_PROVER_H
@@ -87,7 +87,8 @@ void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size
 /* Starts what is due. */
 void prover_tick(struct prover *prover, struct times now);
 /* A reply whose cookie carries our tag. */
-struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply, struct times now);
+struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply,
+                                struct times now);
 /* Boot ms of the next thing to do; INT64_MAX none. */
 int64_t prover_next_ms(const struct prover *prover);
 /* Age of the seed that seals, by the clock that never jumps; its `write` is set. */

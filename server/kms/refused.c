@@ -31,14 +31,15 @@ static bool note(struct refused *refused, const uint8_t kek_id[KEK_ID_LEN], uint
     return true;
 }
 
-void refused_take(struct refused *refused, const struct ipc_key *key, const struct ring_key *ring_key)
+void refused_take(struct refused *refused, const struct ipc_key *key,
+                  const struct ring_key *ring_key)
 {
     char hex[2 * KEK_ID_LEN + 1];
     char names[240];
     key_id_hex(span_of(ring_key->kek_id, KEK_ID_LEN), hex);
     ipc_attribute_names(ipc_key_faults(key, false), names, sizeof(names));
     if (note(refused, ring_key->kek_id, ipc_key_faults(key, false))) {
-        log_error("key-refused", LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
+        log_event(EVENT_KEY_REFUSED, LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
                   LOG_TEXT("attributes", names));
     }
     if (refused->text[0] == '\0' || ring_compare(ring_key, &refused->best) > 0) {
@@ -54,7 +55,8 @@ static bool note_ignored(struct refused *refused, const char *label, const char 
     while (at < refused->ignored_n && strcmp(refused->ignored[at].label, label) != 0) {
         at++;
     }
-    if (at == REFUSED_MAX || (at < refused->ignored_n && strcmp(refused->ignored[at].why, why) == 0)) {
+    if (at == REFUSED_MAX ||
+        (at < refused->ignored_n && strcmp(refused->ignored[at].why, why) == 0)) {
         return false;
     }
     (void)snprintf(refused->ignored[at].label, sizeof(refused->ignored[at].label), "%s", label);
@@ -66,6 +68,6 @@ static bool note_ignored(struct refused *refused, const char *label, const char 
 void refused_ignore(struct refused *refused, const struct ipc_key *key, err_t why)
 {
     if (note_ignored(refused, key->label, why.what)) {
-        log_warn("key-ignored", LOG_TEXT("label", key->label), LOG_ERR(why));
+        log_event(EVENT_KEY_IGNORED, LOG_TEXT("label", key->label), LOG_ERR(why));
     }
 }

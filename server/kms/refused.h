@@ -1,6 +1,6 @@
 /*
- * refused: keys of the ring that may not seal, or are ignored, and why; each is said once, and once more
- * when it changes.
+ * refused: keys of the ring that may not seal, or are ignored, and why; each is said once, and once
+ * more when it changes.
  */
 #ifndef SERVER_KMS_REFUSED_H
 #define SERVER_KMS_REFUSED_H
@@ -32,7 +32,8 @@ struct refused {
 /* A listing begins. */
 void refused_begin(struct refused *refused);
 /* A key of the ring whose verdict is RING_BAD. */
-void refused_take(struct refused *refused, const struct ipc_key *key, const struct ring_key *ring_key);
+void refused_take(struct refused *refused, const struct ipc_key *key,
+                  const struct ring_key *ring_key);
 /* A key that bears a label of the ring and is no part of it. */
 void refused_ignore(struct refused *refused, const struct ipc_key *key, err_t why);
 

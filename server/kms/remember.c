@@ -4,7 +4,8 @@
 
 static const uint8_t magic[5] = {'P', '1', '1', 'S', 1};
 
-static void read_name(struct cursor *c, const uint8_t realm[ENVELOPE_REALM], struct seed_name *ret_name)
+static void read_name(struct cursor *c, const uint8_t realm[ENVELOPE_REALM],
+                      struct seed_name *ret_name)
 {
     struct seed_name name = {.head = {.suite = ENVELOPE_SEED}};
     uint8_t own = cursor_u8(c);
@@ -22,8 +23,8 @@ static void read_name(struct cursor *c, const uint8_t realm[ENVELOPE_REALM], str
     *ret_name = name;
 }
 
-err_t remember_parse(struct span bytes, const uint8_t realm[ENVELOPE_REALM], struct seed_name *names,
-                     size_t max, size_t *ret_n)
+err_t remember_parse(struct span bytes, const uint8_t realm[ENVELOPE_REALM],
+                     struct seed_name *names, size_t max, size_t *ret_n)
 {
     struct cursor c = cursor_of(bytes);
     bool ours = span_equal(cursor_bytes(&c, sizeof(magic)), span_of(magic, sizeof(magic))) &&

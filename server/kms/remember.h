@@ -1,6 +1,7 @@
 /*
- * remember: the state file of wrapped seeds that were open here (STATE_SEEDS). Nothing in it is secret
- * and it is safe to lose: with it a restart knows what to re-open, and which own seed to seal on with.
+ * remember: the state file of wrapped seeds that were open here (STATE_SEEDS). Nothing in it is
+ * secret and it is safe to lose: with it a restart knows what to re-open, and which own seed to
+ * seal on with.
  *
  *   4  magic "P11S"
  *   1  version 1
@@ -29,8 +30,8 @@
 #define REMEMBER_MAX   (REMEMBER_HEAD + SEEDS_MAX * REMEMBER_ENTRY)
 
 /*
- * All or nothing, at most `max` names; their `key` is left zero (it takes a hash). E_INVALID: broken, of
- * another version, of another realm, or too many.
+ * All or nothing, at most `max` names; their `key` is left zero (it takes a hash). E_INVALID:
+ * broken, of another version, of another realm, or too many.
  */
 MUST_USE err_t remember_parse(struct span bytes, const uint8_t realm[ENVELOPE_REALM],
                               struct seed_name *names, size_t max, size_t *ret_n);

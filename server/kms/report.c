@@ -29,7 +29,8 @@ struct health_policy report_policy(const struct config *config)
 static int64_t proof_age_ms(const struct store *store, struct times now)
 {
     const struct rotation_view *view = &store->rotation.view;
-    const struct proof *proof = view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
+    const struct proof *proof =
+        view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
     return proof == NULL || proof->write == NULL ? -1 : now.boot_ms - proof->proven_ms;
 }
 
@@ -114,7 +115,7 @@ void report_remember(struct store *store, struct span bytes)
     struct state_health record;
     err_t err = state_health_parse(bytes, &record);
     if (failed(err)) {
-        log_warn("state-ignored", LOG_TEXT("file", "health"), LOG_ERR(err));
+        log_event(EVENT_STATE_IGNORED, LOG_TEXT("file", "health"), LOG_ERR(err));
         return;
     }
     store->report.hard_remembered = strcmp(record.state, "HARD") == 0;
@@ -139,7 +140,8 @@ static void put_health(struct store *store, const char *mend, struct times now)
     struct state_health record = {.since_s = store->report.since_s,
                                   .outage_s = store->report.outage_s,
                                   .written_s = now.real_s};
-    (void)snprintf(record.state, sizeof(record.state), "%s", health_state_name(store->report.state));
+    (void)snprintf(record.state, sizeof(record.state), "%s",
+                   health_state_name(store->report.state));
     (void)snprintf(record.mend, sizeof(record.mend), "%s", mend);
     report_key_id(store, record.key_id);
     uint8_t room[1024];
@@ -173,9 +175,9 @@ static void say_state(const struct store *store, enum health_state state, const 
 {
     const char *from = store->report.said ? health_state_name(store->report.state) : "-";
     enum log_level level = state == HEALTH_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
-    const struct log_field fields[] = {LOG_TEXT("from", from), LOG_TEXT("to", health_state_name(state)),
-                                       LOG_TEXT("mend", mend)};
-    log_write(level, "state-changed", fields, sizeof(fields) / sizeof(fields[0]));
+    const struct log_field fields[] = {
+        LOG_TEXT("from", from), LOG_TEXT("to", health_state_name(state)), LOG_TEXT("mend", mend)};
+    log_event_write(level, EVENT_STATE_CHANGED, fields, sizeof(fields) / sizeof(fields[0]));
 }
 
 static void note_key_id(struct store *store)
@@ -186,14 +188,17 @@ static void note_key_id(struct store *store)
     (void)snprintf(store->report.key_id, sizeof(store->report.key_id), "%s", key_id);
 }
 
-/* What an operator should do, when that becomes another thing; the token process logs its own words. */
+/*
+ * What an operator should do, when that becomes another thing; the token process logs its own
+ * words.
+ */
 static void say_mend(struct store *store, const char *mend)
 {
     struct report *report = &store->report;
     bool news = strcmp(mend, report->mend) != 0;
     bool of_token = strcmp(mend, client_status(store->client)->text) == 0;
     if (news && mend[0] != '\0' && !of_token) {
-        log_warn("mend", LOG_TEXT("text", mend));
+        log_event(EVENT_MEND, LOG_TEXT("text", mend));
     }
     report->stale |= news;
     (void)snprintf(report->mend, sizeof(report->mend), "%s", mend);
@@ -209,19 +214,22 @@ static void say_alarms(struct store *store)
     } alarms[] = {
         {view->alarm_unproven, "the selected KEK could not be proven for 60 s"},
         {view->alarm_horizon, "a KEK is ignored: its not-before is more than 32 days ahead"},
-        {view->alarm_unknown_above, "a KEK that could not be read ranks above the best readable one"},
+        {view->alarm_unknown_above,
+         "a KEK that could not be read ranks above the best readable one"},
         {view->clock_suspect, "every KEK of the ring becomes active only in the future"},
     };
     for (size_t i = 0; i < sizeof(alarms) / sizeof(alarms[0]); i++) {
         unsigned bit = 1u << i;
         if (alarms[i].on && (store->report.alarms & bit) == 0) {
-            log_warn("alarm", LOG_TEXT("text", alarms[i].text));
+            log_event(EVENT_ALARM, LOG_TEXT("text", alarms[i].text));
         }
-        store->report.alarms = alarms[i].on ? store->report.alarms | bit : store->report.alarms & ~bit;
+        store->report.alarms =
+            alarms[i].on ? store->report.alarms | bit : store->report.alarms & ~bit;
     }
 }
 
-static bool is_listed(const struct ring_key *keys, size_t n, size_t hint, const struct ring_key *wanted)
+static bool is_listed(const struct ring_key *keys, size_t n, size_t hint,
+                      const struct ring_key *wanted)
 {
     return (hint < n && ring_same(&keys[hint], wanted)) || ring_find(keys, n, wanted) != NULL;
 }
@@ -234,7 +242,7 @@ void report_vanished(const struct store *store, const struct ring_key *keys, siz
         if (key->verdict != RING_UNKNOWN && !is_listed(keys, n, i, key)) {
             char key_id[KEY_ID_TEXT_LEN + 1];
             key_id_text(key->kek_id, key->not_before, key_id);
-            log_warn("kek-not-listed", LOG_TEXT("key_id", key_id));
+            log_event(EVENT_KEK_NOT_LISTED, LOG_TEXT("key_id", key_id));
         }
     }
 }
@@ -311,7 +319,8 @@ static void keep_seeds(struct store *store, struct times now)
     }
     struct writer w = writer_of(span_mut_of(room, REMEMBER_MAX));
     write_seeds(store, &w);
-    store->seeds_dirty = !store->outputs.put_state(store->outputs.ctx, STATE_SEEDS, writer_done(&w));
+    store->seeds_dirty =
+        !store->outputs.put_state(store->outputs.ctx, STATE_SEEDS, writer_done(&w));
     store->seeds_put_ms = now.boot_ms;
 }
 
@@ -320,9 +329,9 @@ static void say_stored(struct store *store, enum state_file file, err_t err)
     unsigned long *said = &store->report.not_stored[file];
     unsigned long why = failed(err) && err.detail == 0 ? (unsigned long)err.code : err.detail;
     if (failed(err) && *said != why) {
-        log_warn("state-not-kept", LOG_NUM("file", file), LOG_ERR(err));
+        log_event(EVENT_STATE_NOT_KEPT, LOG_NUM("file", file), LOG_ERR(err));
     } else if (!failed(err) && *said != 0) {
-        log_info("state-kept-again", LOG_NUM("file", file));
+        log_event(EVENT_STATE_KEPT_AGAIN, LOG_NUM("file", file));
     }
     *said = failed(err) ? why : 0;
 }

@@ -10,8 +10,8 @@ struct seeds {
     size_t max;
 };
 
-err_t seed_name_of(struct seal *seal, const struct envelope_head *head, struct span wrapped, bool own,
-                   struct seed_name *ret_name)
+err_t seed_name_of(struct seal *seal, const struct envelope_head *head, struct span wrapped,
+                   bool own, struct seed_name *ret_name)
 {
     if (wrapped.len == 0 || wrapped.len > SEEDS_WRAPPED_MAX) {
         return FAIL(E_INVALID, "not a wrapped seed");
@@ -64,7 +64,10 @@ const struct seed *seeds_find(struct seeds *seeds, const uint8_t key[32])
     return slot == LRU_NONE ? NULL : &seeds->slots[slot];
 }
 
-/* Takes a slot whose old seed is wiped first, so that its block of the arena is free for the new one. */
+/*
+ * Takes a slot whose old seed is wiped first, so that its block of the arena is free for the new
+ * one.
+ */
 static err_t fill_slot(struct seed *slot, const struct seed_name *name, struct span bytes)
 {
     secret_free(TAKE(slot->bytes));

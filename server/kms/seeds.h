@@ -1,7 +1,7 @@
 /*
- * seeds: the seeds that are open in this process, at most SEEDS_MAX, in the arena, the least recently
- * used one wiped for a new one. Keyed by SHA-256(wrap AAD ‖ wrapped). What names a seed (head, wrapped)
- * is public and lies in ordinary memory.
+ * seeds: the seeds that are open in this process, at most SEEDS_MAX, in the arena, the least
+ * recently used one wiped for a new one. Keyed by SHA-256(wrap AAD ‖ wrapped). What names a seed
+ * (head, wrapped) is public and lies in ordinary memory.
  */
 #ifndef SERVER_KMS_SEEDS_H
 #define SERVER_KMS_SEEDS_H
@@ -30,8 +30,8 @@ struct seed_name {
 };
 
 /* Fills in the name. E_INVALID: no wrapped seed of scheme 1 is that long. */
-MUST_USE err_t seed_name_of(struct seal *seal, const struct envelope_head *head, struct span wrapped,
-                            bool own, struct seed_name *ret_name);
+MUST_USE err_t seed_name_of(struct seal *seal, const struct envelope_head *head,
+                            struct span wrapped, bool own, struct seed_name *ret_name);
 struct span seed_name_wrapped(const struct seed_name *name);
 
 struct seed {

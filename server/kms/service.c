@@ -32,7 +32,7 @@ static void log_refused(struct service *service, const struct call *call, err_t 
         return;
     }
     if (log_limit_passes(&service->refused, clock_mono_ms())) {
-        log_warn("decrypt-refused", LOG_TEXT("uid", call->uid), LOG_ERR(err));
+        log_event(EVENT_DECRYPT_REFUSED, LOG_TEXT("uid", call->uid), LOG_ERR(err));
     }
 }
 
@@ -51,7 +51,9 @@ static void fill_not_found(const struct call *call, err_t err, struct service_re
     }
 }
 
-/* What a client may read: one text for every cryptographic mismatch, the mend where there is one. */
+/*
+ * What a client may read: one text for every cryptographic mismatch, the mend where there is one.
+ */
 static void fill_text(struct service *service, err_t err, struct service_reply *reply)
 {
     char mend[MEND_MAX] = "";
@@ -78,7 +80,8 @@ static struct service_reply failure(struct service *service, const struct call *
 }
 
 /* Done: true, with the reply. False: the call has set what it waits for. */
-static bool attempt(struct service *service, struct call *call, bool last, struct service_reply *ret_reply)
+static bool attempt(struct service *service, struct call *call, bool last,
+                    struct service_reply *ret_reply)
 {
     CLEANUP(secret_free_p) struct secret *body = NULL;
     err_t err = secret_new(SECRET_SLOT, METHODS_REPLY_MAX, &body);
@@ -88,7 +91,8 @@ static bool attempt(struct service *service, struct call *call, bool last, struc
     if (!failed(err) && call->wait != CALL_FOR_NOTHING) {
         return false;
     }
-    *ret_reply = failed(err) ? failure(service, call, err) : (struct service_reply){.body = TAKE(body)};
+    *ret_reply =
+        failed(err) ? failure(service, call, err) : (struct service_reply){.body = TAKE(body)};
     return true;
 }
 
@@ -101,8 +105,8 @@ static int64_t expiry_ms(int64_t deadline_ms)
     return times_earlier(now_ms + CLIENT_CALL_MS, deadline_ms - margin_ms);
 }
 
-static bool handle(struct service *service, const struct service_call *in, struct codec_request *request,
-                   struct service_reply *ret_reply)
+static bool handle(struct service *service, const struct service_call *in,
+                   struct codec_request *request, struct service_reply *ret_reply)
 {
     struct call call = {.method = in->method,
                         .ticket = in->ticket,
@@ -189,7 +193,8 @@ static void on_seed(void *ctx, const uint8_t key[32], err_t err, bool again)
     struct call *next;
     for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
         next = next_of(call);
-        if (call->wait != CALL_FOR_SEED || !span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
+        if (call->wait != CALL_FOR_SEED ||
+            !span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
             continue;
         }
         if (failed(err) && !again) {
@@ -256,7 +261,7 @@ err_t service_new(const struct config *config, const struct service_events *even
     }
     const struct store_events store_events = {service, on_seed, on_listing, on_ready};
     service->events = *events;
-    service->refused.event = "decrypt-refused";
+    service->refused.event = EVENT_DECRYPT_REFUSED;
     TRY(calls_init(&service->calls));
     TRY(store_new(config, &store_events, outputs, &service->store));
     *ret_service = TAKE(service);

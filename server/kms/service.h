@@ -1,9 +1,11 @@
 /*
- * service: what Status, Encrypt, Decrypt and Version mean, for KMS v2 and v1. Validates, asks the store,
- * answers. The only door of this room for grpc; front/main builds it. One thread, never blocks.
+ * service: what Status, Encrypt, Decrypt and Version mean, for KMS v2 and v1. Validates, asks the
+ * store, answers. The only door of this room for grpc; front/main builds it. One thread, never
+ * blocks.
  *
  *   grpc → service_handle → codec → store → seal/open → codec → back by value
- *   a miss: service_handle returns SERVICE_PENDING, and later service_events.on_reply gives the answer
+ *   a miss: service_handle returns SERVICE_PENDING, and later service_events.on_reply gives the
+ * answer
  */
 #ifndef SERVER_KMS_SERVICE_H
 #define SERVER_KMS_SERVICE_H
@@ -17,7 +19,10 @@
 #include "base/ticket.h"
 #include "proto/codec.h"
 
-/* How the client addressed us: KMS plugins of Kubernetes ≤ 1.28 are known by it (status_version: auto). */
+/*
+ * How the client addressed us: KMS plugins of Kubernetes ≤ 1.28 are known by it (status_version:
+ * auto).
+ */
 enum service_authority {
     SERVICE_AUTHORITY_OTHER,
     SERVICE_AUTHORITY_PATH,     /* begins with '/' */

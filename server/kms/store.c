@@ -64,7 +64,8 @@ static void take_listing(struct store *store, const struct client_reply *reply, 
 /* Its seed is pinned only while its key is under proof. */
 static void drop_lost_snapshot(struct store *store)
 {
-    if (store->snapshot.write != NULL && prover_find(&store->prover, &store->snapshot.key) == NULL) {
+    if (store->snapshot.write != NULL &&
+        prover_find(&store->prover, &store->snapshot.key) == NULL) {
         store->snapshot.write = NULL;
     }
 }
@@ -73,7 +74,8 @@ static void drop_lost_snapshot(struct store *store)
 static void swap_snapshot(struct store *store)
 {
     const struct rotation_view *view = &store->rotation.view;
-    const struct proof *proof = view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
+    const struct proof *proof =
+        view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
     if (proof == NULL || proof->write == NULL) {
         drop_lost_snapshot(store);
         return;
@@ -84,8 +86,8 @@ static void swap_snapshot(struct store *store)
     struct snapshot fresh = {.write = proof->write, .key = view->serving};
     key_id_text(fresh.key.kek_id, fresh.key.not_before, fresh.key_id);
     if (store->snapshot.write == NULL || !ring_same(&fresh.key, &store->snapshot.key)) {
-        log_info("serving-switched", LOG_TEXT("from", store->snapshot.key_id),
-                 LOG_TEXT("to", fresh.key_id));
+        log_event(EVENT_SERVING_SWITCHED, LOG_TEXT("from", store->snapshot.key_id),
+                  LOG_TEXT("to", fresh.key_id));
     }
     store->snapshot = fresh;
     store->events.on_ready(store->events.ctx);
@@ -109,7 +111,7 @@ static void take_proof(struct store *store, const struct client_reply *reply, st
     if (news.first_failure) {
         char key_id[KEY_ID_TEXT_LEN + 1];
         key_id_text(news.key.kek_id, news.key.not_before, key_id);
-        log_warn("proof-failed", LOG_TEXT("key_id", key_id), LOG_ERR(news.err));
+        log_event(EVENT_PROOF_FAILED, LOG_TEXT("key_id", key_id), LOG_ERR(news.err));
     }
     switch (news.outcome) {
     case PROVER_PROVEN:
@@ -161,14 +163,14 @@ static void on_status(void *ctx, const struct ipc_status *status)
     };
     (void)ctx;
     /* The text is in the log already: the token process wrote it there. */
-    log_info("token-status", LOG_TEXT("phase", phases[status->phase]), LOG_TEXT("token", status->token),
-             LOG_TEXT("serial", status->serial));
+    log_event(EVENT_TOKEN_STATUS, LOG_TEXT("phase", phases[status->phase]),
+              LOG_TEXT("token", status->token), LOG_TEXT("serial", status->serial));
 }
 
 static void on_hung(void *ctx)
 {
     struct store *store = ctx;
-    log_error("token-hung");
+    log_event(EVENT_TOKEN_HUNG);
     store->outputs.on_hung(store->outputs.ctx);
 }
 
@@ -230,7 +232,7 @@ static void remember_current(struct store *store, struct span bytes)
     struct state_current record;
     err_t err = state_current_parse(bytes, &record);
     if (failed(err)) {
-        log_warn("state-ignored", LOG_TEXT("file", "current"), LOG_ERR(err));
+        log_event(EVENT_STATE_IGNORED, LOG_TEXT("file", "current"), LOG_ERR(err));
         return;
     }
     store->has_current = true;
@@ -248,7 +250,7 @@ void store_remember(struct store *store, enum state_file file, struct span bytes
     } else if (file == STATE_SEEDS) {
         err_t err = pending_load(&store->pending, store->seal, bytes, store->realm);
         if (failed(err)) {
-            log_warn("state-ignored", LOG_TEXT("file", "seeds"), LOG_ERR(err));
+            log_event(EVENT_STATE_IGNORED, LOG_TEXT("file", "seeds"), LOG_ERR(err));
         }
     }
 }

@@ -1,8 +1,9 @@
 /*
- * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires the
- * token client, the seed cache, the prover, the rotation and the health; the service asks it to seal and
- * to open. Split by job: store.c (life, token replies, time), store_open.c (seal and open),
- * store_unwrap.c (seeds that the token opens), report.c (state, mend, what is remembered). One thread, never blocks.
+ * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires
+ * the token client, the seed cache, the prover, the rotation and the health; the service asks it to
+ * seal and to open. Split by job: store.c (life, token replies, time), store_open.c (seal and
+ * open), store_unwrap.c (seeds that the token opens), report.c (state, mend, what is remembered).
+ * One thread, never blocks.
  *
  * Status and Encrypt read one snapshot, replaced in one assignment.
  */
@@ -40,7 +41,10 @@
 
 struct store_events {
     void *ctx;
-    /* The token opened this seed, or err says why not; `again`: its time was up, late comers may ask anew. */
+    /*
+     * The token opened this seed, or err says why not; `again`: its time was up, late comers may
+     * ask anew.
+     */
     void (*on_seed)(void *ctx, const uint8_t key[32], err_t err, bool again);
     /* A listing of all keys is complete. */
     void (*on_listing)(void *ctx);
@@ -67,7 +71,8 @@ struct report {
     char key_id[KEY_ID_TEXT_LEN + 1];
     char line[256];
     char mend[MEND_MAX];    /* last logged */
-    unsigned not_kept;      /* a bit for each file that could not be stored, and one for the folder */
+    /* a bit for each file that could not be stored, and one for the folder */
+    unsigned not_kept;
     char storing[256];      /* why not; empty: all is kept */
     unsigned alarms;        /* a bit each, while it stands */
     unsigned long not_stored[STATE_FILES]; /* why the keeper could not, as last said; 0: it could */

@@ -48,7 +48,8 @@ static err_t miss(struct store *store, const struct envelope *envelope, const ui
     struct seed_name name;
     TRY(seed_name_of(store->seal, &envelope->head, envelope->wrapped, false, &name));
     bool known = pending_find(&store->pending, key) != NULL;
-    TRY(unwraps_start(&store->unwraps, &name, ref, known ? CLIENT_KNOWN : CLIENT_LIVE, now.mono_ms));
+    TRY(unwraps_start(&store->unwraps, &name, ref, known ? CLIENT_KNOWN : CLIENT_LIVE,
+                      now.mono_ms));
     call->wait = CALL_FOR_SEED;
     span_move(call->seed_key, key, 32);
     return OK;
@@ -87,7 +88,7 @@ static err_t doubt(struct store *store, const struct envelope *envelope, const s
 static void confirm(struct store *store, const struct seed *seed)
 {
     if (!seed->confirmed && seed->reopened_ms != 0) {
-        log_error("token-opened-wrongly",
+        log_event(EVENT_TOKEN_OPENED_WRONGLY,
                   LOG_TEXT("what", "a seed; asked again it opened it right"));
     }
     seeds_confirm(store->seeds, seed);

@@ -25,7 +25,8 @@ void store_take_unwrap(struct store *store, const struct client_reply *reply, st
         return;
     }
     /* E_INVALID is certain: whatever may have been a hiccup of the token comes as another error. */
-    err_t err = failed(reply->err) ? reply->err : keep_seed(store, &unwrap, reply->data, now.boot_ms);
+    err_t err =
+        failed(reply->err) ? reply->err : keep_seed(store, &unwrap, reply->data, now.boot_ms);
     if (err.code == E_INVALID || err.code == E_CRYPTO) {
         err = FAIL(E_CRYPTO, "the token cannot open this seed");
         negative_add(store->negative, unwrap.name.key, now.boot_ms);
@@ -63,7 +64,8 @@ void store_reopen_some(struct store *store, struct times now)
             store->background_ms = now.boot_ms + PROVER_RETRY_MS;
         } else if (ref == NULL) {
             pending_remove(&store->pending, name->key);
-        } else if (failed(unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {
+        } else if (failed(
+                       unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {
             store->background_ms = now.boot_ms + PROVER_RETRY_MS;
             return;
         }

@@ -12,7 +12,9 @@ struct times {
     int64_t mono_ms;
 };
 
-/* The wall clock is never before the build, nor before floor_s (the newest activation known here). */
+/*
+ * The wall clock is never before the build, nor before floor_s (the newest activation known here).
+ */
 static inline struct times times_now(int64_t floor_s)
 {
     struct times now = {clock_real_s(), clock_boot_ms(), clock_mono_ms()};

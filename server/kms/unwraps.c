@@ -47,8 +47,9 @@ static void drop(struct unwraps *unwraps, struct unwrap *unwrap)
     unwrap->cookie = 0;
 }
 
-static err_t ask(struct unwraps *unwraps, const struct seed_name *name, const struct ipc_key_ref *ref,
-                 enum client_class class, bool again, int64_t mono_ms)
+static err_t ask(struct unwraps *unwraps, const struct seed_name *name,
+                 const struct ipc_key_ref *ref, enum client_class class, bool again,
+                 int64_t mono_ms)
 {
     struct unwrap *unwrap = find_cookie(unwraps, 0);
     if (unwrap == NULL) {
@@ -65,8 +66,8 @@ static err_t ask(struct unwraps *unwraps, const struct seed_name *name, const st
     return OK;
 }
 
-err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name, const struct ipc_key_ref *ref,
-                    enum client_class class, int64_t mono_ms)
+err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name,
+                    const struct ipc_key_ref *ref, enum client_class class, int64_t mono_ms)
 {
     struct unwrap *running = find_key(unwraps, name->key);
     if (running != NULL && running->class <= class) {

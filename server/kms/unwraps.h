@@ -1,6 +1,6 @@
 /*
- * unwraps: seeds that the token is opening just now. However many calls want the same wrapped seed, the
- * token is asked once. Who waits for it is kept elsewhere (calls.h).
+ * unwraps: seeds that the token is opening just now. However many calls want the same wrapped seed,
+ * the token is asked once. Who waits for it is kept elsewhere (calls.h).
  */
 #ifndef SERVER_KMS_UNWRAPS_H
 #define SERVER_KMS_UNWRAPS_H
@@ -13,7 +13,8 @@
 #include "token/client.h"
 #include "server/kms/seeds.h"
 
-#define UNWRAPS_MAX            240u /* the queue of the client keeps room for canary, listing and proofs */
+/* the queue of the client keeps room for canary, listing and proofs */
+#define UNWRAPS_MAX            240u
 #define UNWRAPS_BACKGROUND_MAX 4u
 
 struct unwrap {
@@ -35,11 +36,12 @@ struct unwraps {
 
 void unwraps_init(struct unwraps *unwraps, struct client *client, uint64_t cookie_tag);
 /*
- * Asks the token, or joins the asking that runs; a more urgent class takes over. E_LIMIT: too many, or the
- * client's queue is full.
+ * Asks the token, or joins the asking that runs; a more urgent class takes over. E_LIMIT: too many,
+ * or the client's queue is full.
  */
 MUST_USE err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *name,
-                             const struct ipc_key_ref *ref, enum client_class class, int64_t mono_ms);
+                             const struct ipc_key_ref *ref, enum client_class class,
+                             int64_t mono_ms);
 /* The asking for this seed that runs is a second one. */
 void unwraps_mark_again(struct unwraps *unwraps, const uint8_t key[32]);
 /* The reply to this cookie has come: *ret_unwrap is what was asked, and is no longer here. */

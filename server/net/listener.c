@@ -30,7 +30,7 @@ static void rest_a_while(struct listener *listener)
 {
     err_t err = FAIL_ERRNO("cannot accept a connection");
     if (!listener->failing) {
-        log_error("accept-failed", LOG_ERR(err));
+        log_event(EVENT_ACCEPT_FAILED, LOG_ERR(err));
     }
     listener->failing = true;
     loop_poll_want(listener->poll, 0);

@@ -31,8 +31,10 @@ void loop_run(struct loop *loop);
 void loop_run_once(struct loop *loop, bool wait);
 void loop_stop(struct loop *loop);
 
-/* Watches fd, which stays the caller's and outlives the poll. Nothing is awaited until
- * loop_poll_want. */
+/*
+ * Watches fd, which stays the caller's and outlives the poll. Nothing is awaited until
+ * loop_poll_want.
+ */
 MUST_USE err_t loop_poll_new(struct loop *loop, int fd, void (*on_ready)(void *ctx, int events),
                              void *ctx, struct loop_poll **ret_poll);
 /* LOOP_READABLE | LOOP_WRITABLE, or 0 for neither. LOOP_BROKEN may come with either. */
@@ -41,8 +43,10 @@ void loop_poll_free(struct loop_poll *poll);
 
 MUST_USE err_t loop_timer_new(struct loop *loop, void (*on_time)(void *ctx), void *ctx,
                               struct loop_timer **ret_timer);
-/* Fires once at this CLOCK_MONOTONIC time or soon after; INT64_MAX: not at all. Replaces what was
- * set. */
+/*
+ * Fires once at this CLOCK_MONOTONIC time or soon after; INT64_MAX: not at all. Replaces what was
+ * set.
+ */
 void loop_timer_at(struct loop_timer *timer, int64_t at_ms);
 void loop_timer_free(struct loop_timer *timer);
 
@@ -51,8 +55,10 @@ MUST_USE err_t loop_signal_new(struct loop *loop, int number,
                                struct loop_signal **ret_signal);
 void loop_signal_free(struct loop_signal *signal);
 
-/* Called after the descriptors and after the timers of a wake-up: the place for work done in
- * batches. */
+/*
+ * Called after the descriptors and after the timers of a wake-up: the place for work done in
+ * batches.
+ */
 MUST_USE err_t loop_turn_new(struct loop *loop, void (*on_turn)(void *ctx), void *ctx,
                              struct loop_turn **ret_turn);
 void loop_turn_free(struct loop_turn *turn);

@@ -30,7 +30,8 @@ struct net {
     size_t served; /* conns in the first NET_CONNS_MAX slots */
     size_t denied; /* in the others */
     size_t leaving;
-    int64_t room_ms; /* CLOCK_MONOTONIC: when to see again who may go; INT64_MAX: accepting goes on */
+    /* CLOCK_MONOTONIC: when to see again who may go; INT64_MAX: accepting goes on */
+    int64_t room_ms;
     bool any_changed;
     bool draining;
     void (*on_done)(void *ctx);
@@ -95,7 +96,7 @@ static void count(struct net *net, const struct slot *slot, int by)
 static void log_refused(struct net *net, const struct listener_peer *peer)
 {
     if (log_limit_passes(&net->refused, clock_mono_ms())) {
-        log_warn("peer-refused", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
+        log_event(EVENT_PEER_REFUSED, LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid));
     }
     note_due(net, log_limit_next_ms(&net->refused));
 }
@@ -103,13 +104,15 @@ static void log_refused(struct net *net, const struct listener_peer *peer)
 static void log_failed(struct net *net, err_t err)
 {
     if (log_limit_passes(&net->failed, clock_mono_ms())) {
-        log_error("connection-failed", LOG_ERR(err));
+        log_event(EVENT_CONNECTION_FAILED, LOG_ERR(err));
     }
     note_due(net, log_limit_next_ms(&net->failed));
 }
 
-/* The one that nobody has used for the longest, however short; NULL: all are busy, new or on their way
- * out. */
+/*
+ * The one that nobody has used for the longest, however short; NULL: all are busy, new or on their
+ * way out.
+ */
 static struct slot *longest_idle(struct net *net, int64_t now_ms)
 {
     int64_t since_ms = now_ms + 1;
@@ -129,7 +132,7 @@ static void make_room(struct net *net, int64_t now_ms)
     size_t at_once = net->leaving == 0 ? 1 : NET_LEAVE_MAX;
     struct slot *slot;
     while (net->leaving < at_once && (slot = longest_idle(net, now_ms)) != NULL) {
-        log_debug("peer-leaves", LOG_NUM("slot", slot - net->slots));
+        log_event(EVENT_PEER_LEAVES, LOG_NUM("slot", slot - net->slots));
         slot->leaves = true;
         net->leaving++;
         conn_leave(slot->conn, now_ms);
@@ -176,7 +179,7 @@ static void on_peer(void *ctx, int fd, const struct listener_peer *peer)
         log_failed(net, err);
         return;
     }
-    log_debug("peer-accepted", LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid),
+    log_event(EVENT_PEER_ACCEPTED, LOG_NUM("uid", peer->uid), LOG_NUM("pid", peer->pid),
               LOG_NUM("slot", ticket.conn));
     count(net, slot, 1);
     on_change(net, slot->conn);
@@ -184,7 +187,7 @@ static void on_peer(void *ctx, int fd, const struct listener_peer *peer)
 
 static void close_slot(struct net *net, struct slot *slot)
 {
-    log_debug("peer-closed", LOG_NUM("slot", slot - net->slots));
+    log_event(EVENT_PEER_CLOSED, LOG_NUM("slot", slot - net->slots));
     conn_close(TAKE(slot->conn));
     slot->changed = false;
     net->leaving -= slot->leaves ? 1 : 0;
@@ -270,8 +273,8 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service,
     net->env.on_change = on_change;
     net->env.ctx = net;
     net->timer_ms = INT64_MAX;
-    net->refused.event = "peer-refused";
-    net->failed.event = "connection-failed";
+    net->refused.event = EVENT_PEER_REFUSED;
+    net->failed.event = EVENT_CONNECTION_FAILED;
     TRY(h2_shared_new(service, &net->env.shared));
     TRY(secret_new(SECRET_NET, 1, &net->env.receive));
     TRY(secret_new(SECRET_NET, 1, &net->env.send));
@@ -330,8 +333,8 @@ void net_set_allowed_uids(struct net *net, const uint32_t *uids, size_t n)
         }
     }
     if (ended > 0) {
-        log_info("connections-ended", LOG_NUM("n", ended),
-                 LOG_TEXT("why", "their users are not in allowed_uids any more"));
+        log_event(EVENT_CONNECTIONS_ENDED, LOG_NUM("n", ended),
+                  LOG_TEXT("why", "their users are not in allowed_uids any more"));
     }
 }
 

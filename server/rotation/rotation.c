@@ -46,8 +46,12 @@ static bool has_id(const struct ring_key *key)
     return !span_equal(span_of(key->kek_id, KEK_ID_LEN), span_of(none, KEK_ID_LEN));
 }
 
-/* What an unreadable key was when it could last be read: the same dates, and not seen elsewhere now. */
-static const struct ring_key *last_known(const struct rotation *rotation, const struct ring_key *unreadable,
+/*
+ * What an unreadable key was when it could last be read: the same dates, and not seen elsewhere
+ * now.
+ */
+static const struct ring_key *last_known(const struct rotation *rotation,
+                                         const struct ring_key *unreadable,
                                          const struct ring_key *keys, size_t n)
 {
     for (size_t i = 0; i < rotation->keys_n; i++) {
@@ -132,7 +136,10 @@ static bool is_proven(const struct rotation *rotation, const struct ring_key *ke
     return ring_find(rotation->proven, rotation->proven_n, key) != NULL;
 }
 
-/* Nothing remembered: the first choice needs two equal looks, and no unreadable key that could outrank it. */
+/*
+ * Nothing remembered: the first choice needs two equal looks, and no unreadable key that could
+ * outrank it.
+ */
 static bool may_choose(const struct rotation *rotation, const struct ring_choice *choice)
 {
     if (rotation->view.has_serving || rotation->view.has_remembered) {
@@ -159,7 +166,10 @@ static bool not_older(const struct rotation_view *view, const struct ring_key *k
     return !view->has_remembered || ring_compare(key, &view->remembered) >= 0;
 }
 
-/* True for a key that took the place of the one that serves or served: the same dates, another value. */
+/*
+ * True for a key that took the place of the one that serves or served: the same dates, another
+ * value.
+ */
 static bool replaces(const struct rotation *rotation, const struct ring_key *key)
 {
     const struct ring_key *wanted = subject(&rotation->view);
@@ -170,7 +180,8 @@ static bool replaces(const struct rotation *rotation, const struct ring_key *key
     return !look_at(rotation, wanted, &seen) || seen == ROTATION_CHANGED;
 }
 
-static const struct ring_key *candidate(const struct rotation *rotation, const struct ring_choice *choice)
+static const struct ring_key *candidate(const struct rotation *rotation,
+                                        const struct ring_choice *choice)
 {
     const struct ring_key *selected = choice->selected;
     if (selected != NULL && not_older(&rotation->view, selected) && !replaces(rotation, selected) &&
@@ -178,7 +189,8 @@ static const struct ring_key *candidate(const struct rotation *rotation, const s
         return selected;
     }
     const struct ring_key *remembered = listed_remembered(rotation);
-    bool stands_in = !rotation->view.has_serving && remembered != NULL && is_proven(rotation, remembered);
+    bool stands_in =
+        !rotation->view.has_serving && remembered != NULL && is_proven(rotation, remembered);
     return stands_in ? remembered : NULL;
 }
 
@@ -210,7 +222,8 @@ static void want_proof(struct rotation *rotation, const struct ring_key *key)
 }
 
 /* What waits for its proof, and since when. */
-static void watch_selected(struct rotation *rotation, const struct ring_choice *choice, int64_t boot_ms)
+static void watch_selected(struct rotation *rotation, const struct ring_choice *choice,
+                           int64_t boot_ms)
 {
     struct rotation_view *view = &rotation->view;
     const struct ring_key *selected = choice->selected;
@@ -239,7 +252,10 @@ static bool wants_fast_look(const struct rotation *rotation)
            (view->has_selected && !is_proven(rotation, &view->selected));
 }
 
-/* When the pace of listing becomes faster the next one moves nearer; never nearer than the pace itself. */
+/*
+ * When the pace of listing becomes faster the next one moves nearer; never nearer than the pace
+ * itself.
+ */
 static void pace_listing(struct rotation *rotation)
 {
     int64_t every = wants_fast_look(rotation) ? ROTATION_LIST_FAST_MS : ROTATION_LIST_MS;
@@ -289,8 +305,8 @@ static void forget_unlisted(struct rotation *rotation)
     rotation->proven_n = kept;
 }
 
-void rotation_listed(struct rotation *rotation, const struct ring_key *keys, size_t n, int64_t now_s,
-                     int64_t boot_ms)
+void rotation_listed(struct rotation *rotation, const struct ring_key *keys, size_t n,
+                     int64_t now_s, int64_t boot_ms)
 {
     take_listing(rotation, keys, n < ROTATION_KEYS_MAX ? n : ROTATION_KEYS_MAX);
     uint64_t hash = hash_listing(rotation->keys, rotation->keys_n);
@@ -339,7 +355,8 @@ static void forget_one_proof(struct rotation *rotation)
     rotation->proven[victim] = rotation->proven[--rotation->proven_n];
 }
 
-void rotation_proven(struct rotation *rotation, const struct ring_key *key, int64_t now_s, int64_t boot_ms)
+void rotation_proven(struct rotation *rotation, const struct ring_key *key, int64_t now_s,
+                     int64_t boot_ms)
 {
     if (!is_proven(rotation, key)) {
         if (rotation->proven_n == ROTATION_PROVEN_MAX) {

@@ -18,7 +18,8 @@ static void say_not_served(const struct supervisor *supervisor, const struct kee
         state_file_name(&supervisor->state, (enum state_file)message->file, name);
     }
     state_explain(supervisor->config.state_dir, name, err, text, sizeof(text));
-    log_warn("state-not-served", LOG_TEXT("role", role->name), LOG_TEXT("mend", text), LOG_ERR(err));
+    log_event(EVENT_STATE_NOT_SERVED, LOG_TEXT("role", role->name), LOG_TEXT("mend", text),
+              LOG_ERR(err));
 }
 
 /* A full disk fails every 20 s: said once for each reason. */
@@ -26,8 +27,10 @@ static void serve_state(struct supervisor *supervisor, struct keeping *role,
                         const struct role_message *message, int fd)
 {
     err_t ready = folder_ready(supervisor);
-    err_t err = failed(ready) ? role_refuse_state(role->control_fd, &supervisor->state, message, ready)
-                              : role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
+    err_t err =
+        failed(ready)
+            ? role_refuse_state(role->control_fd, &supervisor->state, message, ready)
+            : role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
     unsigned long why = failed(err) ? err.detail + 1 : 0;
     unsigned long *said = message->file < STATE_FILES ? &role->unserved[message->file] : NULL;
     bool news = said == NULL || *said != why;
@@ -47,18 +50,22 @@ static void on_ready(struct supervisor *supervisor)
     }
 }
 
-/* What the front says of a token process that has ended by itself meanwhile is not meant for the next one. */
+/*
+ * What the front says of a token process that has ended by itself meanwhile is not meant for the
+ * next one.
+ */
 static void kill_token(const struct keeping *token, const struct role_message *message)
 {
     if (token->pid == message->value) {
         roles_kill(token, message->text);
     } else {
-        log_info("role-ended-already", LOG_TEXT("role", token->name), LOG_NUM("pid", message->value));
+        log_event(EVENT_ROLE_ENDED_ALREADY, LOG_TEXT("role", token->name),
+                  LOG_NUM("pid", message->value));
     }
 }
 
-static void take_message(struct supervisor *supervisor, enum role_id id, const struct role_message *message,
-                         int fd)
+static void take_message(struct supervisor *supervisor, enum role_id id,
+                         const struct role_message *message, int fd)
 {
     struct keeping *role = &supervisor->roles[id];
     pulse_heard(&role->pulse);
@@ -98,7 +105,7 @@ static void take_message(struct supervisor *supervisor, enum role_id id, const s
     default:
         break;
     }
-    log_warn("message-ignored", LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind));
+    log_event(EVENT_MESSAGE_IGNORED, LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind));
 }
 
 /* False: there is none, or no more to come. */
@@ -116,7 +123,7 @@ static bool hear_one(struct supervisor *supervisor, enum role_id id, int64_t now
         return false;
     }
     if (err.code != E_NOT_FOUND) {
-        log_error("control-broken", LOG_TEXT("role", role->name), LOG_ERR(err));
+        log_event(EVENT_CONTROL_BROKEN, LOG_TEXT("role", role->name), LOG_ERR(err));
     }
     roles_end(role, now_ms + ENDING_MS);
     return false;

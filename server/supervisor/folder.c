@@ -12,7 +12,7 @@ static void tell_roles(struct supervisor *supervisor)
     tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
     err_t err = state_open_pin_lock(&supervisor->state, &pin_lock_fd);
     if (failed(err)) {
-        log_warn("pin-lock-not-given", LOG_ERR(err));
+        log_event(EVENT_PIN_LOCK_NOT_GIVEN, LOG_ERR(err));
         return;
     }
     tell_role(&supervisor->roles[ROLE_TOKEN], ROLE_PIN_LOCK, pin_lock_fd);
@@ -32,8 +32,8 @@ static err_t take_new(struct supervisor *supervisor)
     own_fd_close_p(&supervisor->lock_fd);
     supervisor->state = fresh;
     supervisor->lock_fd = own_fd_take(&lock_fd);
-    log_warn("state-folder-new", LOG_TEXT("folder", supervisor->config.state_dir),
-             LOG_TEXT("text", "it, or its lock, was gone: what is remembered is stored anew"));
+    log_event(EVENT_STATE_FOLDER_NEW, LOG_TEXT("folder", supervisor->config.state_dir),
+              LOG_TEXT("text", "it, or its lock, was gone: what is remembered is stored anew"));
     tell_roles(supervisor);
     return OK;
 }
@@ -45,7 +45,7 @@ static void say_trouble(struct supervisor *supervisor, err_t err)
     state_explain(supervisor->config.state_dir, "", err, text, sizeof(text));
     if (!span_equal(span_of_text(text), span_of_text(supervisor->trouble))) {
         span_move(supervisor->trouble, text, sizeof(text));
-        log_error("state-folder-lost", LOG_TEXT("mend", text));
+        log_event(EVENT_STATE_FOLDER_LOST, LOG_TEXT("mend", text));
         tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, text);
     }
 }

@@ -1,7 +1,8 @@
 /*
- * folder: the state folder by its path. Its descriptor and its lock are held for a whole life, in which the
- * folder may be removed, moved or made again; so before each use, and every few seconds, it is looked up.
- * A new one is made or taken only with its lock in our hands: never do two daemons write one folder.
+ * folder: the state folder by its path. Its descriptor and its lock are held for a whole life, in
+ * which the folder may be removed, moved or made again; so before each use, and every few seconds,
+ * it is looked up. A new one is made or taken only with its lock in our hands: never do two daemons
+ * write one folder.
  */
 #ifndef SERVER_SUPERVISOR_FOLDER_H
 #define SERVER_SUPERVISOR_FOLDER_H

@@ -23,14 +23,17 @@ static err_t bind_abstract(const struct config_listen *config, struct listener *
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct span name = span_of_text(config->socket + 1);
-    if (name.len == 0 || !span_copy(span_mut_of(address.sun_path + 1, sizeof(address.sun_path) - 1), name)) {
-        return problem_set(problem, EXIT_CONFIG, "listen.socket: %s: an abstract name has 1 to 107 bytes",
+    if (name.len == 0 ||
+        !span_copy(span_mut_of(address.sun_path + 1, sizeof(address.sun_path) - 1), name)) {
+        return problem_set(problem, EXIT_CONFIG,
+                           "listen.socket: %s: an abstract name has 1 to 107 bytes",
                            config->socket);
     }
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.len);
     OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot make a socket"));
+        return problem_from(problem, EXIT_FAILURE, config->socket,
+                            FAIL_ERRNO("cannot make a socket"));
     }
     int64_t until_ms = clock_mono_ms() + LISTENER_PATIENCE_MS;
     while (bind(fd, (const struct sockaddr *)&address, len) != 0) {
@@ -47,21 +50,23 @@ static err_t bind_abstract(const struct config_listen *config, struct listener *
     return OK;
 }
 
-err_t listener_open(const struct config_listen *config, struct listener *ret_listener, struct problem *problem)
+err_t listener_open(const struct config_listen *config, struct listener *ret_listener,
+                    struct problem *problem)
 {
     err_t err = listener_adopt(config, ret_listener, problem);
     if (err.code != E_NOT_FOUND) {
         return err;
     }
-    return config->socket[0] == '@' ? bind_abstract(config, ret_listener, problem)
-                                    : listener_bind_path(config, LISTENER_PATIENCE_MS, ret_listener, problem);
+    return config->socket[0] == '@'
+               ? bind_abstract(config, ret_listener, problem)
+               : listener_bind_path(config, LISTENER_PATIENCE_MS, ret_listener, problem);
 }
 
 bool listener_is_there(const struct config_listen *config, const struct listener *listener)
 {
     struct stat st;
-    return listener->inode == 0 || (lstat(config->socket, &st) == 0 && st.st_dev == listener->device &&
-                                    st.st_ino == listener->inode);
+    return listener->inode == 0 || (lstat(config->socket, &st) == 0 &&
+                                    st.st_dev == listener->device && st.st_ino == listener->inode);
 }
 
 /* As the old one was: that is still known of a folder that was removed. */
@@ -77,9 +82,12 @@ static err_t make_folder(const struct config_listen *config, const struct listen
     }
     mode_t mode = fstat(listener->folder_fd, &st) == 0 ? st.st_mode & 0755u : 0755u;
     if (mkdir(path, 0700) != 0 || chmod(path, mode) != 0) {
-        return problem_set(problem, EXIT_CONFIG, "%s: the folder of the socket is gone and cannot be made: %s: "
-                           "systemctl restart p11-kms.socket p11-kms.service makes it, or install -d -o %u -m %04o "
-                           "%s", path, strerror(errno), geteuid(), mode, path);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: the folder of the socket is gone and cannot be made: %s: "
+                           "systemctl restart p11-kms.socket p11-kms.service makes it, or install "
+                           "-d -o %u -m %04o "
+                           "%s",
+                           path, strerror(errno), geteuid(), mode, path);
     }
     return OK;
 }

@@ -1,7 +1,8 @@
 /*
- * listener: the listening socket, kept for the whole life of the supervisor, so that a front that is
- * restarted costs a waiting client nothing. It is adopted from the service manager (socket activation) or
- * made here: at a path in a folder that nobody else can write, or in the abstract namespace ("@name").
+ * listener: the listening socket, kept for the whole life of the supervisor, so that a front that
+ * is restarted costs a waiting client nothing. It is adopted from the service manager (socket
+ * activation) or made here: at a path in a folder that nobody else can write, or in the abstract
+ * namespace ("@name").
  */
 #ifndef SERVER_SUPERVISOR_LISTENER_H
 #define SERVER_SUPERVISOR_LISTENER_H
@@ -16,7 +17,8 @@
 #include "server/supervisor/problem.h"
 
 #define LISTENER_BACKLOG 128
-#define LISTENER_PATIENCE_MS 2000 /* an orphaned front on its way out may still accept for this long */
+/* an orphaned front on its way out may still accept for this long */
+#define LISTENER_PATIENCE_MS 2000
 
 struct listener {
     int fd;
@@ -27,18 +29,20 @@ struct listener {
     ino_t inode;
 };
 
-/* Adopts the socket of LISTEN_FDS if there is one, else makes it. Call with the instance lock held. */
+/*
+ * Adopts the socket of LISTEN_FDS if there is one, else makes it. Call with the instance lock held.
+ */
 MUST_USE err_t listener_open(const struct config_listen *config, struct listener *ret_listener,
                              struct problem *problem);
 /*
- * Whether clients that go to the configured place still come to this socket: its file may have been removed
- * or replaced, and its folder too.
+ * Whether clients that go to the configured place still come to this socket: its file may have been
+ * removed or replaced, and its folder too.
  */
 bool listener_is_there(const struct config_listen *config, const struct listener *listener);
 /*
- * Makes the socket anew in the same place, and its folder if that is gone; who waits in the old one's queue
- * is left there until it is closed. Never takes the place of another process that listens, and waits for
- * none. Not for a passed one.
+ * Makes the socket anew in the same place, and its folder if that is gone; who waits in the old
+ * one's queue is left there until it is closed. Never takes the place of another process that
+ * listens, and waits for none. Not for a passed one.
  */
 MUST_USE err_t listener_bind_again(const struct config_listen *config, struct listener *listener,
                                    struct problem *problem);
@@ -49,8 +53,9 @@ void listener_close(struct listener *listener);
 MUST_USE err_t listener_adopt(const struct config_listen *config, struct listener *ret_listener,
                               struct problem *problem);
 /*
- * Ends every connection that waits in a passed and not adopted socket. The service manager starts us for
- * whoever waits, so one who waits on while we exit would have us started without end; he may come again.
+ * Ends every connection that waits in a passed and not adopted socket. The service manager starts
+ * us for whoever waits, so one who waits on while we exit would have us started without end; he may
+ * come again.
  */
 void listener_turn_away(void);
 /* The same for one listening descriptor. False when its queue cannot be read. */

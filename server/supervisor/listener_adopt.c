@@ -39,17 +39,21 @@ static err_t check_rights(const struct config_listen *config, struct listener *l
 {
     struct stat st;
     if (lstat(config->socket, &st) != 0) {
-        return problem_from(problem, EXIT_CONFIG, config->socket, FAIL_ERRNO("cannot examine the passed socket"));
+        return problem_from(problem, EXIT_CONFIG, config->socket,
+                            FAIL_ERRNO("cannot examine the passed socket"));
     }
     listener->device = st.st_dev;
     listener->inode = st.st_ino;
     if ((st.st_mode & 07777u) != config->mode) {
-        return problem_set(problem, EXIT_CONFIG, "%s: the passed socket has mode %04o, listen.mode says %04o: "
-                           "set SocketMode= of the socket unit", config->socket, st.st_mode & 07777u, config->mode);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: the passed socket has mode %04o, listen.mode says %04o: "
+                           "set SocketMode= of the socket unit",
+                           config->socket, st.st_mode & 07777u, config->mode);
     }
     if ((config->owner != CONFIG_ID_OWN && st.st_uid != config->owner) ||
         (config->group != CONFIG_ID_OWN && st.st_gid != config->group)) {
-        return problem_set(problem, EXIT_CONFIG, "%s: the passed socket belongs to %u:%u, unlike listen.owner "
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: the passed socket belongs to %u:%u, unlike listen.owner "
                            "and listen.group: set SocketUser= and SocketGroup= of the socket unit",
                            config->socket, st.st_uid, st.st_gid);
     }
@@ -63,7 +67,8 @@ static err_t check_place(const struct config_listen *config, int fd, struct list
     struct sockaddr_un address = {0};
     socklen_t len = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
-        return problem_from(problem, EXIT_CONFIG, config->socket, FAIL_ERRNO("cannot examine the passed socket"));
+        return problem_from(problem, EXIT_CONFIG, config->socket,
+                            FAIL_ERRNO("cannot examine the passed socket"));
     }
     size_t head = offsetof(struct sockaddr_un, sun_path);
     size_t size = len > head ? len - head : 0;
@@ -73,13 +78,16 @@ static err_t check_place(const struct config_listen *config, int fd, struct list
         address.sun_path[0] = '@';
     }
     if (!span_equal(path, span_of_text(config->socket))) {
-        return problem_set(problem, EXIT_CONFIG, "%s: listen.socket is not the passed socket: make ListenStream= "
-                           "of the socket unit the same", config->socket);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: listen.socket is not the passed socket: make ListenStream= "
+                           "of the socket unit the same",
+                           config->socket);
     }
     return abstract ? OK : check_rights(config, listener, problem);
 }
 
-err_t listener_adopt(const struct config_listen *config, struct listener *ret_listener, struct problem *problem)
+err_t listener_adopt(const struct config_listen *config, struct listener *ret_listener,
+                     struct problem *problem)
 {
     long n = passed();
     if (n == 0) {
@@ -90,14 +98,16 @@ err_t listener_adopt(const struct config_listen *config, struct listener *ret_li
     }
     if (option(FIRST_FD, SO_DOMAIN) != AF_UNIX || option(FIRST_FD, SO_TYPE) != SOCK_STREAM ||
         option(FIRST_FD, SO_ACCEPTCONN) != 1) {
-        return problem_set(problem, EXIT_CONFIG, "LISTEN_FDS: the passed descriptor is not a listening unix "
+        return problem_set(problem, EXIT_CONFIG,
+                           "LISTEN_FDS: the passed descriptor is not a listening unix "
                            "stream socket");
     }
     struct listener adopted = {.folder_fd = -1, .passed = true};
     TRY(check_place(config, FIRST_FD, &adopted, problem));
     int fd = fcntl(FIRST_FD, F_DUPFD_CLOEXEC, ROLE_FD_COUNT);
     if (fd < 0) {
-        return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot copy a descriptor"));
+        return problem_from(problem, EXIT_FAILURE, config->socket,
+                            FAIL_ERRNO("cannot copy a descriptor"));
     }
     (void)close(FIRST_FD);
     adopted.fd = fd;

@@ -25,18 +25,21 @@ struct place {
 static err_t split(struct place *place, struct problem *problem)
 {
     const char *path = place->config->socket;
-    struct span_mut room = span_mut_of(place->address.sun_path, sizeof(place->address.sun_path) - 1);
+    struct span_mut room =
+        span_mut_of(place->address.sun_path, sizeof(place->address.sun_path) - 1);
     if (path[0] != '/' || !span_copy(room, span_of_text(path))) {
-        return problem_set(problem, EXIT_CONFIG,
-                           "listen.socket: %s: a socket path is absolute and at most 107 bytes long", path);
+        return problem_set(
+            problem, EXIT_CONFIG,
+            "listen.socket: %s: a socket path is absolute and at most 107 bytes long", path);
     }
     place->address.sun_family = AF_UNIX;
     const char *slash = strrchr(place->address.sun_path, '/');
     size_t len = (size_t)(slash - place->address.sun_path);
     (void)snprintf(place->folder, sizeof(place->folder), "%.*s", len == 0 ? 1 : (int)len, path);
     place->name = slash + 1;
-    return place->name[0] != '\0' ? OK
-                                  : problem_set(problem, EXIT_CONFIG, "listen.socket: %s: names a folder", path);
+    return place->name[0] != '\0'
+               ? OK
+               : problem_set(problem, EXIT_CONFIG, "listen.socket: %s: names a folder", path);
 }
 
 /* Whoever can write the folder can put another socket in our place. */
@@ -45,16 +48,21 @@ static err_t open_folder(struct place *place, struct problem *problem)
     struct stat st;
     place->folder_fd = open(place->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (place->folder_fd < 0 || fstat(place->folder_fd, &st) != 0) {
-        return problem_from(problem, EXIT_CONFIG, place->folder,
-                            FAIL_ERRNO("cannot open the folder of the socket (it may not be a link)"));
+        return problem_from(
+            problem, EXIT_CONFIG, place->folder,
+            FAIL_ERRNO("cannot open the folder of the socket (it may not be a link)"));
     }
     if (st.st_uid != geteuid() && st.st_uid != 0) {
-        return problem_set(problem, EXIT_CONFIG, "%s: the folder of the socket belongs to uid %u: it must be "
-                           "ours (uid %u) or root's", place->folder, st.st_uid, geteuid());
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: the folder of the socket belongs to uid %u: it must be "
+                           "ours (uid %u) or root's",
+                           place->folder, st.st_uid, geteuid());
     }
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return problem_set(problem, EXIT_CONFIG, "%s: the folder of the socket has mode %04o: it may not be "
-                           "writable by group or others", place->folder, st.st_mode & 07777u);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: the folder of the socket has mode %04o: it may not be "
+                           "writable by group or others",
+                           place->folder, st.st_mode & 07777u);
     }
     return OK;
 }
@@ -107,15 +115,17 @@ static err_t make_way(const struct place *place, struct problem *problem)
         break;
     case OCCUPANT_STALE:
         if (unlinkat(place->folder_fd, place->name, 0) != 0 && errno != ENOENT) {
-            return problem_from(problem, EXIT_CONFIG, path, FAIL_ERRNO("cannot remove the stale socket"));
+            return problem_from(problem, EXIT_CONFIG, path,
+                                FAIL_ERRNO("cannot remove the stale socket"));
         }
         break;
     case OCCUPANT_LIVE:
-        return problem_set(problem, EXIT_BUSY, "%s: another process listens there; it is not taken over", path);
+        return problem_set(problem, EXIT_BUSY,
+                           "%s: another process listens there; it is not taken over", path);
     case OCCUPANT_FOREIGN:
     default:
-        return problem_set(problem, EXIT_CONFIG, "%s: is not a stream socket; it is left alone: move it away",
-                           path);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s: is not a stream socket; it is left alone: move it away", path);
     }
     return OK;
 }
@@ -133,7 +143,8 @@ static err_t bind_private(const struct place *place, int fd, struct problem *pro
     }
     return listen(fd, LISTENER_BACKLOG) == 0
                ? OK
-               : problem_from(problem, EXIT_FAILURE, place->config->socket, FAIL_ERRNO("cannot listen"));
+               : problem_from(problem, EXIT_FAILURE, place->config->socket,
+                              FAIL_ERRNO("cannot listen"));
 }
 
 static err_t set_rights(const struct place *place, struct problem *problem)
@@ -144,13 +155,17 @@ static err_t set_rights(const struct place *place, struct problem *problem)
     bool other = owner != (uid_t)-1 || group != (gid_t)-1;
     if (other && fchownat(place->folder_fd, place->name, owner, group, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == EPERM) {
-            return problem_set(problem, EXIT_CONFIG, "listen.owner, listen.group: %s: another owner or group "
-                               "needs root or socket activation (p11-kms.socket)", config->socket);
+            return problem_set(problem, EXIT_CONFIG,
+                               "listen.owner, listen.group: %s: another owner or group "
+                               "needs root or socket activation (p11-kms.socket)",
+                               config->socket);
         }
-        return problem_from(problem, EXIT_CONFIG, config->socket, FAIL_ERRNO("cannot set the owner"));
+        return problem_from(problem, EXIT_CONFIG, config->socket,
+                            FAIL_ERRNO("cannot set the owner"));
     }
     if (fchmodat(place->folder_fd, place->name, config->mode, 0) != 0) {
-        return problem_from(problem, EXIT_CONFIG, config->socket, FAIL_ERRNO("cannot set the mode"));
+        return problem_from(problem, EXIT_CONFIG, config->socket,
+                            FAIL_ERRNO("cannot set the mode"));
     }
     return OK;
 }
@@ -160,12 +175,14 @@ static err_t make(struct place *place, struct listener *made, struct problem *pr
     TRY(make_way(place, problem));
     made->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made->fd < 0) {
-        return problem_from(problem, EXIT_FAILURE, place->config->socket, FAIL_ERRNO("cannot make a socket"));
+        return problem_from(problem, EXIT_FAILURE, place->config->socket,
+                            FAIL_ERRNO("cannot make a socket"));
     }
     TRY(bind_private(place, made->fd, problem));
     struct stat st;
     if (fstatat(place->folder_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return problem_from(problem, EXIT_CONFIG, place->config->socket, FAIL_ERRNO("the socket has gone"));
+        return problem_from(problem, EXIT_CONFIG, place->config->socket,
+                            FAIL_ERRNO("the socket has gone"));
     }
     made->device = st.st_dev;
     made->inode = st.st_ino;

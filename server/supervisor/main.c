@@ -38,10 +38,11 @@ static int run(const struct config *config)
         supervisor_close(&supervisor);
         return problem.exit_code;
     }
-    log_info("started", LOG_TEXT("version", P11KMS_VERSION), LOG_TEXT("build", P11KMS_BUILD_ID),
-             LOG_NUM("pid", getpid()));
+    log_event(EVENT_STARTED, LOG_TEXT("version", P11KMS_VERSION),
+              LOG_TEXT("build", P11KMS_BUILD_ID), LOG_NUM("pid", getpid()));
     if (geteuid() == 0) {
-        log_warn("runs-as-root", LOG_TEXT("advice", "run it as the user p11-kms, as the shipped unit does"));
+        log_event(EVENT_RUNS_AS_ROOT,
+                  LOG_TEXT("advice", "run it as the user p11-kms, as the shipped unit does"));
     }
     supervisor_run(&supervisor);
     if (supervisor.exit_code == EXIT_CONFIG) {

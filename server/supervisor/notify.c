@@ -27,7 +27,8 @@ static socklen_t address_of(const char *name, struct sockaddr_un *ret_address)
         address.sun_path[0] = '\0';
     }
     *ret_address = address;
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name) + (name[0] == '/' ? 1 : 0));
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name) +
+                       (name[0] == '/' ? 1 : 0));
 }
 
 static void send_text(const char *text)

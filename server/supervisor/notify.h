@@ -1,7 +1,7 @@
 /*
- * notify: tells the service manager, by the protocol of sd_notify(3): one datagram of NAME=value lines to
- * the socket named in NOTIFY_SOCKET. Without that variable nothing is sent. Failures are not errors: the
- * service works without its manager.
+ * notify: tells the service manager, by the protocol of sd_notify(3): one datagram of NAME=value
+ * lines to the socket named in NOTIFY_SOCKET. Without that variable nothing is sent. Failures are
+ * not errors: the service works without its manager.
  */
 #ifndef SERVER_SUPERVISOR_NOTIFY_H
 #define SERVER_SUPERVISOR_NOTIFY_H

@@ -43,16 +43,17 @@ err_t options_parse(int argc, char **argv, struct options *ret_options)
 
 void options_print_help(FILE *out)
 {
-    (void)fputs("Usage: p11-kmsd [--config PATH] [--check-config]\n"
-                "Kubernetes KMS plugin whose key-encryption keys never leave a PKCS#11 token.\n\n"
-                "  --config PATH   configuration (default " CONFIG_DEFAULT_PATH ")\n"
-                "  --check-config  check it, say what is wrong, and exit 0 or 78\n"
-                "  --version       version and build\n"
-                "  --help          this text\n\n"
-                "SIGHUP reloads the configuration, SIGTERM drains and ends.\n"
-                "Exit: 0 ended as told, 64 usage, 75 another instance, 78 configuration, 1 else.\n\n"
-                "Configuration:\n",
-                out);
+    (void)fputs(
+        "Usage: p11-kmsd [--config PATH] [--check-config]\n"
+        "Kubernetes KMS plugin whose key-encryption keys never leave a PKCS#11 token.\n\n"
+        "  --config PATH   configuration (default " CONFIG_DEFAULT_PATH ")\n"
+        "  --check-config  check it, say what is wrong, and exit 0 or 78\n"
+        "  --version       version and build\n"
+        "  --help          this text\n\n"
+        "SIGHUP reloads the configuration, SIGTERM drains and ends.\n"
+        "Exit: 0 ended as told, 64 usage, 75 another instance, 78 configuration, 1 else.\n\n"
+        "Configuration:\n",
+        out);
     config_print_schema(out);
 }
 
@@ -60,7 +61,8 @@ void options_print_version(FILE *out)
 {
     (void)fprintf(out, "p11-kmsd %s (build %s)\n", P11KMS_VERSION, P11KMS_BUILD_ID);
     if (P11KMS_TEST_BUILD) {
-        (void)fputs("test build: LD_PRELOAD, FAKETIME*, *SAN_OPTIONS, LLVM_PROFILE_FILE and GCOV_* are passed to "
+        (void)fputs("test build: LD_PRELOAD, FAKETIME*, *SAN_OPTIONS, LLVM_PROFILE_FILE and GCOV_* "
+                    "are passed to "
                     "the roles\n",
                     out);
     }

@@ -13,7 +13,9 @@ struct options {
     const char *config_path; /* borrowed from argv */
 };
 
-/* E_INVALID for an unknown option, a missing value or an operand; getopt has said which to stderr. */
+/*
+ * E_INVALID for an unknown option, a missing value or an operand; getopt has said which to stderr.
+ */
 MUST_USE err_t options_parse(int argc, char **argv, struct options *ret_options);
 void options_print_help(FILE *out);
 void options_print_version(FILE *out);

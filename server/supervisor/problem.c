@@ -18,7 +18,8 @@ err_t problem_set(struct problem *problem, int exit_code, const char *format, ..
 err_t problem_from(struct problem *problem, int exit_code, const char *subject, err_t err)
 {
     if (err.code == E_SYSTEM) {
-        return problem_set(problem, exit_code, "%s: %s: %s", subject, err.what, strerror((int)err.detail));
+        return problem_set(problem, exit_code, "%s: %s: %s", subject, err.what,
+                           strerror((int)err.detail));
     }
     return problem_set(problem, exit_code, "%s: %s", subject, err.what);
 }

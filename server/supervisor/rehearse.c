@@ -20,16 +20,18 @@ static err_t check_limit(struct problem *problem)
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed) {
         return OK;
     }
-    return problem_set(problem, EXIT_CONFIG,
-                       "memory for secrets cannot be locked: RLIMIT_MEMLOCK is %" PRIu64 " bytes and must be %zu "
-                       "at least: set LimitMEMLOCK=64M in the unit, or the memlock limit of the container",
-                       (uint64_t)limit.rlim_cur, needed);
+    return problem_set(
+        problem, EXIT_CONFIG,
+        "memory for secrets cannot be locked: RLIMIT_MEMLOCK is %" PRIu64 " bytes and must be %zu "
+        "at least: set LimitMEMLOCK=64M in the unit, or the memlock limit of the container",
+        (uint64_t)limit.rlim_cur, needed);
 }
 
 static err_t ask_random(void)
 {
     uint8_t byte;
-    return getrandom(&byte, sizeof(byte), 0) == (ssize_t)sizeof(byte) ? OK : FAIL_ERRNO("getrandom");
+    return getrandom(&byte, sizeof(byte), 0) == (ssize_t)sizeof(byte) ? OK
+                                                                      : FAIL_ERRNO("getrandom");
 }
 
 static err_t lock_memory(void)
@@ -47,10 +49,14 @@ err_t rehearse(const struct config *config, struct problem *problem)
     err = failed(err) ? err : ask_random();
     err = failed(err) ? err : lock_memory();
     if (failed(err) && role_may_pass(err)) {
-        return problem_from(problem, EXIT_FAILURE, "this system is short of memory or descriptors now", err);
+        return problem_from(problem, EXIT_FAILURE,
+                            "this system is short of memory or descriptors now", err);
     }
-    return failed(err) ? problem_from(problem, EXIT_CONFIG,
-                                      "this system (a seccomp profile?) does not grant what is needed, which is "
-                                      "mlock, madvise, memfd_create and getrandom", err)
-                       : OK;
+    return failed(err)
+               ? problem_from(
+                     problem, EXIT_CONFIG,
+                     "this system (a seccomp profile?) does not grant what is needed, which is "
+                     "mlock, madvise, memfd_create and getrandom",
+                     err)
+               : OK;
 }

@@ -11,13 +11,14 @@ static err_t load(const struct supervisor *supervisor, struct config *ret_config
     struct config_problem problem = {.text = ""};
     err_t err = config_load(supervisor->config.path, ret_config, &problem);
     if (failed(err)) {
-        log_error("reload-refused", LOG_TEXT("problem", problem.text), LOG_ERR(err));
+        log_event(EVENT_RELOAD_REFUSED, LOG_TEXT("problem", problem.text), LOG_ERR(err));
         return err;
     }
     const char *fixed = config_fixed_difference(&supervisor->config, ret_config);
     if (fixed != NULL) {
-        log_error("reload-refused", LOG_TEXT("setting", fixed),
-                  LOG_TEXT("problem", "this setting changes only by a restart; the old configuration stays"));
+        log_event(EVENT_RELOAD_REFUSED, LOG_TEXT("setting", fixed),
+                  LOG_TEXT("problem",
+                           "this setting changes only by a restart; the old configuration stays"));
         return FAIL(E_INVALID, "a setting cannot change in place");
     }
     return OK;
@@ -37,14 +38,17 @@ static err_t apply(struct supervisor *supervisor)
     return OK;
 }
 
-/* The service manager takes the word after a reload for the first one, which is not ours to say yet. */
+/*
+ * The service manager takes the word after a reload for the first one, which is not ours to say
+ * yet.
+ */
 void reload(struct supervisor *supervisor)
 {
     if (supervisor->ready) {
         notify_reloading();
     }
     if (!failed(apply(supervisor))) {
-        log_info("reloaded");
+        log_event(EVENT_RELOADED);
     }
     if (supervisor->ready) {
         notify_ready();

@@ -4,7 +4,10 @@
 
 #include "server/supervisor/supervisor.h"
 
-/* Reads it again, checks it and tells the roles; when it is refused, says why and keeps the old one. */
+/*
+ * Reads it again, checks it and tells the roles; when it is refused, says why and keeps the old
+ * one.
+ */
 void reload(struct supervisor *supervisor);
 
 #endif

@@ -36,23 +36,23 @@ static void hand_over_token(struct supervisor *supervisor)
     if (supervisor->token_peer_fd < 0 || front->control_fd < 0) {
         return;
     }
-    const struct role_message message = {
-        .magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET, .value = supervisor->roles[ROLE_TOKEN].pid};
+    const struct role_message message = {.kind = ROLE_TOKEN_SOCKET,
+                                         .value = supervisor->roles[ROLE_TOKEN].pid};
     err_t err = role_send(front->control_fd, &message, supervisor->token_peer_fd);
     if (failed(err)) {
-        log_warn("token-not-handed-over", LOG_ERR(err));
+        log_event(EVENT_TOKEN_NOT_HANDED_OVER, LOG_ERR(err));
     }
     close_now(&supervisor->token_peer_fd);
 }
 
 /*
- * A front that dies takes its end of the socket along. The token process is given another, and goes on with
- * its login, or with the one that it is in the midst of.
+ * A front that dies takes its end of the socket along. The token process is given another, and goes
+ * on with its login, or with the one that it is in the midst of.
  */
 static err_t renew_token_socket(struct supervisor *supervisor)
 {
     const struct keeping *token = &supervisor->roles[ROLE_TOKEN];
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    const struct role_message message = {.kind = ROLE_TOKEN_SOCKET};
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return FAIL_ERRNO("cannot make the token socket");
@@ -73,7 +73,7 @@ static void keep_token(struct supervisor *supervisor, int64_t now_ms)
     }
     err_t err = renew_token_socket(supervisor);
     if (failed(err)) {
-        log_warn("token-not-kept", LOG_ERR(err));
+        log_event(EVENT_TOKEN_NOT_KEPT, LOG_ERR(err));
         token->excused = true;
         roles_stop(token, now_ms + roles_login_ms(supervisor) + STOP_MS);
     }
@@ -141,14 +141,14 @@ static void start(struct supervisor *supervisor, enum role_id id, int64_t now_ms
     err_t err = id == ROLE_FRONT ? spawn_front(supervisor) : spawn_token(supervisor);
     if (failed(err)) {
         role->start_at_ms = now_ms + backoff_after(&role->backoff, 0);
-        log_error("role-not-started", LOG_TEXT("role", role->name), LOG_ERR(err));
+        log_event(EVENT_ROLE_NOT_STARTED, LOG_TEXT("role", role->name), LOG_ERR(err));
         return;
     }
     role->started_ms = now_ms;
     role->kill_at_ms = NEVER_MS;
     role->excused = false;
     role->pulse = (struct pulse){0};
-    log_info("role-started", LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid));
+    log_event(EVENT_ROLE_STARTED, LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid));
 }
 
 /* ---- ending ---- */
@@ -156,7 +156,8 @@ static void start(struct supervisor *supervisor, enum role_id id, int64_t now_ms
 void roles_kill(const struct keeping *role, const char *why)
 {
     if (role->pid > 0) {
-        log_warn("role-killed", LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid), LOG_TEXT("why", why));
+        log_event(EVENT_ROLE_KILLED, LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid),
+                  LOG_TEXT("why", why));
         (void)kill(role->pid, SIGKILL);
     }
 }
@@ -185,21 +186,23 @@ void roles_stop(struct keeping *role, int64_t kill_at_ms)
 static void log_end(const struct keeping *role, int status, int64_t lived_ms)
 {
     bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    const struct log_field fields[] = {
-        LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid),
-        WIFSIGNALED(status) ? LOG_NUM("signal", WTERMSIG(status)) : LOG_NUM("status", WEXITSTATUS(status)),
-        LOG_NUM("lived_ms", lived_ms)};
-    log_write(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "role-ended", fields, sizeof(fields) / sizeof(fields[0]));
+    const struct log_field fields[] = {LOG_TEXT("role", role->name), LOG_NUM("pid", role->pid),
+                                       WIFSIGNALED(status) ? LOG_NUM("signal", WTERMSIG(status))
+                                                           : LOG_NUM("status", WEXITSTATUS(status)),
+                                       LOG_NUM("lived_ms", lived_ms)};
+    log_event_write(fine ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, EVENT_ROLE_ENDED, fields,
+                    sizeof(fields) / sizeof(fields[0]));
 }
 
 /*
- * It will not start before an operator acts. When it never has, to try on would only look alive: we end.
- * When it has, its system was changed under it: what is served without it goes on, and it is tried again.
+ * It will not start before an operator acts. When it never has, to try on would only look alive: we
+ * end. When it has, its system was changed under it: what is served without it goes on, and it is
+ * tried again.
  */
 static void take_refusal(struct supervisor *supervisor, const struct keeping *role)
 {
     const char *then = role->was_up ? "it is tried again" : "the service ends";
-    log_error("role-cannot-start", LOG_TEXT("role", role->name),
+    log_event(EVENT_ROLE_CANNOT_START, LOG_TEXT("role", role->name),
               LOG_TEXT("reason", "its own line above says what this system does not grant it"),
               LOG_TEXT("then", then));
     if (!role->was_up) {
@@ -220,7 +223,8 @@ static void take_end(struct supervisor *supervisor, enum role_id id, int status,
     role->pid = 0;
     role->kill_at_ms = NEVER_MS;
     close_now(&role->control_fd);
-    role->start_at_ms = now_ms + backoff_after(&role->backoff, role->excused ? BACKOFF_HEALTHY_MS : lived_ms);
+    role->start_at_ms =
+        now_ms + backoff_after(&role->backoff, role->excused ? BACKOFF_HEALTHY_MS : lived_ms);
     if (id == ROLE_TOKEN) {
         close_now(&supervisor->token_peer_fd);
     } else {
@@ -253,7 +257,7 @@ static bool is_watched(const struct supervisor *supervisor, const struct keeping
 
 static void look_at(struct keeping *role, int64_t now_ms)
 {
-    const struct role_message ping = {.magic = ROLE_MAGIC, .kind = ROLE_PING};
+    const struct role_message ping = {.kind = ROLE_PING};
     switch (pulse_look(&role->pulse, now_ms)) {
     case PULSE_ASK:
         /* One that reads so little that this does not fit will not answer either. */

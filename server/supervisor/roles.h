@@ -11,14 +11,20 @@
 void roles_tick(struct supervisor *supervisor, int64_t now_ms);
 /* When roles_tick has something to do next; NEVER_MS: nothing. */
 int64_t roles_next_ms(const struct supervisor *supervisor);
-/* Takes the ends of all children that have ended, each after hear_out: what it still says would be lost. */
+/*
+ * Takes the ends of all children that have ended, each after hear_out: what it still says would be
+ * lost.
+ */
 void roles_reap(struct supervisor *supervisor, int64_t now_ms,
                 void (*hear_out)(struct supervisor *supervisor, enum role_id id, int64_t now_ms));
 /* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
 void roles_end(struct keeping *role, int64_t kill_at_ms);
 /* What the token process may take to end when a login is under way: it waits for its answer. */
 int64_t roles_login_ms(const struct supervisor *supervisor);
-/* Asks it to end, while what it still has to keep is stored; kills it if it has not done so by then. */
+/*
+ * Asks it to end, while what it still has to keep is stored; kills it if it has not done so by
+ * then.
+ */
 void roles_stop(struct keeping *role, int64_t kill_at_ms);
 void roles_kill(const struct keeping *role, const char *why);
 

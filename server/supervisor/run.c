@@ -17,7 +17,10 @@
 #include "server/supervisor/watch.h"
 
 #define DRAIN_MS 6000 /* the front finishes what runs */
-/* Beyond start_timeout, for which a login is waited for: its answer is written down, the module let go of. */
+/*
+ * Beyond start_timeout, for which a login is waited for: its answer is written down, the module let
+ * go of.
+ */
 #define STOP_MS  8000
 
 /* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
@@ -28,7 +31,7 @@ static void drain(struct supervisor *supervisor, int64_t now_ms)
         return;
     }
     struct keeping *front = &supervisor->roles[ROLE_FRONT];
-    log_info("draining");
+    log_event(EVENT_DRAINING);
     notify_stopping();
     supervisor->phase = PHASE_DRAINING;
     tell_role(front, ROLE_DRAIN, -1);
@@ -111,7 +114,8 @@ bool supervisor_turn(struct supervisor *supervisor)
     watch_tick(supervisor, now_ms);
     folder_tick(supervisor, now_ms);
     tell_alive(supervisor, now_ms);
-    struct pollfd fds[1 + ROLE_IDS] = {[ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
+    struct pollfd fds[1 + ROLE_IDS] = {
+        [ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
     for (int id = 0; id < ROLE_IDS; id++) {
         fds[id] = (struct pollfd){.fd = supervisor->roles[id].control_fd, .events = POLLIN};
     }
@@ -135,5 +139,5 @@ void supervisor_run(struct supervisor *supervisor)
 {
     while (supervisor_turn(supervisor)) {
     }
-    log_info("ended");
+    log_event(EVENT_ENDED);
 }

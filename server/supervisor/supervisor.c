@@ -61,7 +61,8 @@ static err_t open_state(struct supervisor *supervisor, struct problem *problem)
     }
     err = state_lock(&supervisor->state, &supervisor->lock_fd);
     if (failed(err) && err.code == E_STATE) {
-        return problem_set(problem, EXIT_BUSY, "%s/lock is held by another p11-kmsd (pid %" PRId64 ")", path,
+        return problem_set(problem, EXIT_BUSY,
+                           "%s/lock is held by another p11-kmsd (pid %" PRId64 ")", path,
                            state_lock_holder(&supervisor->state));
     }
     return failed(err) ? problem_of_folder(problem, path, err) : OK;
@@ -94,8 +95,9 @@ static err_t open_signals(struct supervisor *supervisor, struct problem *problem
     if (sigprocmask(SIG_BLOCK, &set, NULL) == 0) {
         supervisor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     }
-    return supervisor->signal_fd >= 0 ? OK
-                                      : problem_from(problem, EXIT_FAILURE, "signals", FAIL_ERRNO("signalfd"));
+    return supervisor->signal_fd >= 0
+               ? OK
+               : problem_from(problem, EXIT_FAILURE, "signals", FAIL_ERRNO("signalfd"));
 }
 
 err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)

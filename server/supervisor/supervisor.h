@@ -1,6 +1,6 @@
 /*
- * supervisor: keeps the listening socket, the state directory and the two roles, and nothing secret. It
- * parses nothing that a peer or a token sends. One thread, one poll loop:
+ * supervisor: keeps the listening socket, the state directory and the two roles, and nothing
+ * secret. It parses nothing that a peer or a token sends. One thread, one poll loop:
  *
  *   signals ─────────► run       children's ends, reload, drain
  *   control sockets ─► control   state files, readiness, status, "kill the token"
@@ -31,7 +31,8 @@ struct keeping {
     const char *name; /* of the program */
     struct role_program program;
     unsigned files; /* a bit per enum state_file that it may read and write */
-    unsigned long unserved[STATE_FILES]; /* why it did not get one of them, as last said; 0: it did */
+    /* why it did not get one of them, as last said; 0: it did */
+    unsigned long unserved[STATE_FILES];
     pid_t pid;      /* 0: not running */
     int control_fd; /* -1: closed */
     struct backoff backoff;
@@ -61,8 +62,10 @@ struct supervisor {
     struct listener listener;
     struct watch watch;
     struct keeping roles[ROLE_IDS];
-    int token_peer_fd; /* the front's end of the token socketpair, until there is a front to have it */
-    int64_t alive_ms;  /* when to tell the service manager next that we live; NEVER_MS: it does not ask */
+    /* the front's end of the token socketpair, until there is a front to have it */
+    int token_peer_fd;
+    /* when to tell the service manager next that we live; NEVER_MS: it does not ask */
+    int64_t alive_ms;
     bool ready;        /* said once to the service manager */
     enum phase phase;
     int exit_code; /* not 0: a role will never run, and we end with this */

@@ -1,4 +1,7 @@
-/* tell: what their keeper says to the roles. A role that is not there, or does not read, is not told. */
+/*
+ * tell: what their keeper says to the roles. A role that is not there, or does not read, is not
+ * told.
+ */
 #ifndef SERVER_SUPERVISOR_TELL_H
 #define SERVER_SUPERVISOR_TELL_H
 

@@ -10,16 +10,19 @@
 static void say(struct watch *watch, const char *problem)
 {
     if (strcmp(watch->said, problem) != 0) {
-        log_error("socket-lost", LOG_TEXT("problem", problem));
+        log_event(EVENT_SOCKET_LOST, LOG_TEXT("problem", problem));
         (void)snprintf(watch->said, sizeof(watch->said), "%s", problem);
     }
 }
 
-static err_t mend(const struct config_listen *config, struct listener *listener, struct problem *problem)
+static err_t mend(const struct config_listen *config, struct listener *listener,
+                  struct problem *problem)
 {
     if (listener->passed) {
-        return problem_set(problem, EXIT_CONFIG, "%s was removed or replaced, and new clients do not come here: "
-                           "systemctl restart p11-kms.socket p11-kms.service", config->socket);
+        return problem_set(problem, EXIT_CONFIG,
+                           "%s was removed or replaced, and new clients do not come here: "
+                           "systemctl restart p11-kms.socket p11-kms.service",
+                           config->socket);
     }
     return listener_bind_again(config, listener, problem);
 }
@@ -37,8 +40,8 @@ static void look(struct supervisor *supervisor)
         say(&supervisor->watch, problem.text);
         return;
     }
-    log_warn("socket-bound-again", LOG_TEXT("socket", config->socket),
-             LOG_TEXT("why", "its file was removed or replaced"));
+    log_event(EVENT_SOCKET_BOUND_AGAIN, LOG_TEXT("socket", config->socket),
+              LOG_TEXT("why", "its file was removed or replaced"));
     tell_role(&supervisor->roles[ROLE_FRONT], ROLE_SERVICE_SOCKET, listener->fd);
 }
 

@@ -59,9 +59,9 @@ static void test_decrypt_4097th_seed_evicts_the_oldest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decrypt_with_derived_keys_off_answers_the_same, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_keeps_derived_keys_up_to_the_limit, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_4097th_seed_evicts_the_oldest, world_set_up, world_tear_down),
+        IN_WORLD(test_decrypt_with_derived_keys_off_answers_the_same),
+        IN_WORLD(test_decrypt_keeps_derived_keys_up_to_the_limit),
+        IN_WORLD(test_decrypt_4097th_seed_evicts_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,10 +59,8 @@ static void test_reload_with_a_shorter_seed_life_holds_for_the_seed_that_seals(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_call_that_waits_in_vain_is_told_before_its_deadline,
-                                        world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(
-            test_reload_with_a_shorter_seed_life_holds_for_the_seed_that_seals, world_set_up, world_tear_down),
+        IN_WORLD(test_call_that_waits_in_vain_is_told_before_its_deadline),
+        IN_WORLD(test_reload_with_a_shorter_seed_life_holds_for_the_seed_that_seals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

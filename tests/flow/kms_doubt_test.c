@@ -78,7 +78,8 @@ static void test_decrypt_seed_that_fitted_once_is_never_asked_for_again(void **s
         assert_answer_fails(world, world_decrypt_of(world, &changed), E_CRYPTO);
         world_pass(world, 3000);
     }
-    assert_in_range(fake_token_calls(world->token, IPC_UNWRAP), before, before + 1); /* the canary */
+    /* the canary */
+    assert_in_range(fake_token_calls(world->token, IPC_UNWRAP), before, before + 1);
 }
 
 /*
@@ -213,8 +214,6 @@ static void test_proofs_that_fail_by_an_outage_are_an_outage(void **state)
         assert_true(state_is(world, "OK"));
     }
 }
-
-#define IN_WORLD(test_) cmocka_unit_test_setup_teardown(test_, world_set_up, world_tear_down)
 
 int main(void)
 {

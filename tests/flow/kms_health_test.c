@@ -1,4 +1,6 @@
-/* Bad days: starts without a token, outages, lost keys, and what Status and Encrypt say meanwhile. */
+/*
+ * Bad days: starts without a token, outages, lost keys, and what Status and Encrypt say meanwhile.
+ */
 #include <string.h>
 
 #include "keys/key_id.h"
@@ -130,7 +132,10 @@ static void test_restart_reopens_foreign_seeds_before_anyone_asks(void **state)
     }
 }
 
-/* As with a full disk: the newest key served must be remembered all the same, or a loss looks like a first start. */
+/*
+ * As with a full disk: the newest key served must be remembered all the same, or a loss looks like
+ * a first start.
+ */
 static void test_state_that_could_not_be_kept_is_offered_again(void **state)
 {
     struct world *world = *state;
@@ -282,7 +287,10 @@ static void kek_id_of(struct world *world, uint8_t kek_id[KEK_ID_LEN])
                          span_of(ref.fingerprint, ref.fingerprint_len), kek_id));
 }
 
-/* Of two keys with the same dates the smaller kek_id ranks above: the new value ranks below the old one. */
+/*
+ * Of two keys with the same dates the smaller kek_id ranks above: the new value ranks below the old
+ * one.
+ */
 static void test_kek_replaced_under_the_same_id_is_hard(void **state)
 {
     struct world *world = *state;
@@ -351,29 +359,28 @@ static void test_token_that_hangs_is_reported_until_it_is_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_start_first_status_waits_for_the_first_proof, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_start_first_status_waits_one_second_at_most, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_start_with_nothing_remembered_is_unavailable, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_start_with_no_kek_says_init, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_start_encrypt_waits_then_is_unavailable, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_start_text_of_the_token_is_the_mend, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_restart_seals_on_with_the_remembered_seed, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_restart_reopens_foreign_seeds_before_anyone_asks, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_state_that_could_not_be_kept_is_offered_again, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_restart_with_a_broken_seeds_file_makes_a_new_seed, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_outage_coast_then_soft_then_hard, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_outage_hard_is_remembered_across_a_restart, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_outage_too_old_at_start_is_unavailable, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_outage_decrypt_of_an_unknown_seed_is_unavailable, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_outage_call_is_served_when_the_token_returns_in_time, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_loss_soft_and_hard_policies, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_kek_deleted_is_hard_after_two_looks, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_kek_replaced_under_the_same_id_is_hard, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_kek_attribute_turned_bad_is_hard_and_named, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_kek_with_a_bad_attribute_never_seals, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_canary_wrong_once_is_not_believed, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_token_that_hangs_is_reported_until_it_is_gone, world_set_up, world_tear_down),
+        IN_WORLD(test_start_first_status_waits_for_the_first_proof),
+        IN_WORLD(test_start_first_status_waits_one_second_at_most),
+        IN_WORLD(test_start_with_nothing_remembered_is_unavailable),
+        IN_WORLD(test_start_with_no_kek_says_init),
+        IN_WORLD(test_start_encrypt_waits_then_is_unavailable),
+        IN_WORLD(test_start_text_of_the_token_is_the_mend),
+        IN_WORLD(test_restart_seals_on_with_the_remembered_seed),
+        IN_WORLD(test_restart_reopens_foreign_seeds_before_anyone_asks),
+        IN_WORLD(test_state_that_could_not_be_kept_is_offered_again),
+        IN_WORLD(test_restart_with_a_broken_seeds_file_makes_a_new_seed),
+        IN_WORLD(test_outage_coast_then_soft_then_hard),
+        IN_WORLD(test_outage_hard_is_remembered_across_a_restart),
+        IN_WORLD(test_outage_too_old_at_start_is_unavailable),
+        IN_WORLD(test_outage_decrypt_of_an_unknown_seed_is_unavailable),
+        IN_WORLD(test_outage_call_is_served_when_the_token_returns_in_time),
+        IN_WORLD(test_loss_soft_and_hard_policies),
+        IN_WORLD(test_kek_deleted_is_hard_after_two_looks),
+        IN_WORLD(test_kek_replaced_under_the_same_id_is_hard),
+        IN_WORLD(test_kek_attribute_turned_bad_is_hard_and_named),
+        IN_WORLD(test_kek_with_a_bad_attribute_never_seals),
+        IN_WORLD(test_canary_wrong_once_is_not_believed),
+        IN_WORLD(test_token_that_hangs_is_reported_until_it_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

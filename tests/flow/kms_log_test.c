@@ -22,7 +22,8 @@ static void test_refused_decrypts_leave_ten_lines_and_a_count(void **state)
     world_serve(world);
     for (unsigned i = 0; i < 5000; i++) {
         world->next_stream = 100;
-        assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, "no envelope", 11, "k"), E_INVALID);
+        assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, "no envelope", 11, "k"),
+                            E_INVALID);
     }
     assert_int_equal(world_logged("decrypt-refused", NULL), LOG_LIMIT_LINES);
     world_pass(world, LOG_LIMIT_MS); /* nothing more comes */
@@ -169,21 +170,15 @@ static void test_calls_that_find_no_place_to_wait_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_refused_decrypts_leave_ten_lines_and_a_count, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_ignored_key_is_said_once_and_again_when_its_fault_changes, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_mend_in_the_state_file_follows_while_the_state_stays, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_long_mend_is_cut_between_characters, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_mend_that_changes_without_end_is_written_once_a_second, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_state_that_cannot_be_stored_is_said_once_for_each_reason, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_limit_that_bites_is_said_once_and_stands_in_the_mend, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_calls_that_find_no_place_to_wait_are_counted, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_key_id_in_the_state_file_follows_a_rotation, world_set_up, world_tear_down),
+        IN_WORLD(test_refused_decrypts_leave_ten_lines_and_a_count),
+        IN_WORLD(test_ignored_key_is_said_once_and_again_when_its_fault_changes),
+        IN_WORLD(test_mend_in_the_state_file_follows_while_the_state_stays),
+        IN_WORLD(test_long_mend_is_cut_between_characters),
+        IN_WORLD(test_mend_that_changes_without_end_is_written_once_a_second),
+        IN_WORLD(test_state_that_cannot_be_stored_is_said_once_for_each_reason),
+        IN_WORLD(test_limit_that_bites_is_said_once_and_stands_in_the_mend),
+        IN_WORLD(test_calls_that_find_no_place_to_wait_are_counted),
+        IN_WORLD(test_key_id_in_the_state_file_follows_a_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

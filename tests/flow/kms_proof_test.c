@@ -1,5 +1,7 @@
-/* Nothing seals before it was proven, and what opens to something else is seen, by the whole
- * service. */
+/*
+ * Nothing seals before it was proven, and what opens to something else is seen, by the whole
+ * service.
+ */
 #include <string.h>
 
 #include "tests/flow/kms_fixture.h"
@@ -64,12 +66,9 @@ static void test_decrypt_of_suite_2_is_refused_before_the_token_is_asked(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_seed_that_opens_to_something_else_never_seals, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(
-            test_canary_that_opens_to_something_else_again_and_again_is_hard, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(
-            test_decrypt_of_suite_2_is_refused_before_the_token_is_asked, world_set_up, world_tear_down),
+        IN_WORLD(test_seed_that_opens_to_something_else_never_seals),
+        IN_WORLD(test_canary_that_opens_to_something_else_again_and_again_is_hard),
+        IN_WORLD(test_decrypt_of_suite_2_is_refused_before_the_token_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,7 @@
-/* What a reload changes reaches what is open already: the seed that seals, the KEK that serves, calls, states. */
+/*
+ * What a reload changes reaches what is open already: the seed that seals, the KEK that serves,
+ * calls, states.
+ */
 #include <string.h>
 
 #include "keys/key_id.h"
@@ -109,12 +112,12 @@ static void test_reloads_do_not_put_off_the_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_health_changes_the_state_of_an_outage_that_runs, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_life_ends_the_seed_that_seals, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_status_version_is_another_with_the_next_status, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_v1_turned_off_finishes_the_call_that_waits, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_reloads_do_not_put_off_the_listing, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_waiver_taken_away_ends_the_kek_that_serves, world_set_up, world_tear_down),
+        IN_WORLD(test_health_changes_the_state_of_an_outage_that_runs),
+        IN_WORLD(test_seed_life_ends_the_seed_that_seals),
+        IN_WORLD(test_status_version_is_another_with_the_next_status),
+        IN_WORLD(test_v1_turned_off_finishes_the_call_that_waits),
+        IN_WORLD(test_reloads_do_not_put_off_the_listing),
+        IN_WORLD(test_waiver_taken_away_ends_the_kek_that_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

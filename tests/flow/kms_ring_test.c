@@ -121,7 +121,8 @@ static void test_rotate_staged_key_that_is_deleted_again_is_forgotten(void **sta
     world_pass(world, 60000);
     unsigned unwraps = fake_token_calls(world->token, IPC_UNWRAP);
     world_pass(world, 60000);
-    assert_in_range(fake_token_calls(world->token, IPC_UNWRAP) - unwraps, 2, 4); /* the canary of what serves */
+    /* the canary of what serves */
+    assert_in_range(fake_token_calls(world->token, IPC_UNWRAP) - unwraps, 2, 4);
     /* Restored, it is proven anew. */
     fake_token_key(world->token, staged)->gone = false;
     world_pass(world, 3600000);
@@ -333,31 +334,25 @@ static void test_waived_key_that_does_not_bind_its_aad_stays_refused(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_rotate_switches_at_the_not_before_and_not_earlier, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_staged_switches_while_the_token_is_away, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_now_switches_within_a_minute, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_status_and_encrypt_never_differ, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_new_key_that_cannot_be_proven_does_not_serve, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_staged_key_that_is_deleted_again_is_forgotten, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_rotate_out_of_a_lost_kek, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_restart_never_goes_back_to_an_older_key, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_restart_with_an_older_token_says_so, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_gets_a_successor_at_three_quarters_of_its_life, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_of_a_running_process_ages_with_the_clock_set_back, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_over_age_seals_on_while_the_token_is_away, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_over_age_of_a_token_that_wraps_no_more_is_said, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_listing_that_fails_for_a_minute_is_said, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_over_age_is_not_taken_up_after_a_restart, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_seed_born_in_the_future_is_not_taken_up_after_a_restart, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_ring_of_future_keys_blames_the_clock, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_waived_key_serves, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_waived_key_that_does_not_bind_its_aad_stays_refused, world_set_up,
-                                        world_tear_down),
+        IN_WORLD(test_rotate_switches_at_the_not_before_and_not_earlier),
+        IN_WORLD(test_rotate_staged_switches_while_the_token_is_away),
+        IN_WORLD(test_rotate_now_switches_within_a_minute),
+        IN_WORLD(test_rotate_status_and_encrypt_never_differ),
+        IN_WORLD(test_rotate_new_key_that_cannot_be_proven_does_not_serve),
+        IN_WORLD(test_rotate_staged_key_that_is_deleted_again_is_forgotten),
+        IN_WORLD(test_rotate_out_of_a_lost_kek),
+        IN_WORLD(test_restart_never_goes_back_to_an_older_key),
+        IN_WORLD(test_restart_with_an_older_token_says_so),
+        IN_WORLD(test_seed_gets_a_successor_at_three_quarters_of_its_life),
+        IN_WORLD(test_seed_of_a_running_process_ages_with_the_clock_set_back),
+        IN_WORLD(test_seed_over_age_seals_on_while_the_token_is_away),
+        IN_WORLD(test_seed_over_age_of_a_token_that_wraps_no_more_is_said),
+        IN_WORLD(test_listing_that_fails_for_a_minute_is_said),
+        IN_WORLD(test_seed_over_age_is_not_taken_up_after_a_restart),
+        IN_WORLD(test_seed_born_in_the_future_is_not_taken_up_after_a_restart),
+        IN_WORLD(test_ring_of_future_keys_blames_the_clock),
+        IN_WORLD(test_waived_key_serves),
+        IN_WORLD(test_waived_key_that_does_not_bind_its_aad_stays_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

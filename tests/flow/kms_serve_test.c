@@ -1,4 +1,7 @@
-/* The plain days: start, Status, Encrypt, Decrypt, v1 and v2, what is refused, what is asked of the token. */
+/*
+ * The plain days: start, Status, Encrypt, Decrypt, v1 and v2, what is refused, what is asked of the
+ * token.
+ */
 #include <string.h>
 
 #include "keys/key_id.h"
@@ -35,7 +38,8 @@ static void test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_o
     const struct codec_request version = {.version = span_of_text("v1beta1")};
     world->config.kms_v1 = CONFIG_V1_OFF;
     service_reload(world->service, &world->config);
-    assert_answer_fails(world, world_send(world, CODEC_V1_VERSION, &version, INT64_MAX), E_UNSUPPORTED);
+    assert_answer_fails(world, world_send(world, CODEC_V1_VERSION, &version, INT64_MAX),
+                        E_UNSUPPORTED);
     assert_answer_fails(world, world_encrypt(world, CODEC_V1_ENCRYPT, "x"), E_UNSUPPORTED);
     assert_answer_fails(world, world_decrypt_of(world, &of_v1), E_UNSUPPORTED);
     assert_answer_ok(world, world_status(world, SERVICE_AUTHORITY_OTHER));
@@ -125,12 +129,13 @@ static void test_decrypt_wrong_field_is_refused_by_its_class(void **state)
     world_serve(world);
     struct answer v2 = world->answers[world_encrypt(world, CODEC_V2_ENCRYPT, "x")];
     struct answer changed = v2;
-    assert_answer_fails(world, world_decrypt(world, CODEC_V1_DECRYPT, v2.payload, v2.payload_len, ""),
-                        E_INVALID);
-    assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, v2.payload, v2.payload_len, "k"),
-                        E_INVALID);
+    assert_answer_fails(
+        world, world_decrypt(world, CODEC_V1_DECRYPT, v2.payload, v2.payload_len, ""), E_INVALID);
+    assert_answer_fails(
+        world, world_decrypt(world, CODEC_V2_DECRYPT, v2.payload, v2.payload_len, "k"), E_INVALID);
     assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, "", 0, v2.key_id), E_INVALID);
-    assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, "junk", 4, v2.key_id), E_INVALID);
+    assert_answer_fails(world, world_decrypt(world, CODEC_V2_DECRYPT, "junk", 4, v2.key_id),
+                        E_INVALID);
     changed.payload[8] ^= 1; /* realm */
     assert_answer_fails(world, world_decrypt_of(world, &changed), E_NOT_FOUND);
     changed = v2;
@@ -326,31 +331,26 @@ static void test_decrypt_blob_that_never_opens_is_asked_once_a_minute(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_status_serving_says_ok_and_key_id, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_status_version_follows_the_authority, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_status_with_every_place_to_wait_taken_is_answered_at_once, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_encrypt_then_decrypt_returns_the_plaintext, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_encrypt_key_id_equals_that_of_status, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_version_v1_says_v1beta1, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_encrypt_sizes_at_and_past_the_limits, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_any_changed_bit_is_refused, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_wrong_field_is_refused_by_its_class, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_512_identical_cold_ask_the_token_once, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_513th_waiting_call_is_refused, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_encrypt_129th_that_waits_is_refused_and_the_others_served, world_set_up,
-                                        world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_token_that_says_no_is_told_by_its_class, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_cancelled_is_never_answered, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_unknown_kek_lists_all_then_not_found, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_key_outside_the_ring_is_found, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_unknown_keks_list_once_a_second, world_set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(test_decrypt_blob_that_never_opens_is_asked_once_a_minute, world_set_up,
-                                        world_tear_down),
+        IN_WORLD(test_status_serving_says_ok_and_key_id),
+        IN_WORLD(test_status_version_follows_the_authority),
+        IN_WORLD(test_status_with_every_place_to_wait_taken_is_answered_at_once),
+        IN_WORLD(test_v1_turned_off_is_unsupported_until_it_is_on_again_and_v2_goes_on),
+        IN_WORLD(test_encrypt_then_decrypt_returns_the_plaintext),
+        IN_WORLD(test_encrypt_key_id_equals_that_of_status),
+        IN_WORLD(test_version_v1_says_v1beta1),
+        IN_WORLD(test_encrypt_sizes_at_and_past_the_limits),
+        IN_WORLD(test_decrypt_any_changed_bit_is_refused),
+        IN_WORLD(test_decrypt_wrong_field_is_refused_by_its_class),
+        IN_WORLD(test_decrypt_512_identical_cold_ask_the_token_once),
+        IN_WORLD(test_decrypt_513th_waiting_call_is_refused),
+        IN_WORLD(test_decrypt_241_cold_seeds_at_once_leave_room_for_the_canary),
+        IN_WORLD(test_encrypt_129th_that_waits_is_refused_and_the_others_served),
+        IN_WORLD(test_decrypt_token_that_says_no_is_told_by_its_class),
+        IN_WORLD(test_decrypt_cancelled_is_never_answered),
+        IN_WORLD(test_decrypt_unknown_kek_lists_all_then_not_found),
+        IN_WORLD(test_decrypt_key_outside_the_ring_is_found),
+        IN_WORLD(test_decrypt_unknown_keks_list_once_a_second),
+        IN_WORLD(test_decrypt_blob_that_never_opens_is_asked_once_a_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void test_state_folder_that_is_new_gets_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_state_folder_that_is_new_gets_all_at_once, world_set_up, world_tear_down),
+        IN_WORLD(test_state_folder_that_is_new_gets_all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,8 @@
 #include "base/secret.h"
 #include "keys/key_id.h"
 
-static int64_t clock_ms = 1000000;   /* monotonic and boot time */
-static int64_t real_offset_s;        /* wall clock less monotonic time */
+static int64_t clock_ms = 1000000; /* monotonic and boot time */
+static int64_t real_offset_s;      /* wall clock less monotonic time */
 
 int64_t __wrap_clock_real_s(void);
 int64_t __wrap_clock_boot_ms(void);
@@ -47,9 +47,12 @@ static struct {
 } log_lines[LOG_LINES];
 static size_t log_lines_n;
 
-void __real_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+void __real_log_write(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t n);
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t n);
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t n)
 {
     __real_log_write(level, event, fields, n);
     if (log_lines_n == LOG_LINES) {
@@ -60,7 +63,8 @@ void __wrap_log_write(enum log_level level, const char *event, const struct log_
     for (size_t i = 0; i < log_lines[log_lines_n].n; i++) {
         const char *text = fields[i].kind == LOG_KIND_TEXT ? fields[i].text : "";
         (void)snprintf(log_lines[log_lines_n].texts[i], sizeof(log_lines[0].texts[0]), "%s", text);
-        (void)snprintf(log_lines[log_lines_n].keys[i], sizeof(log_lines[0].keys[0]), "%s", fields[i].key);
+        (void)snprintf(log_lines[log_lines_n].keys[i], sizeof(log_lines[0].keys[0]), "%s",
+                       fields[i].key);
         log_lines[log_lines_n].numbers[i] = fields[i].number;
     }
     log_lines_n++;
@@ -90,7 +94,8 @@ unsigned world_logged(const char *event, const char *text)
 int64_t world_logged_number(const char *event, const char *key)
 {
     for (size_t i = log_lines_n; i > 0; i--) {
-        for (size_t k = 0; strcmp(log_lines[i - 1].event, event) == 0 && k < log_lines[i - 1].n; k++) {
+        for (size_t k = 0; strcmp(log_lines[i - 1].event, event) == 0 && k < log_lines[i - 1].n;
+             k++) {
             if (strcmp(log_lines[i - 1].keys[k], key) == 0) {
                 return log_lines[i - 1].numbers[k];
             }
@@ -285,8 +290,8 @@ void world_pass(struct world *world, int64_t ms)
     }
 }
 
-int32_t world_send(struct world *world, enum codec_method method, const struct codec_request *request,
-                   int64_t deadline_ms)
+int32_t world_send(struct world *world, enum codec_method method,
+                   const struct codec_request *request, int64_t deadline_ms)
 {
     CLEANUP(secret_free_p) struct secret *body = NULL;
     int32_t stream = world->next_stream++;
@@ -327,7 +332,8 @@ int32_t world_encrypt(struct world *world, enum codec_method method, const char 
 {
     const struct codec_request request = {.payload = span_of_text(plaintext),
                                           .version = span_of_text("v1beta1"),
-                                          .uid = span_of_text("00000000-aaaa-BBBB-cccc-000000000000")};
+                                          .uid =
+                                              span_of_text("00000000-aaaa-BBBB-cccc-000000000000")};
     return world_send(world, method, &request, clock_ms + 3000);
 }
 
@@ -343,7 +349,8 @@ int32_t world_decrypt(struct world *world, enum codec_method method, const void 
 int32_t world_decrypt_of(struct world *world, const struct answer *encrypted)
 {
     enum codec_method method = encrypted->key_id[0] != '\0' ? CODEC_V2_DECRYPT : CODEC_V1_DECRYPT;
-    return world_decrypt(world, method, encrypted->payload, encrypted->payload_len, encrypted->key_id);
+    return world_decrypt(world, method, encrypted->payload, encrypted->payload_len,
+                         encrypted->key_id);
 }
 
 void world_cancel(struct world *world, int32_t stream)
@@ -383,8 +390,8 @@ struct answer world_foreign(struct world *world, size_t key, const char *plainte
     uint8_t wrapped[80];
     envelope_wrap_aad(&head, aad);
     assert_int_equal(RAND_bytes(seed, sizeof(seed)), 1);
-    size_t wrapped_len = wrap(fake_token_key(world->token, key), aad, seed, wrapped);
-    const struct seal_seed named = {&head, span_of(wrapped, wrapped_len), span_of(seed, sizeof(seed))};
+    size_t len = wrap(fake_token_key(world->token, key), aad, seed, wrapped);
+    const struct seal_seed named = {&head, span_of(wrapped, len), span_of(seed, sizeof(seed))};
     struct answer made = {.has = true};
     assert_ok(seal_make(world->seal, &named, ENVELOPE_V2, span_of_text(plaintext),
                         span_mut_of(made.payload, sizeof(made.payload)), &made.payload_len));

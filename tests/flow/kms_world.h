@@ -1,6 +1,6 @@
 /*
- * kms_world: the KMS service with a fake token process and a clock that the test turns. Requests go in as
- * protobuf bytes, answers come out as structs. Any trouble of its own fails the test.
+ * kms_world: the KMS service with a fake token process and a clock that the test turns. Requests go
+ * in as protobuf bytes, answers come out as structs. Any trouble of its own fails the test.
  */
 #ifndef TESTS_FLOW_KMS_WORLD_H
 #define TESTS_FLOW_KMS_WORLD_H
@@ -84,18 +84,23 @@ void world_settle(struct world *world);
 /* Time passes, and all that happens in it. */
 void world_pass(struct world *world, int64_t ms);
 
-/* Sends a request, returns its stream. The answer is in world->answers[stream], at once or later. */
+/*
+ * Sends a request, returns its stream. The answer is in world->answers[stream], at once or later.
+ */
 int32_t world_status(struct world *world, enum service_authority authority);
 int32_t world_encrypt(struct world *world, enum codec_method method, const char *plaintext);
 int32_t world_decrypt(struct world *world, enum codec_method method, const void *bytes, size_t len,
                       const char *key_id);
 /* All of it: with its own key_id. */
 int32_t world_decrypt_of(struct world *world, const struct answer *encrypted);
-int32_t world_send(struct world *world, enum codec_method method, const struct codec_request *request,
-                   int64_t deadline_ms);
+int32_t world_send(struct world *world, enum codec_method method,
+                   const struct codec_request *request, int64_t deadline_ms);
 void world_cancel(struct world *world, int32_t stream);
 
-/* An envelope of another node: a fresh seed under this KEK of the token. Returned as an answer to Encrypt. */
+/*
+ * An envelope of another node: a fresh seed under this KEK of the token. Returned as an answer to
+ * Encrypt.
+ */
 struct answer world_foreign(struct world *world, size_t key, const char *plaintext);
 
 #define assert_answer_ok(world_, stream_)                                                          \

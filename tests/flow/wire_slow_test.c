@@ -1,5 +1,7 @@
-/* Peers that come and never finish, in real time: others are served at once, and the slow ones lose
- * their connections after five seconds. */
+/*
+ * Peers that come and never finish, in real time: others are served at once, and the slow ones lose
+ * their connections after five seconds.
+ */
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -37,7 +39,10 @@ static void begin_slowly(struct net_client *client, size_t kind)
     }
 }
 
-/* Within a few turns of the loop, whoever else is connected; how long they take is the machine's affair. */
+/*
+ * Within a few turns of the loop, whoever else is connected; how long they take is the machine's
+ * affair.
+ */
 static void assert_served_at_once(struct net_world *world, struct net_client *client,
                                   int32_t stream)
 {

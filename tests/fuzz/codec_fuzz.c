@@ -1,5 +1,7 @@
-/* Byte 0: the method and the direction; the rest: a message. What parses must pack and parse to the
- * same. */
+/*
+ * Byte 0: the method and the direction; the rest: a message. What parses must pack and parse to the
+ * same.
+ */
 #include "proto/codec.h"
 
 #include <stdlib.h>

@@ -38,14 +38,16 @@ static void open_it(const struct envelope *e)
     uint8_t out[ENVELOPE_PLAIN_MAX];
     size_t len = 0;
     struct seal *seal = fixed_seal();
-    err_t err = seal_derive(seal, e, span_of(seed, sizeof(seed)), span_mut_of(derived, sizeof(derived)));
+    err_t err =
+        seal_derive(seal, e, span_of(seed, sizeof(seed)), span_mut_of(derived, sizeof(derived)));
     if (failed(err)) {
         return;
     }
     /* The right commitment, so that the tag decides. */
     struct envelope committed = *e;
     committed.commitment = span_of(derived + 32, ENVELOPE_COMMIT);
-    err = seal_open(seal, &committed, span_of(derived, sizeof(derived)), span_mut_of(out, sizeof(out)), &len);
+    err = seal_open(seal, &committed, span_of(derived, sizeof(derived)),
+                    span_mut_of(out, sizeof(out)), &len);
     if (err.code != E_CRYPTO && (failed(err) || len != e->ciphertext.len)) {
         abort();
     }

@@ -1,4 +1,7 @@
-/* Reads foreign bytes as inspect does: an encoding, a list, a value; what is found must lie within them. */
+/*
+ * Reads foreign bytes as inspect does: an encoding, a list, a value; what is found must lie within
+ * them.
+ */
 #include "ctl/etcd_value.h"
 
 #include <stdlib.h>

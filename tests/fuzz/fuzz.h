@@ -1,4 +1,7 @@
-/* fuzz: the one entry of every fuzz target. Returns 0 always; a finding is a crash or a sanitizer report. */
+/*
+ * fuzz: the one entry of every fuzz target. Returns 0 always; a finding is a crash or a sanitizer
+ * report.
+ */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 

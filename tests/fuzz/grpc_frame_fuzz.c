@@ -1,4 +1,7 @@
-/* Byte 0: size of the pieces; the rest: the body of a request. In pieces or whole, the outcome is the same. */
+/*
+ * Byte 0: size of the pieces; the rest: the body of a request. In pieces or whole, the outcome is
+ * the same.
+ */
 #include "server/grpc/frame.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* The state file of remembered seeds: whatever is read is within bounds and writes back to the same bytes. */
+/*
+ * The state file of remembered seeds: whatever is read is within bounds and writes back to the same
+ * bytes.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
- * replay: runs a fuzz target over a folder of seeds without a fuzzer: each seed, each of its truncations
- * at a stride, and a fixed number of seeded random mutations. The same input, the same run.
+ * replay: runs a fuzz target over a folder of seeds without a fuzzer: each seed, each of its
+ * truncations at a stride, and a fixed number of seeded random mutations. The same input, the same
+ * run.
  */
 #include <dirent.h>
 #include <stdio.h>

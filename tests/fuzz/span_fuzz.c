@@ -30,7 +30,10 @@ static void step(struct cursor *c, uint8_t choice)
     }
 }
 
-/* Whatever comes: what is shown is text that holds nothing hidden, and showing it again changes nothing. */
+/*
+ * Whatever comes: what is shown is text that holds nothing hidden, and showing it again changes
+ * nothing.
+ */
 static void show(struct span bytes, size_t size)
 {
     char text[64];

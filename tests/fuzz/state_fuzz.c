@@ -1,4 +1,7 @@
-/* The two state records that more than one program reads: what parses is written and parsed again alike. */
+/*
+ * The two state records that more than one program reads: what parses is written and parsed again
+ * alike.
+ */
 #include "base/state.h"
 
 #include <stdlib.h>

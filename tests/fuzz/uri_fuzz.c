@@ -1,4 +1,7 @@
-/* The token URI of the configuration: never crashes, and what is accepted names at least one attribute. */
+/*
+ * The token URI of the configuration: never crashes, and what is accepted names at least one
+ * attribute.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

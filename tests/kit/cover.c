@@ -42,6 +42,6 @@ long __wrap_syscall(long number, ...)
     if (number == SYS_execveat) {
         write_counters();
     }
-    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
-                          arguments[5]);
+    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                          arguments[4], arguments[5]);
 }

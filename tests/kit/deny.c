@@ -47,8 +47,11 @@ static const struct named calls[] = {
     {"statx", SYS_statx},
 };
 
-static const struct named errors[] = {
-    {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN}, {"ENFILE", ENFILE}};
+static const struct named errors[] = {{"ENOSYS", ENOSYS},
+                                      {"EPERM", EPERM},
+                                      {"ENOMEM", ENOMEM},
+                                      {"EAGAIN", EAGAIN},
+                                      {"ENFILE", ENFILE}};
 
 static int number_of(const struct named *table, size_t n, const char *name)
 {
@@ -72,7 +75,8 @@ static unsigned short fill(struct sock_filter *room, char *names, unsigned refus
     unsigned short n = 0;
     char *rest = NULL;
     room[n++] = step(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0);
-    for (char *name = strtok_r(names, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
+    for (char *name = strtok_r(names, ",", &rest); name != NULL;
+         name = strtok_r(NULL, ",", &rest)) {
         int call = number_of(calls, sizeof(calls) / sizeof(calls[0]), name);
         if (n > 2 * CALLS_MAX) {
             exit(2);

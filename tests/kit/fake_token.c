@@ -117,7 +117,8 @@ void fake_token_set_phase(struct fake_token *token, enum ipc_phase phase, const 
     (void)snprintf(token->status.text, sizeof(token->status.text), "%s", text);
     if (token->fd >= 0 && !token->hung) {
         struct ipc_header unasked = {.verb = IPC_PROBE, .flags = IPC_REPLY};
-        must(!failed(ipc_send(token->fd, &unasked, span_of(&token->status, sizeof(token->status)))));
+        must(
+            !failed(ipc_send(token->fd, &unasked, span_of(&token->status, sizeof(token->status)))));
     }
 }
 
@@ -158,7 +159,8 @@ void fake_token_refuse(struct fake_token *token, enum ipc_verb verb, enum ipc_ou
 void fake_token_refuse_all(struct fake_token *token, enum ipc_verb verb, enum ipc_outcome outcome,
                            uint64_t rv)
 {
-    token->always = (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv};
+    token->always =
+        (struct fault){.verb = verb, .kind = FAKE_OUTCOME, .outcome = outcome, .rv = rv};
 }
 
 static bool take_fault(struct fake_token *token, enum ipc_verb verb, struct fault *fault)

@@ -1,16 +1,16 @@
 /*
- * fake_token: the token process, in process and in software, for tests of everything that lies behind
- * token/client.h. It speaks the frames of token/ipc.h on one end of a socketpair and moves only when
- * the test pumps it, so a test decides what happens between a request and its reply. Real AES-256-GCM
- * and the real fingerprint. Any trouble of its own aborts.
+ * fake_token: the token process, in process and in software, for tests of everything that lies
+ * behind token/client.h. It speaks the frames of token/ipc.h on one end of a socketpair and moves
+ * only when the test pumps it, so a test decides what happens between a request and its reply. Real
+ * AES-256-GCM and the real fingerprint. Any trouble of its own aborts.
  *
  *     struct fake_token *token = fake_token_new(now_s);
  *     size_t kek = fake_token_add_key(token, "test", now_s, now_s);
  *     client_attach(client, fake_token_connect(token), now_ms);
  *     ... fake_token_pump(token); client_readable(client, now_ms); client_tick(client, now_ms); ...
  *
- * The first pump after fake_token_connect answers HELLO and the first ping, so that calls flow after the
- * first client_readable.
+ * The first pump after fake_token_connect answers HELLO and the first ping, so that calls flow
+ * after the first client_readable.
  */
 #ifndef TESTS_KIT_FAKE_TOKEN_H
 #define TESTS_KIT_FAKE_TOKEN_H
@@ -51,18 +51,24 @@ struct fake_token *fake_token_new(int64_t now_s);
 void fake_token_free(struct fake_token *token);
 DEFINE_CLEANUP(struct fake_token *, fake_token_free)
 
-/* As a freshly started process: a new socketpair, HELLO said. Returns the client's end, the caller's. */
+/*
+ * As a freshly started process: a new socketpair, HELLO said. Returns the client's end, the
+ * caller's.
+ */
 int fake_token_connect(struct fake_token *token);
 /* As a process that dies: closes its end, forgets delayed replies and faults. The keys stay. */
 void fake_token_die(struct fake_token *token);
 /*
- * Sends what found no room in the socket before, and answers every frame that waits. Returns how many of
- * both; 0 when not connected.
+ * Sends what found no room in the socket before, and answers every frame that waits. Returns how
+ * many of both; 0 when not connected.
  */
 size_t fake_token_pump(struct fake_token *token);
 
 void fake_token_set_time(struct fake_token *token, int64_t now_s);
-/* What pings answer from now on, said at once too. In any phase but READY calls are answered IPC_UNAVAILABLE. */
+/*
+ * What pings answer from now on, said at once too. In any phase but READY calls are answered
+ * IPC_UNAVAILABLE.
+ */
 void fake_token_set_phase(struct fake_token *token, enum ipc_phase phase, const char *text);
 /* HELLO of the next connect carries this build id instead of ours; NULL: ours. A literal. */
 void fake_token_set_build_id(struct fake_token *token, const char *build_id);

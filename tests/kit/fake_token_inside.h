@@ -51,7 +51,9 @@ static inline void must(bool good)
     }
 }
 
-/* Sends it, now or at the next pump when the socket is full; a peer that is gone ends the process. */
+/*
+ * Sends it, now or at the next pump when the socket is full; a peer that is gone ends the process.
+ */
 void fake_token_send(struct fake_token *token, struct answer *answer);
 /* Does what the request asks for; a listing sends its keys at once. */
 void fake_token_work(struct fake_token *token, struct span payload, struct answer *answer);

@@ -1,7 +1,7 @@
 /*
- * make_golden: writes the golden envelopes of format version 1 into a folder. Ran once for each version of
- * the format; the files it wrote are frozen, since what they stand for lies in the etcd of clusters. Salts
- * and IVs are random, so a second run writes other files of the same meaning.
+ * make_golden: writes the golden envelopes of format version 1 into a folder. Ran once for each
+ * version of the format; the files it wrote are frozen, since what they stand for lies in the etcd
+ * of clusters. Salts and IVs are random, so a second run writes other files of the same meaning.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +21,11 @@ struct sample {
 };
 
 static const struct sample samples[] = {
-    {1, 1, 12, 1},  {1, 1, 12, 4},  {1, 1, 12, 32},  {1, 1, 12, 512}, {1, 1, 16, 1},   {1, 1, 16, 4},
-    {1, 1, 16, 32}, {1, 1, 16, 512}, {1, 2, 12, 1},   {1, 2, 12, 4},   {1, 2, 12, 32},  {1, 2, 12, 512},
-    {1, 2, 16, 1},  {1, 2, 16, 4},   {1, 2, 16, 32},  {1, 2, 16, 512}, {2, 1, 12, 1},   {2, 1, 16, 32},
-    {2, 2, 12, 32}, {2, 2, 16, 4},   {2, 2, 12, 512}, {2, 2, 16, 512},
+    {1, 1, 12, 1},   {1, 1, 12, 4},   {1, 1, 12, 32},  {1, 1, 12, 512}, {1, 1, 16, 1},
+    {1, 1, 16, 4},   {1, 1, 16, 32},  {1, 1, 16, 512}, {1, 2, 12, 1},   {1, 2, 12, 4},
+    {1, 2, 12, 32},  {1, 2, 12, 512}, {1, 2, 16, 1},   {1, 2, 16, 4},   {1, 2, 16, 32},
+    {1, 2, 16, 512}, {2, 1, 12, 1},   {2, 1, 16, 32},  {2, 2, 12, 32},  {2, 2, 16, 4},
+    {2, 2, 12, 512}, {2, 2, 16, 512},
 };
 
 struct golden {
@@ -60,7 +61,8 @@ static err_t name_kek(const struct sample *sample, struct golden *g)
                       span_of(g->fingerprint, sizeof(g->fingerprint)), g->head.kek_id);
 }
 
-static err_t wrap(const struct sample *sample, const struct golden *g, struct span inner, struct writer *w)
+static err_t wrap(const struct sample *sample, const struct golden *g, struct span inner,
+                  struct writer *w)
 {
     uint8_t aad[ENVELOPE_WRAP_AAD];
     uint8_t iv[16];
@@ -79,7 +81,8 @@ static err_t fill(struct seal *seal, const struct sample *sample, struct golden 
     count_up(seed, sizeof(seed), 0x20);
     if (sample->suite == ENVELOPE_SEED) {
         TRY(wrap(sample, g, span_of(seed, sizeof(seed)), &wrapped));
-        const struct seal_seed seal_seed = {&g->head, writer_done(&wrapped), span_of(seed, sizeof(seed))};
+        const struct seal_seed seal_seed = {&g->head, writer_done(&wrapped),
+                                            span_of(seed, sizeof(seed))};
         return seal_make(seal, &seal_seed, sample->api, plain,
                          span_mut_of(g->envelope, sizeof(g->envelope)), &g->len);
     }

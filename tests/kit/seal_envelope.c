@@ -1,7 +1,8 @@
 /*
- * seal_envelope: `seal_envelope RING CKA_ID FINGERPRINT API SEED PLAINTEXT` (hex) prints a wrap AAD; with
- * WRAPPED as a seventh argument it prints an envelope of suite 1. For the test that the second decryptor opens what
- * this code seals under a KEK on a token: that test wraps in between, by its own PKCS#11 calls.
+ * seal_envelope: `seal_envelope RING CKA_ID FINGERPRINT API SEED PLAINTEXT` (hex) prints a wrap
+ * AAD; with WRAPPED as a seventh argument it prints an envelope of suite 1. For the test that the
+ * second decryptor opens what this code seals under a KEK on a token: that test wraps in between,
+ * by its own PKCS#11 calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static err_t print_envelope(const struct envelope_head *head, char **arguments)
     CLEANUP(seal_free_p) struct seal *seal = NULL;
     TRY(secret_init(&secret_budget_ctl));
     TRY(seal_new(&seal));
-    TRY(seal_make(seal, &seal_seed, head->api, view(&plain), span_mut_of(envelope, sizeof(envelope)), &len));
+    TRY(seal_make(seal, &seal_seed, head->api, view(&plain),
+                  span_mut_of(envelope, sizeof(envelope)), &len));
     print_hex(span_of(envelope, len));
     return OK;
 }

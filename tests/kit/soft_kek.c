@@ -129,7 +129,8 @@ err_t soft_kek_open(const struct soft_kek *kek, struct seal *seal, struct span e
     size_t n = 0;
     TRY(envelope_parse(envelope, &e));
     envelope_wrap_aad(&e.head, aad);
-    TRY(soft_kek_unwrap(kek, span_of(aad, sizeof(aad)), e.wrapped, span_mut_of(inner, sizeof(inner)), &n));
+    TRY(soft_kek_unwrap(kek, span_of(aad, sizeof(aad)), e.wrapped,
+                        span_mut_of(inner, sizeof(inner)), &n));
     if (e.head.suite == ENVELOPE_DIRECT) {
         return direct_read(&e.head, span_of(inner, n), out, ret_len);
     }

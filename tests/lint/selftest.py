@@ -42,6 +42,7 @@ MISTAKES = [
     ("calls", "keys/a.c", '\nvoid f(int b) { printf("x%02x", b); }\n', "keys/a.c:2: hex-dump is banned"),
     ("sizes", "base/a.c", LONG, "base/a.c:1: f: 51 lines, at most 50"),
     ("sizes", "tests/unit/a.c", "/* */\n" * 401, "tests/unit/a.c: 401 lines, at most 400"),
+    ("sizes", "base/a.c", "/* " + "a" * 95 + " */\n", "base/a.c:1: 101 columns, at most 100"),
     ("headers", "base/a.h", "#ifndef A\n#define A\nsize_t f(void);\n#endif\n", "base/a.h: does not compile alone with gcc"),
     ("headers", "base/a.h", "#ifndef A\n#define A\nsize_t f(void);\n#endif\n", "base/a.h: does not compile alone with clang"),
     ("headers", "base/a.h", "struct twice { int x; };\n", "base/a.h: does not compile alone"),

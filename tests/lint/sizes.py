@@ -1,4 +1,4 @@
-"""No function above 50 lines, no C file above 400."""
+"""No function above 50 lines, no C file above 400, no line of C above the 100 columns of .clang-format."""
 import os
 import subprocess
 
@@ -6,6 +6,7 @@ import source
 
 FUNCTION_LINES = 50
 FILE_LINES = 400
+COLUMNS = 100
 
 
 def functions(root, paths):
@@ -23,9 +24,12 @@ def check(root, _options):
     paths = source.files(root, source.PRODUCT + ("tests", "softhsm-config"), (".c", ".h"))
     problems = []
     for path in paths:
-        lines = source.read(root, path).count("\n")
-        if lines > FILE_LINES:
-            problems.append(f"{path}: {lines} lines, at most {FILE_LINES}")
+        lines = source.read(root, path).splitlines()
+        if len(lines) > FILE_LINES:
+            problems.append(f"{path}: {len(lines)} lines, at most {FILE_LINES}")
+        for at, line in enumerate(lines, 1):
+            if len(line) > COLUMNS:
+                problems.append(f"{path}:{at}: {len(line)} columns, at most {COLUMNS}")
     for path, name, first, last in functions(root, paths):
         if last - first + 1 > FUNCTION_LINES:
             problems.append(f"{path}:{first}: {name}: {last - first + 1} lines, at most {FUNCTION_LINES}")

@@ -75,7 +75,8 @@ static void add_odd_keys(struct cluster *cluster)
         add_key(cluster, lies_s, lies_s - 10, between(cluster, now_s, now_s + 3000), RING_BAD);
     }
     if (one_in(cluster, 3)) {
-        add_key(cluster, now_s + 40 * 86400, now_s, between(cluster, now_s, now_s + 3000), RING_GOOD);
+        add_key(cluster, now_s + 40 * 86400, now_s, between(cluster, now_s, now_s + 3000),
+                RING_GOOD);
     }
 }
 
@@ -83,7 +84,8 @@ static void init_node(struct cluster *cluster, struct node *node)
 {
     node->boot_s = cluster->now_s - between(cluster, 0, 1000000);
     node->skew_s = between(cluster, -CLUSTER_SKEW_S, CLUSTER_SKEW_S);
-    node->lag_s = one_in(cluster, 2) ? between(cluster, 0, 5) : between(cluster, 0, CLUSTER_LAG_MAX_S);
+    node->lag_s =
+        one_in(cluster, 2) ? between(cluster, 0, 5) : between(cluster, 0, CLUSTER_LAG_MAX_S);
     node->wild = one_in(cluster, 8);
     if (node->wild) {
         node->skew_s = between(cluster, -100000, 100000);
@@ -99,7 +101,8 @@ void cluster_init(struct cluster *cluster, uint64_t seed)
     memset(cluster, 0, sizeof(*cluster));
     cluster->chance = seed;
     cluster->now_s = CLUSTER_EPOCH_S;
-    add_key(cluster, CLUSTER_EPOCH_S - 100000, CLUSTER_EPOCH_S - 100000, CLUSTER_EPOCH_S - 100000, RING_GOOD);
+    add_key(cluster, CLUSTER_EPOCH_S - 100000, CLUSTER_EPOCH_S - 100000, CLUSTER_EPOCH_S - 100000,
+            RING_GOOD);
     add_odd_keys(cluster);
     cluster->nodes_n = (int)between(cluster, 2, CLUSTER_NODES_MAX);
     for (int i = 0; i < cluster->nodes_n; i++) {
@@ -107,12 +110,16 @@ void cluster_init(struct cluster *cluster, uint64_t seed)
     }
 }
 
-/* Which keys the maker of an emergency's KEK means to outrank: all that it sees, but for mad clocks. */
+/*
+ * Which keys the maker of an emergency's KEK means to outrank: all that it sees, but for mad
+ * clocks.
+ */
 static uint32_t seen_by_maker(const struct cluster *cluster, const struct node *node)
 {
     uint32_t seen = 0;
     for (int i = 0; i < cluster->keys_n; i++) {
-        bool near = cluster->keys[i].key.created <= cluster_clock_s(cluster, node) + (int64_t)RING_SKEW_S;
+        bool near =
+            cluster->keys[i].key.created <= cluster_clock_s(cluster, node) + (int64_t)RING_SKEW_S;
         if (near && cluster_sees(cluster, node, i) && i != node->hidden_key) {
             seen |= 1u << i;
         }
@@ -120,7 +127,8 @@ static uint32_t seen_by_maker(const struct cluster *cluster, const struct node *
     return seen;
 }
 
-static size_t list(const struct cluster *cluster, const struct node *node, struct ring_key *ret_keys)
+static size_t list(const struct cluster *cluster, const struct node *node,
+                   struct ring_key *ret_keys)
 {
     size_t n = 0;
     for (int i = 0; i < cluster->keys_n; i++) {
@@ -139,7 +147,10 @@ static size_t list(const struct cluster *cluster, const struct node *node, struc
     return n;
 }
 
-/* A creator: not-before by its own listing and clock; `created` is stamped, the key may appear much later. */
+/*
+ * A creator: not-before by its own listing and clock; `created` is stamped, the key may appear much
+ * later.
+ */
 static void create(struct cluster *cluster, const struct node *node)
 {
     struct ring_key keys[CLUSTER_KEYS_MAX];
@@ -160,12 +171,15 @@ static void create(struct cluster *cluster, const struct node *node)
     int64_t created = ring_next_created(keys, n, clock_s);
     created = created < clock_s ? clock_s : created;
     uint32_t outranks = delay_s == 0 ? seen_by_maker(cluster, node) : 0;
-    add_key(cluster, not_before < created ? created : not_before, created, cluster->now_s + paused_s,
-            RING_GOOD);
+    add_key(cluster, not_before < created ? created : not_before, created,
+            cluster->now_s + paused_s, RING_GOOD);
     cluster->keys[cluster->keys_n - 1].outranks = outranks;
 }
 
-/* A key that was wrongly out of sight while nothing is remembered: the first choice cannot know of it. */
+/*
+ * A key that was wrongly out of sight while nothing is remembered: the first choice cannot know of
+ * it.
+ */
 static void forgive_blind_start(struct node *node)
 {
     const struct rotation_view *view = &node->rotation.view;
@@ -182,7 +196,8 @@ static void restart(struct cluster *cluster, struct node *node)
     cluster->counts.lost_states += lost;
     node->settled_s = cluster->now_s;
     memset(node->proven, 0, sizeof(node->proven));
-    rotation_init(&node->rotation, node->disk_has_key ? &node->disk_key : NULL, boot_ms(cluster, node));
+    rotation_init(&node->rotation, node->disk_has_key ? &node->disk_key : NULL,
+                  boot_ms(cluster, node));
     if (lost && node->wild) {
         node->has_mark = false;
     }
@@ -244,8 +259,9 @@ static bool unwraps(const struct cluster *cluster, struct node *node, const stru
 {
     for (int i = 0; i < cluster->keys_n; i++) {
         if (ring_same(&cluster->keys[i].key, key)) {
-            node->proven[i] = node->proven[i] || (cluster_sees(cluster, node, i) && i != node->hidden_key &&
-                                                  i != node->unreadable_key);
+            node->proven[i] =
+                node->proven[i] || (cluster_sees(cluster, node, i) && i != node->hidden_key &&
+                                    i != node->unreadable_key);
             return node->proven[i];
         }
     }

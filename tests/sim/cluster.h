@@ -1,6 +1,7 @@
 /*
- * cluster: a few nodes around one replicated token, in simulated seconds, all chance from one seed. The
- * nodes run the real rotation and ring code; only token, clocks, restarts and creators are modelled here.
+ * cluster: a few nodes around one replicated token, in simulated seconds, all chance from one seed.
+ * The nodes run the real rotation and ring code; only token, clocks, restarts and creators are
+ * modelled here.
  */
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H
@@ -45,7 +46,8 @@ struct node {
 };
 
 struct cluster_counts {
-    unsigned long switches, restarts, lost_states, outages, hidden, unreadable, created, refused, agreements;
+    unsigned long switches, restarts, lost_states, outages, hidden, unreadable, created, refused,
+        agreements;
     unsigned long order_checks, emergencies;
 };
 

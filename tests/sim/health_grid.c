@@ -1,6 +1,6 @@
 /*
- * Every combination of policy and facts around every border against a second reading of the table in
- * docs/operate.md, written row by row and sharing nothing with the code.
+ * Every combination of policy and facts around every border against a second reading of the table
+ * in docs/operate.md, written row by row and sharing nothing with the code.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static bool proven_within(const struct health_facts *facts, int64_t ms)
     return facts->proof_age_ms >= 0 && facts->proof_age_ms < ms;
 }
 
-static enum health_state table_state(const struct health_policy *policy, const struct health_facts *facts)
+static enum health_state table_state(const struct health_policy *policy,
+                                     const struct health_facts *facts)
 {
     bool never_proven = facts->proof_age_ms < 0;
     bool confirmed_bad = facts->bad_verdict || facts->hard_remembered;
@@ -90,7 +91,8 @@ static void compare(struct grid *grid)
         grid->wrong++;
         (void)printf("age %lld, coast %lld, soft %lld: %s, the table says %s\n",
                      (long long)grid->facts.proof_age_ms, (long long)grid->policy.coast_ms,
-                     (long long)grid->policy.soft_ms, health_state_name(state), health_state_name(expected));
+                     (long long)grid->policy.soft_ms, health_state_name(state),
+                     health_state_name(expected));
     }
 }
 
@@ -135,6 +137,7 @@ int main(void)
         }
     }
     (void)printf("health: %lu cases, %lu wrong; START %lu, OK %lu, COAST %lu, SOFT %lu, HARD %lu\n",
-                 grid.cases, grid.wrong, grid.states[0], grid.states[1], grid.states[2], grid.states[3], grid.states[4]);
+                 grid.cases, grid.wrong, grid.states[0], grid.states[1], grid.states[2],
+                 grid.states[3], grid.states[4]);
     return grid.wrong == 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /*
- * Thousands of hours of small clusters through the real ring and rotation code. `rotation_sim [RUNS [SEED]]`;
- * a broken promise names its seed, and `rotation_sim 1 SEED` repeats it.
+ * Thousands of hours of small clusters through the real ring and rotation code. `rotation_sim [RUNS
+ * [SEED]]`; a broken promise names its seed, and `rotation_sim 1 SEED` repeats it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,9 @@ static const struct token_key *on_token(const struct cluster *cluster, const str
     return NULL;
 }
 
-/* What a node reports never moves back in the order, so that no key_id that was left comes again. */
+/*
+ * What a node reports never moves back in the order, so that no key_id that was left comes again.
+ */
 static void check_order(struct cluster *cluster, struct node *node)
 {
     const struct ring_key *reported = cluster_reported(node);
@@ -78,7 +80,8 @@ static bool activation_under_way(const struct cluster *cluster)
     for (int i = 0; i < cluster->keys_n; i++) {
         int64_t not_before = cluster->keys[i].key.not_before;
         int64_t first_s = not_before - CLUSTER_SKEW_S;
-        if (cluster->keys[i].may_serve && cluster->now_s >= first_s && cluster->now_s < first_s + SETTLE_S) {
+        if (cluster->keys[i].may_serve && cluster->now_s >= first_s &&
+            cluster->now_s < first_s + SETTLE_S) {
             return true;
         }
     }
@@ -172,11 +175,13 @@ int main(int argc, char **argv)
             broken++;
         }
     }
-    (void)printf("rotation: %lu runs, %lu broken; keys %lu (refused %lu), switches %lu, restarts %lu "
-                 "(state lost %lu), outages %lu, keys hidden %lu, unreadable %lu; order checked %lu times, "
-                 "agreement %lu times, emergencies %lu times\n",
-                 runs, broken, sum.created, sum.refused, sum.switches, sum.restarts, sum.lost_states,
-                 sum.outages, sum.hidden, sum.unreadable, sum.order_checks, sum.agreements, sum.emergencies);
-    bool idle = sum.switches == 0 || sum.agreements == 0 || sum.order_checks == 0 || sum.emergencies == 0;
+    (void)printf(
+        "rotation: %lu runs, %lu broken; keys %lu (refused %lu), switches %lu, restarts %lu "
+        "(state lost %lu), outages %lu, keys hidden %lu, unreadable %lu; order checked %lu times, "
+        "agreement %lu times, emergencies %lu times\n",
+        runs, broken, sum.created, sum.refused, sum.switches, sum.restarts, sum.lost_states,
+        sum.outages, sum.hidden, sum.unreadable, sum.order_checks, sum.agreements, sum.emergencies);
+    bool idle =
+        sum.switches == 0 || sum.agreements == 0 || sum.order_checks == 0 || sum.emergencies == 0;
     return broken > 0 || (runs >= RUNS && idle) ? 1 : 0;
 }

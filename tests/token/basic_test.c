@@ -127,7 +127,8 @@ static void test_unwrap_flipped_byte_of_any_part_is_a_data_error(void **state)
         assert_int_equal(opened.data.len, 0);
         wrapped.bytes[ends[i]] ^= 1;
     }
-    assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "abd", wrapped.data, &opened), IPC_DATA);
+    assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "abd", wrapped.data, &opened),
+                     IPC_DATA);
     struct span cut = span_of(wrapped.data.ptr, wrapped.data.len - 1);
     assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "aad", cut, &opened), IPC_DATA);
     assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "aad", wrapped.data, &opened), IPC_OK);
@@ -208,7 +209,9 @@ static void test_stop_sockets_closed_ends_cleanly(void **state)
     assert_int_equal(rig_stop(rig), 0);
 }
 
-/* A ping that is not answered gets the process killed, however much the client has to read before. */
+/*
+ * A ping that is not answered gets the process killed, however much the client has to read before.
+ */
 static void test_probe_socket_full_is_answered_when_it_is_read(void **state)
 {
     struct rig *rig = *state;

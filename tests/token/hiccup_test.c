@@ -10,7 +10,8 @@
 
 #define LONG_MS  20000
 #define SHORT_MS 1500 /* for calls that the token never does: they take all the time they get */
-#define SOME_MS  2200 /* a look beside a canary or two, where C_Decrypt takes 100 ms; no verdict takes so little */
+/* a look beside a canary or two, where C_Decrypt takes 100 ms; no verdict takes so little */
+#define SOME_MS  2200
 
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 

@@ -1,6 +1,6 @@
 /*
- * lies: numbers that cannot be true, on order. The call is made; what came back is changed. Actions beside
- * those of shim.c:
+ * lies: numbers that cannot be true, on order. The call is made; what came back is changed. Actions
+ * beside those of shim.c:
  *
  *   C_GetFunctionList    null; major <version>; lacks (C_Encrypt)
  *   C_GetSlotList        count <n>; slots <n>: so many, all but the true ones empty
@@ -112,8 +112,8 @@ static CK_RV lie_C_GetAttributeValue(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE o, CK
     return rv;
 }
 
-static CK_RV lie_C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n,
-                               CK_OBJECT_HANDLE_PTR o)
+static CK_RV lie_C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t,
+                               CK_ULONG n, CK_OBJECT_HANDLE_PTR o)
 {
     CK_RV rv = true_list->C_GenerateKey(h, m, t, n, o);
     CK_ULONG number;
@@ -148,7 +148,8 @@ static CK_RV lie_C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG
 }
 
 /* Of one mechanism alone. */
-static CK_RV lie_C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE m, CK_MECHANISM_INFO_PTR info)
+static CK_RV lie_C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE m,
+                                    CK_MECHANISM_INFO_PTR info)
 {
     char name[64];
     CK_ULONG number;

@@ -1,6 +1,7 @@
 /*
- * A module that says what cannot be true: each lie is refused and named in the log or in the mend, nothing is
- * read or written out of bounds, the process lives on, and all is well when the lie stops.
+ * A module that says what cannot be true: each lie is refused and named in the log or in the mend,
+ * nothing is read or written out of bounds, the process lives on, and all is well when the lie
+ * stops.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,8 +28,10 @@ static const struct start_lie {
     {"C_GetFunctionList major 1", IPC_PHASE_NO_MODULE, "PKCS#11 1"},
     {"C_GetFunctionList major 77", IPC_PHASE_NO_MODULE, "PKCS#11 77"},
     {"C_GetFunctionList lacks 0", IPC_PHASE_NO_MODULE, "C_Encrypt"},
-    {"C_GetSlotList count 1025", IPC_PHASE_NO_TOKEN, "C_GetSlotList gave more slots than there is room for: 1025"},
-    {"C_GetSlotList count -1", IPC_PHASE_NO_TOKEN, "C_GetSlotList gave more slots than there is room for: 18446744073709551615"},
+    {"C_GetSlotList count 1025", IPC_PHASE_NO_TOKEN,
+     "C_GetSlotList gave more slots than there is room for: 1025"},
+    {"C_GetSlotList count -1", IPC_PHASE_NO_TOKEN,
+     "C_GetSlotList gave more slots than there is room for: 18446744073709551615"},
     {"C_GetSlotList count 0", IPC_PHASE_NO_TOKEN, "tokens there: none"},
     {"C_GetSlotList slots 2000", IPC_PHASE_NO_TOKEN, "CKR_BUFFER_TOO_SMALL"},
     {"C_GetTokenInfo text 0xff", IPC_PHASE_NO_TOKEN, "????????????????????????????????"},
@@ -47,7 +50,8 @@ static const struct call_lie {
 } call_lies[] = {
     {"C_FindObjects count 1025", LIST_FIRST, IPC_UNAVAILABLE, "C_FindObjects gave more handles"},
     {"C_FindObjects count -1", LIST_AGAIN, IPC_UNAVAILABLE, "said=\"18446744073709551615\""},
-    {"C_FindObjects handle 0", LIST_FIRST, IPC_UNAVAILABLE, "C_FindObjects gave a handle that is none"},
+    {"C_FindObjects handle 0", LIST_FIRST, IPC_UNAVAILABLE,
+     "C_FindObjects gave a handle that is none"},
     /* CKA_LABEL and CKA_ID of a key that is known: what is known stands. */
     {"C_GetAttributeValue:3 len -1", LIST_AGAIN, IPC_OK, "said=\"18446744073709551615\""},
     {"C_GetAttributeValue:3 len 5000", LIST_AGAIN, IPC_OK, "said=\"5000\""},
@@ -65,10 +69,14 @@ static const struct call_lie {
     {"C_Decrypt len 31", UNWRAP, IPC_UNAVAILABLE, "said=\"31\""},
     {"C_Decrypt len 0", UNWRAP, IPC_UNAVAILABLE, "said=\"0\""},
     {"C_GenerateRandom nothing", RANDOM, IPC_UNAVAILABLE, "C_GenerateRandom gave zeros"},
-    {"C_OpenSession handle 0", GENERATE, IPC_UNAVAILABLE, "C_OpenSession gave a handle that is none"},
+    {"C_OpenSession handle 0", GENERATE, IPC_UNAVAILABLE,
+     "C_OpenSession gave a handle that is none"},
 };
 
-/* At the first look at a key: it is listed, as one that cannot be read. Without a name it may be any key. */
+/*
+ * At the first look at a key: it is listed, as one that cannot be read. Without a name it may be
+ * any key.
+ */
 static const struct key_lie {
     const char *orders;
     const char *line;
@@ -211,7 +219,8 @@ static void try_call_lie(struct rig *rig, const struct call_lie *lie)
             rig_crypt(rig, IPC_WRAP, &kek.ref, "a", span_of(seed, sizeof(seed)), &wrapped), IPC_OK);
     }
     rig_shim(rig, lie->orders);
-    bool crypts = lie->ask == WRAP || lie->ask == UNWRAP; /* tried again while there is time: once is enough */
+    /* tried again while there is time: once is enough */
+    bool crypts = lie->ask == WRAP || lie->ask == UNWRAP;
     rig->call_ms = crypts ? 1500 : 20000;
     for (int i = 0; i < (crypts ? 1 : 4); i++) {
         enum ipc_outcome outcome = do_ask(rig, lie->ask, &wrapped);

@@ -42,7 +42,8 @@ static void test_wrap_opens_again_and_flips_do_not(void **state)
     assert_int_equal(rig_crypt(*state, IPC_WRAP, &key.ref, "aad", data, &wrapped), IPC_OK);
     assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "aad", wrapped.data, &opened), IPC_OK);
     assert_true(span_equal(opened.data, data));
-    assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "abd", wrapped.data, &opened), IPC_DATA);
+    assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "abd", wrapped.data, &opened),
+                     IPC_DATA);
     for (size_t i = 0; i < wrapped.data.len; i++) {
         wrapped.bytes[i] ^= 1;
         assert_int_equal(rig_crypt(*state, IPC_UNWRAP, &key.ref, "aad", wrapped.data, &opened),

@@ -25,7 +25,8 @@ static void test_peer_gone_while_logged_in_costs_no_login(void **state)
     rig_start_ready(rig);
     pid_t pid = rig->pid;
     struct ipc_key key = rig_generate(rig, 5);
-    assert_int_equal(rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &wrapped), IPC_OK);
+    assert_int_equal(rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &wrapped),
+                     IPC_OK);
     for (int i = 0; i < 20; i++) {
         struct rig_reply opened;
         rig_change_client(rig);
@@ -51,7 +52,10 @@ static void test_peer_gone_within_a_login_leaves_it_whole(void **state)
     assert_int_equal(rig_shim_count(rig, "C_Login"), 1);
 }
 
-/* The rig fails the test on a frame before the greeting, and looks at each frame that comes after it. */
+/*
+ * The rig fails the test on a frame before the greeting, and looks at each frame that comes after
+ * it.
+ */
 static void test_peer_gone_its_answers_reach_nobody(void **state)
 {
     struct rig *rig = *state;
@@ -59,7 +63,8 @@ static void test_peer_gone_its_answers_reach_nobody(void **state)
     struct rig_listing listing;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 5);
-    assert_int_equal(rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &wrapped), IPC_OK);
+    assert_int_equal(rig_crypt(rig, IPC_WRAP, &key.ref, "a", span_of(seed, sizeof(seed)), &wrapped),
+                     IPC_OK);
     unsigned before = rig_shim_count(rig, "C_Decrypt");
     rig_shim(rig, "C_Decrypt delay 700\n");
     rig_ask_unwrap(rig, &key.ref, "a", wrapped.data);
@@ -80,9 +85,12 @@ static void test_peer_gone_its_answers_reach_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_peer_gone_while_logged_in_costs_no_login, rig_set_up_shim, rig_tear_down),
-        cmocka_unit_test_setup_teardown(test_peer_gone_within_a_login_leaves_it_whole, rig_set_up_shim, rig_tear_down),
-        cmocka_unit_test_setup_teardown(test_peer_gone_its_answers_reach_nobody, rig_set_up_shim, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_while_logged_in_costs_no_login,
+                                        rig_set_up_shim, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_within_a_login_leaves_it_whole,
+                                        rig_set_up_shim, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_peer_gone_its_answers_reach_nobody, rig_set_up_shim,
+                                        rig_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,7 +76,8 @@ static void test_login_killed_inside_on_a_token_that_tells_goes_on(void **state)
     rig_start_ready(fixture->rig);
 }
 
-static void test_login_wrong_and_its_answer_lost_is_not_sent_again_by_a_token_that_tells(void **state)
+static void
+test_login_wrong_and_its_answer_lost_is_not_sent_again_by_a_token_that_tells(void **state)
 {
     struct fixture *fixture = *state;
     succeed_once(fixture);
@@ -101,7 +102,10 @@ static void test_login_token_error_is_tried_again_for_a_proven_pin(void **state)
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 10000);
 }
 
-/* A module that shares logins among processes: whatever stands in the PIN file, C_Login has no word about it. */
+/*
+ * A module that shares logins among processes: whatever stands in the PIN file, C_Login has no word
+ * about it.
+ */
 static void test_login_of_somebody_else_proves_no_pin(void **state)
 {
     struct fixture *fixture = *state;
@@ -113,7 +117,10 @@ static void test_login_of_somebody_else_proves_no_pin(void **state)
     assert_false(record.tokens[0].known || record.tokens[0].good.known || record.tokens[0].pending);
 }
 
-/* An ordinary stop may come at any time of a login, and must not cost another try at the next start. */
+/*
+ * An ordinary stop may come at any time of a login, and must not cost another try at the next
+ * start.
+ */
 static void test_login_told_to_stop_inside_writes_down_the_answer(void **state)
 {
     struct fixture *fixture = *state;

@@ -32,8 +32,10 @@ static void test_login_linked_pin_file_is_refused(void **state)
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
 }
 
-/* systemd keeps its credentials as root's, and lets the unit's user in by an access control list, whose
- * mask shows as the group's bits. */
+/*
+ * systemd keeps its credentials as root's, and lets the unit's user in by an access control list,
+ * whose mask shows as the group's bits.
+ */
 static void test_login_credential_open_to_a_list_is_read_but_no_further(void **state)
 {
     struct fixture *fixture = *state;
@@ -54,7 +56,9 @@ static void test_login_credential_open_to_a_list_is_read_but_no_further(void **s
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
 }
 
-/* What systemd copied at the start stays as it was: correcting the file it came from is not enough. */
+/*
+ * What systemd copied at the start stays as it was: correcting the file it came from is not enough.
+ */
 static void test_login_refused_credential_says_to_restart(void **state)
 {
     struct fixture *fixture = *state;

@@ -86,7 +86,10 @@ static void test_login_order_given_while_down_is_carried_out_once(void **state)
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
 }
 
-/* That it failed is stored before its hash is computed, so that a kill meanwhile costs no second try. */
+/*
+ * That it failed is stored before its hash is computed, so that a kill meanwhile costs no second
+ * try.
+ */
 static void test_login_refusal_is_stored_before_its_hash(void **state)
 {
     struct fixture *fixture = *state;

@@ -193,7 +193,8 @@ static void spawn(struct rig *rig, const int fds[ROLE_FD_COUNT])
     for (size_t i = 0; i < rig->env_n; i++) {
         env[i] = rig->env[i];
     }
-    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC), .name = "p11-kms-token"};
+    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
+                                   .name = "p11-kms-token"};
     assert_true(program.fd >= 0);
     assert_ok(role_spawn(&program, fds, env, &rig->pid));
     role_program_close(&program);
@@ -230,7 +231,7 @@ void rig_start(struct rig *rig)
 
 void rig_change_client(struct rig *rig)
 {
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_TOKEN_SOCKET};
+    const struct role_message message = {.kind = ROLE_TOKEN_SOCKET};
     int service[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service), 0);
     (void)close(rig->service_fd);
@@ -267,7 +268,8 @@ static void serve_state(struct rig *rig)
         return;
     }
     if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
-        (void)!failed(role_serve_state(rig->control_fd, &rig->state, 1u << STATE_PIN, &message, fd));
+        (void)!failed(
+            role_serve_state(rig->control_fd, &rig->state, 1u << STATE_PIN, &message, fd));
     }
     rig->puts += message.kind == ROLE_STATE_PUT;
     if (rig->puts == rig->kill_at_put && rig->puts > 0) {

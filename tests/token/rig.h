@@ -1,7 +1,8 @@
 /*
- * rig: a keeper and a client of one real token process, for tests against real modules. Everything lies
- * in a temporary folder: the token, the state directory, the PIN. One thread: the rig serves the state
- * requests of the process whenever it waits for frames. Any trouble of its own fails the test.
+ * rig: a keeper and a client of one real token process, for tests against real modules. Everything
+ * lies in a temporary folder: the token, the state directory, the PIN. One thread: the rig serves
+ * the state requests of the process whenever it waits for frames. Any trouble of its own fails the
+ * test.
  */
 #ifndef TESTS_TOKEN_RIG_H
 #define TESTS_TOKEN_RIG_H
@@ -55,7 +56,10 @@ struct rig *rig_new_softhsm(void);
 struct rig *rig_new_nss(void);
 /* Ends the process and removes the folder. */
 void rig_free(struct rig *rig);
-/* The module stands behind the shim from now on; log and control file are "shim.log", "shim.control". */
+/*
+ * The module stands behind the shim from now on; log and control file are "shim.log",
+ * "shim.control".
+ */
 void rig_use_shim(struct rig *rig);
 /* For cmocka: a SoftHSM token behind the shim, not started; and the end of any rig. */
 int rig_set_up_shim(void **state);
@@ -78,14 +82,17 @@ int rig_stop(struct rig *rig);
 /* Waits for it to end by itself. Returns the exit status, or 128 + signal. */
 int rig_wait_end(struct rig *rig, int timeout_ms);
 
-/* Our end of the token socket closes, and the process is given another, as after a front's death. */
+/*
+ * Our end of the token socket closes, and the process is given another, as after a front's death.
+ */
 void rig_change_client(struct rig *rig);
 /* Serves state until a frame can be read (true), or the time is up or the process gone (false). */
 bool rig_wait_frame(struct rig *rig, int64_t until_ms);
 /* Serves state requests for so long. */
 void rig_serve(struct rig *rig, int ms);
 /* Asks, and does not wait for the answer. */
-void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad, struct span data);
+void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad,
+                    struct span data);
 
 struct ipc_status rig_status(struct rig *rig);
 /* Fails the test when the phase does not come in time. */
@@ -94,7 +101,8 @@ struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int time
 void rig_start_ready(struct rig *rig);
 
 /* One request, one reply. False: the process ended instead. */
-bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply);
+bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload,
+              struct rig_reply *ret_reply);
 /* *ret_listing.outcome IPC_OK with all keys, or another. False: the process ended. */
 bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing);
 static inline bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_listing)
@@ -103,7 +111,9 @@ static inline bool rig_list(struct rig *rig, bool all, struct rig_listing *ret_l
     return rig_list_as(rig, &ask, ret_listing);
 }
 struct ipc_key rig_generate(struct rig *rig, uint8_t id);
-/* Wrap and unwrap; the outcome, and the result in *ret_reply. Fails the test when the process ends. */
+/*
+ * Wrap and unwrap; the outcome, and the result in *ret_reply. Fails the test when the process ends.
+ */
 enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
                            const char *aad, struct span data, struct rig_reply *ret_reply);
 

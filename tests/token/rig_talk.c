@@ -38,7 +38,8 @@ static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
 
 static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span payload)
 {
-    struct ipc_header header = {.verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = rig->call_ms};
+    struct ipc_header header = {
+        .verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = rig->call_ms};
     (void)!failed(ipc_send(rig->service_fd, &header, payload));
     return rig->call;
 }
@@ -111,8 +112,8 @@ struct ipc_key rig_generate(struct rig *rig, uint8_t id)
     return key;
 }
 
-static struct span crypt_frame(uint8_t frame[CRYPT_FRAME], const struct ipc_key_ref *key, const char *aad,
-                               struct span data)
+static struct span crypt_frame(uint8_t frame[CRYPT_FRAME], const struct ipc_key_ref *key,
+                               const char *aad, struct span data)
 {
     struct ipc_crypt ask = {.key = *key,
                             .scheme = 1,
@@ -124,7 +125,8 @@ static struct span crypt_frame(uint8_t frame[CRYPT_FRAME], const struct ipc_key_
     return span_of(frame, sizeof(ask) + data.len);
 }
 
-void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad, struct span data)
+void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad,
+                    struct span data)
 {
     uint8_t frame[CRYPT_FRAME];
     (void)send_request(rig, IPC_UNWRAP, crypt_frame(frame, key, aad, data));

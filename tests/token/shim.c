@@ -1,5 +1,6 @@
 /*
- * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For tests.
+ * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For
+ * tests.
  *
  *   P11KMS_SHIM_MODULE   path of the real module
  *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines
@@ -9,13 +10,12 @@
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
- *                        jams         C_Decrypt: after a refusal no operation can begin on the session
- *                        wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another
- *                        then-rv <CK_RV>, then-crash   C_Login: after the module was called
- *                        others       lies about what came back, see lies.c
- *                        times: on the first calls only, counted anew once the line has gone
- *                        every: of these on each <every>-th only, the first included
- *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
+ *                        jams         C_Decrypt: after a refusal no operation can begin on the
+ * session wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another then-rv
+ * <CK_RV>, then-crash   C_Login: after the module was called others       lies about what came
+ * back, see lies.c times: on the first calls only, counted anew once the line has gone every: of
+ * these on each <every>-th only, the first included P11KMS_SHIM_LOG      the name of each wrapped
+ * call is appended
  *
  * Wrapped are the calls of the list at the end; every other goes straight to the module.
  */
@@ -92,7 +92,9 @@ bool shim_order(const char *function, struct shim_order *ret_order)
     return found;
 }
 
-/* True when *ret_rv is to be returned at once. `spent`: orders of this function that were followed. */
+/*
+ * True when *ret_rv is to be returned at once. `spent`: orders of this function that were followed.
+ */
 static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
 {
     struct shim_order order;

@@ -7,7 +7,8 @@
 
 #include "tests/kit/unit.h"
 
-#define TEXT            "version: 1\nring: prod\ntokens:\n  - module: /m.so\n    token: \"pkcs11:token=t\"\n"
+#define TEXT                                                                                       \
+    "version: 1\nring: prod\ntokens:\n  - module: /m.so\n    token: \"pkcs11:token=t\"\n"
 #define WITH_CREDENTIAL TEXT "    pin_credential: pin\n"
 #define FILE_LIMIT      (64u * 1024)
 

@@ -55,7 +55,8 @@ static void test_parse_utf16_and_nul_are_named(void **state)
     check_bytes("\xfe\xff\0v\0e\0r", 8, utf16);
     check_bytes("v\0e\0r\0", 6, utf16);
     check_bytes("\0v\0e\0r", 6, utf16);
-    check_bytes("a: b\nc: \0d\n", 10, "c.yaml:2: not text: control character 0 (NUL); accepted: UTF-8 text");
+    check_bytes("a: b\nc: \0d\n", 10,
+                "c.yaml:2: not text: control character 0 (NUL); accepted: UTF-8 text");
     check_bytes("\0\0\0", 3, "c.yaml:1: not text: control character 0 (NUL); accepted: UTF-8 text");
 }
 
@@ -70,7 +71,8 @@ static void test_parse_lines_that_are_no_text_or_not_indented_by_blanks_are_name
         {"a:\r\n  b: c\r\n \td: e\r\n", "c.yaml:3: not YAML: a tab indents this line"},
         {ALL "state_dir: \"\xff\"\n", "c.yaml:7: not UTF-8: invalid leading UTF-8 octet"},
         {ALL "state_dir: \"\xc3\n", "c.yaml:7: not UTF-8: "},
-        {ALL "state_dir: \"/\x1b\"\n", "c.yaml:7: not text: control character 27; accepted: UTF-8 text"},
+        {ALL "state_dir: \"/\x1b\"\n",
+         "c.yaml:7: not text: control character 27; accepted: UTF-8 text"},
         {ALL "# \x7f\n", "c.yaml:7: not text: control character 127"},
         {"\xef\xbb\xbf", "c.yaml:1: the file is empty"},
         {"\xef\xbb\xbf" ALL "\tx", "c.yaml:7: not YAML: a tab indents this line"},

@@ -7,8 +7,10 @@ static const char *event;
 static int64_t suppressed;
 static unsigned lines;
 
-void __wrap_log_write(enum log_level level, const char *name, const struct log_field *fields, size_t n);
-void __wrap_log_write(enum log_level level, const char *name, const struct log_field *fields, size_t n)
+void __wrap_log_write(enum log_level level, const char *name, const struct log_field *fields,
+                      size_t n);
+void __wrap_log_write(enum log_level level, const char *name, const struct log_field *fields,
+                      size_t n)
 {
     assert_int_equal(level, LOG_LEVEL_WARN);
     assert_int_equal(n, 1);
@@ -37,7 +39,7 @@ static unsigned passed(struct log_limit *limit, unsigned n, int64_t now_ms)
 static void test_passes_ten_and_says_nothing_of_none(void **state)
 {
     (void)state;
-    struct log_limit limit = {.event = "x"};
+    struct log_limit limit = {.event = EVENT_PEER_REFUSED};
     assert_int_equal(passed(&limit, 10, 5000), 10);
     assert_true(log_limit_next_ms(&limit) == INT64_MAX);
     log_limit_tick(&limit, 20000);
@@ -47,14 +49,14 @@ static void test_passes_ten_and_says_nothing_of_none(void **state)
 static void test_eleventh_is_counted_and_said_at_the_end_of_the_period(void **state)
 {
     (void)state;
-    struct log_limit limit = {.event = "x"};
+    struct log_limit limit = {.event = EVENT_PEER_REFUSED};
     assert_int_equal(passed(&limit, 11, 5000), 10);
     assert_int_equal(log_limit_next_ms(&limit), 15000);
     log_limit_tick(&limit, 14999);
     assert_int_equal(lines, 0);
     log_limit_tick(&limit, 15000);
     assert_int_equal(lines, 1);
-    assert_string_equal(event, "x");
+    assert_string_equal(event, "peer-refused");
     assert_int_equal(suppressed, 1);
     log_limit_tick(&limit, 99000);
     assert_int_equal(lines, 1);
@@ -64,7 +66,7 @@ static void test_eleventh_is_counted_and_said_at_the_end_of_the_period(void **st
 static void test_next_line_ends_the_period_too(void **state)
 {
     (void)state;
-    struct log_limit limit = {.event = "x"};
+    struct log_limit limit = {.event = EVENT_PEER_REFUSED};
     assert_int_equal(passed(&limit, 5000, 0), 10);
     assert_int_equal(passed(&limit, 11, 10000), 10);
     assert_int_equal(lines, 1);

@@ -1,4 +1,7 @@
-/* Where a program of ours is looked for: beside this one, then in libexec; here that is a folder of ours. */
+/*
+ * Where a program of ours is looked for: beside this one, then in libexec; here that is a folder of
+ * ours.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>
@@ -111,9 +114,19 @@ static void test_role_program_open_without_proc_is_an_error(void **state)
     assert_int_equal(program.fd, 77);
 }
 
+static void test_role_program_open_missing_is_an_error(void **state)
+{
+    (void)state;
+    struct role_program program;
+    assert_fails(role_program_open("p11-kms-no-such-program", &program), E_SYSTEM);
+    assert_fails(role_program_open("p11-kms-a-name-that-is-longer-than-it-may-be", &program),
+                 E_BUG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_role_program_open_missing_is_an_error),
         cmocka_unit_test(test_role_program_open_beside_this_one_is_found_first),
         cmocka_unit_test(test_role_program_open_in_libexec_is_found_next),
         cmocka_unit_test(test_role_program_open_what_is_no_file_is_refused),

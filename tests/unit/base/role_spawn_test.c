@@ -71,9 +71,13 @@ static void test_role_spawn_descriptors_lie_at_their_numbers_alone(void **state)
     OWN_FD config = memfd_create("config", 0);
     OWN_FD leaked = fcntl(config, F_DUPFD, 20); /* not CLOEXEC: role_spawn must see to it */
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, config, -1, -1, leaked};
-    assert_int_equal(run_script("test \"$(readlink /proc/$$/fd/3)\" = '/memfd:config (deleted)' &&\n"
-                                "test -e /proc/$$/fd/6 && test ! -e /proc/$$/fd/4 && test ! -e /proc/$$/fd/5 &&\n"
-                                "test ! -e /proc/$$/fd/20\n", fds), 0);
+    assert_int_equal(
+        run_script(
+            "test \"$(readlink /proc/$$/fd/3)\" = '/memfd:config (deleted)' &&\n"
+            "test -e /proc/$$/fd/6 && test ! -e /proc/$$/fd/4 && test ! -e /proc/$$/fd/5 &&\n"
+            "test ! -e /proc/$$/fd/20\n",
+            fds),
+        0);
 }
 
 static void test_role_spawn_crossed_descriptors_are_not_overwritten(void **state)
@@ -81,7 +85,8 @@ static void test_role_spawn_crossed_descriptors_are_not_overwritten(void **state
     (void)state;
     OWN_FD one = memfd_create("one", MFD_CLOEXEC);
     OWN_FD two = memfd_create("two", MFD_CLOEXEC);
-    int held[2] = {fcntl(ROLE_FD_CONFIG, F_DUPFD_CLOEXEC, 30), fcntl(ROLE_FD_CONTROL, F_DUPFD_CLOEXEC, 30)};
+    int held[2] = {fcntl(ROLE_FD_CONFIG, F_DUPFD_CLOEXEC, 30),
+                   fcntl(ROLE_FD_CONTROL, F_DUPFD_CLOEXEC, 30)};
     int high[2] = {fcntl(one, F_DUPFD_CLOEXEC, 30), fcntl(two, F_DUPFD_CLOEXEC, 30)};
     assert_int_equal(dup2(high[0], ROLE_FD_CONTROL), ROLE_FD_CONTROL);
     assert_int_equal(dup2(high[1], ROLE_FD_CONFIG), ROLE_FD_CONFIG);
@@ -178,8 +183,9 @@ static void test_role_spawn_variables_of_tests_are_kept_from_a_shipped_build(voi
     (void)setenv("P11KMS_SAN_OPTIONS", "1", 1);
     (void)setenv("P11KMS_OTHER", "a SAN_OPTIONS=", 1);
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
-    const char *script = P11KMS_TEST_BUILD ? "test \"$GCOV_P11KMS$P11KMS_SAN_OPTIONS$P11KMS_OTHER\" = 11\n"
-                                           : "test -z \"$GCOV_P11KMS$P11KMS_SAN_OPTIONS$P11KMS_OTHER\"\n";
+    const char *script = P11KMS_TEST_BUILD
+                             ? "test \"$GCOV_P11KMS$P11KMS_SAN_OPTIONS$P11KMS_OTHER\" = 11\n"
+                             : "test -z \"$GCOV_P11KMS$P11KMS_SAN_OPTIONS$P11KMS_OTHER\"\n";
     assert_int_equal(run_script(script, fds), 0);
 }
 

@@ -64,28 +64,32 @@ static bool starts_and_keeps_its_descriptors(void)
     struct config config = sample();
     return provide(&config, SOCK_SEQPACKET) >= 0 && !failed(role_start("p11-kms-test", &started)) &&
            strcmp(started.ring, "test") == 0 && fcntl(ROLE_FD_CONFIG, F_GETFD) == FD_CLOEXEC &&
-           fcntl(ROLE_FD_CONTROL, F_GETFD) == FD_CLOEXEC && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 &&
-           prctl(PR_GET_NAME, name, 0, 0, 0) == 0 && strcmp(name, "p11-kms-test") == 0;
+           fcntl(ROLE_FD_CONTROL, F_GETFD) == FD_CLOEXEC &&
+           prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_NAME, name, 0, 0, 0) == 0 &&
+           strcmp(name, "p11-kms-test") == 0;
 }
 
 static bool refuses_a_socket_of_another_kind(void)
 {
     struct config config = sample();
-    return provide(&config, SOCK_STREAM) >= 0 && role_start("p11-kms-test", &started).code == E_STATE;
+    return provide(&config, SOCK_STREAM) >= 0 &&
+           role_start("p11-kms-test", &started).code == E_STATE;
 }
 
 static bool refuses_a_dead_keeper(void)
 {
     struct config config = sample();
     int keeper = provide(&config, SOCK_SEQPACKET);
-    return keeper >= 0 && close(keeper) == 0 && role_start("p11-kms-test", &started).code == E_STATE;
+    return keeper >= 0 && close(keeper) == 0 &&
+           role_start("p11-kms-test", &started).code == E_STATE;
 }
 
 static bool refuses_a_config_that_can_change(void)
 {
     struct config config = sample();
     OWN_FD loose = memfd_create("loose", MFD_ALLOW_SEALING);
-    if (provide(&config, SOCK_SEQPACKET) < 0 || write(loose, &config, sizeof(config)) != (ssize_t)sizeof(config)) {
+    if (provide(&config, SOCK_SEQPACKET) < 0 ||
+        write(loose, &config, sizeof(config)) != (ssize_t)sizeof(config)) {
         return false;
     }
     return dup2(loose, ROLE_FD_CONFIG) == ROLE_FD_CONFIG &&
@@ -96,8 +100,8 @@ static bool refuses_a_config_of_another_build(void)
 {
     struct config config = sample();
     config.build_id[0] ^= 1;
-    return provide(&config, SOCK_SEQPACKET) >= 0 && role_start("p11-kms-test", &started).code == E_INVALID &&
-           started.magic == 0;
+    return provide(&config, SOCK_SEQPACKET) >= 0 &&
+           role_start("p11-kms-test", &started).code == E_INVALID && started.magic == 0;
 }
 
 static void test_role_start_with_a_keeper_reads_the_config(void **state)
@@ -129,7 +133,8 @@ static bool tells_version(void)
         return false;
     }
     (void)fflush(stdout);
-    return pread(out, text, sizeof(text) - 1, 0) > 0 && strstr(text, "p11-kms-test " P11KMS_VERSION) == text &&
+    return pread(out, text, sizeof(text) - 1, 0) > 0 &&
+           strstr(text, "p11-kms-test " P11KMS_VERSION) == text &&
            strstr(text, P11KMS_BUILD_ID) != NULL;
 }
 

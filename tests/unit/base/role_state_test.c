@@ -1,4 +1,6 @@
-/* State files over the control socket, in the forms that wait, and what goes wrong on both sides. */
+/*
+ * State files over the control socket, in the forms that wait, and what goes wrong on both sides.
+ */
 #define _GNU_SOURCE
 #include "base/role.h"
 
@@ -87,9 +89,10 @@ static int tear_down(void **state)
 }
 
 /* The keeper's answer, sent ahead of the question: the socket keeps it until it is read. */
-static void answer(struct fixture *f, enum role_kind kind, enum state_file file, int64_t value, int fd)
+static void answer(struct fixture *f, enum role_kind kind, enum state_file file, int64_t value,
+                   int fd)
 {
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .file = file, .value = value};
+    const struct role_message message = {.kind = kind, .file = file, .value = value};
     assert_ok(role_send(f->keeper, &message, fd));
 }
 
@@ -197,7 +200,7 @@ static void test_role_put_state_without_memory_sends_nothing(void **state)
 static void test_role_send_and_receive_on_what_is_no_socket_fail(void **state)
 {
     (void)state;
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = ROLE_READY};
+    const struct role_message message = {.kind = ROLE_READY};
     struct role_message got;
     int fd = -1;
     OWN_FD file = memory("");
@@ -210,7 +213,7 @@ static void test_role_send_and_receive_on_what_is_no_socket_fail(void **state)
 /* Asks the keeper's side for a file and gives the answer's value. */
 static int64_t get(struct fixture *f, uint32_t file, unsigned allowed, enum err_code expected)
 {
-    const struct role_message ask = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = file};
+    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = file};
     struct role_message got;
     OWN_FD fd = -1;
     assert_fails(role_serve_state(f->keeper, &f->dir, allowed, &ask, -1), expected);
@@ -233,8 +236,8 @@ static void test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor(
 static void test_role_serve_state_role_that_is_gone_is_told(void **state)
 {
     struct fixture *f = *state;
-    const struct role_message ask = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = STATE_PIN};
-    const struct role_message put = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_PUT, .file = STATE_PIN, .value = 3};
+    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = STATE_PIN};
+    const struct role_message put = {.kind = ROLE_STATE_PUT, .file = STATE_PIN, .value = 3};
     OWN_FD fd = memory("abc");
     (void)close(f->role);
     f->role = -1;
@@ -245,15 +248,23 @@ static void test_role_serve_state_role_that_is_gone_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_role_put_state_wait_passes_other_messages_over, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_put_state_wait_refusal_carries_its_errno, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_wait_ends_when_the_keeper_goes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_get_state_wait_reads_up_to_the_whole_room, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_get_state_wait_bad_answers_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_put_state_without_memory_sends_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_role_put_state_wait_passes_other_messages_over, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_role_put_state_wait_refusal_carries_its_errno, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_role_wait_ends_when_the_keeper_goes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_role_get_state_wait_reads_up_to_the_whole_room, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_role_get_state_wait_bad_answers_are_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_role_put_state_without_memory_sends_nothing, set_up,
+                                        tear_down),
         cmocka_unit_test(test_role_send_and_receive_on_what_is_no_socket_fail),
-        cmocka_unit_test_setup_teardown(test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_serve_state_role_that_is_gone_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_role_serve_state_role_that_is_gone_is_told, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
-/* Real libcrypto on the locked heap. OVERFLOW is 1 in the program that tests the token process's
- * way. */
+/*
+ * Real libcrypto on the locked heap. OVERFLOW is 1 in the program that tests the token process's
+ * way.
+ */
 #define _GNU_SOURCE
 #include "base/secret.h"
 

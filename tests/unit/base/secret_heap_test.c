@@ -105,8 +105,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_alloc_whole_range_then_nothing_more, setup, teardown),
         cmocka_unit_test_setup_teardown(test_alloc_too_large_returns_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_odd_size_is_a_bug, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_alloc_and_free_many_sizes_merge_back_to_one_block, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_alloc_and_free_many_sizes_merge_back_to_one_block,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_owns_only_its_range, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

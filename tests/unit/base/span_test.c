@@ -121,10 +121,27 @@ static void test_const_views_the_same_bytes(void **state)
 static void test_is_text_accepts_well_formed_and_refuses_the_rest(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x91", "\xee\x80\x80",
-                                       "\xed\x9f\xbf", "\xe0\xa0\x80", "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x01", "a\nb", "\x7f", "\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80",
-                                      "\xf5\x80\x80\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xe2\x82\x20", "\xc3"};
+    static const char *const good[] = {"",
+                                       "plain",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x94\x91",
+                                       "\xee\x80\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x01",
+                                      "a\nb",
+                                      "\x7f",
+                                      "\x80",
+                                      "\xc0\xaf",
+                                      "\xe0\x80\x80",
+                                      "\xed\xa0\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xe2\x82",
+                                      "\xe2\x82\x20",
+                                      "\xc3"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_true(span_is_text(span_of_text(good[i])));
     }

@@ -211,7 +211,10 @@ static void test_state_store_interrupted_write_goes_on(void **state)
     assert_stored(f, "new");
 }
 
-/* As under the shipped unit, where all but the folder itself is read-only: it is gone, and no disk is at fault. */
+/*
+ * As under the shipped unit, where all but the folder itself is read-only: it is gone, and no disk
+ * is at fault.
+ */
 static void test_state_open_folder_that_we_may_not_make_is_missing(void **state)
 {
     (void)state;
@@ -262,7 +265,8 @@ static void test_state_read_what_is_no_file_or_fails_is_refused(void **state)
     assert_errno(state_read(&f->dir, STATE_PIN, whole, &len), EACCES);
     assert_fails(state_read(&f->dir, STATE_FILES, whole, &len), E_INVALID);
     assert_int_equal(mkfifoat(f->dir.fd, "health", 0600), 0);
-    assert_fails(state_read(&f->dir, STATE_HEALTH, whole, &len), E_INVALID); /* and it does not wait */
+    /* and it does not wait */
+    assert_fails(state_read(&f->dir, STATE_HEALTH, whole, &len), E_INVALID);
     assert_int_equal(len, 99);
 }
 
@@ -272,25 +276,36 @@ static void test_state_parse_spoilt_records_are_invalid(void **state)
     (void)state;
     struct state_health health;
     struct state_current current;
-    assert_fails(state_health_parse(span_of_text("p11-kms health 1\nstate=ABCDEFGHIJKLMNOPQ\nsince_s=0\n"
-                                                 "outage_s=0\nwritten_s=0\nkey_id=\nmend=\n"),
-                                    &health), E_INVALID);
-    assert_fails(state_current_parse(span_of_text("p11-kms current 1\nkek_id=0001020304050607ABCDEFGHIJKLMNOP\n"
-                                                  "not_before=1\ncreated=1\n"),
-                                     &current), E_INVALID);
+    assert_fails(
+        state_health_parse(span_of_text("p11-kms health 1\nstate=ABCDEFGHIJKLMNOPQ\nsince_s=0\n"
+                                        "outage_s=0\nwritten_s=0\nkey_id=\nmend=\n"),
+                           &health),
+        E_INVALID);
+    assert_fails(state_current_parse(
+                     span_of_text("p11-kms current 1\nkek_id=0001020304050607ABCDEFGHIJKLMNOP\n"
+                                  "not_before=1\ncreated=1\n"),
+                     &current),
+                 E_INVALID);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_state_store_call_that_fails_keeps_the_old_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_source_that_cannot_be_read_keeps_the_old_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_folder_that_does_not_sync_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_interrupted_write_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_call_that_fails_keeps_the_old_file, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_store_source_that_cannot_be_read_keeps_the_old_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_folder_that_does_not_sync_is_told, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_interrupted_write_goes_on, set_up,
+                                        tear_down),
         cmocka_unit_test(test_state_open_folder_that_we_may_not_make_is_missing),
-        cmocka_unit_test_setup_teardown(test_state_open_folder_that_cannot_be_made_or_examined_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_lock_call_that_fails_locks_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_read_what_is_no_file_or_fails_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_open_folder_that_cannot_be_made_or_examined_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_lock_call_that_fails_locks_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_read_what_is_no_file_or_fails_is_refused, set_up,
+                                        tear_down),
         cmocka_unit_test(test_state_parse_spoilt_records_are_invalid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

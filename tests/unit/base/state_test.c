@@ -32,7 +32,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    static const char *const names[] = {"current." REALM, "seeds." REALM, "health", "pin", "lock", "pin.lock", ".new"};
+    static const char *const names[] = {"current." REALM, "seeds." REALM, "health", "pin",
+                                        "lock",           "pin.lock",     ".new"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)unlinkat(f->dir.fd, names[i], 0);
     }
@@ -132,7 +133,8 @@ static void test_state_store_replaces_whole_files_privately(void **state)
     uint8_t room[16] = {0};
     size_t len = 99;
     struct stat st;
-    assert_fails(state_read(&f->dir, STATE_PIN, span_mut_of(room, sizeof(room)), &len), E_NOT_FOUND);
+    assert_fails(state_read(&f->dir, STATE_PIN, span_mut_of(room, sizeof(room)), &len),
+                 E_NOT_FOUND);
     assert_int_equal(len, 99);
     OWN_FD long_one = memory("0123456789abcdef", 16);
     OWN_FD short_one = memory("xyz", 3);
@@ -143,7 +145,8 @@ static void test_state_store_replaces_whole_files_privately(void **state)
     assert_ok(state_read(&f->dir, STATE_PIN, span_mut_of(room, 3), &len));
     assert_int_equal(len, 3);
     assert_memory_equal(room, "xyz", 3);
-    assert_int_equal(pread(before, room, 16, 0), 16); /* the old file lives on for who has it open */
+    /* the old file lives on for who has it open */
+    assert_int_equal(pread(before, room, 16, 0), 16);
     assert_memory_equal(room, "0123456789abcdef", 16);
     assert_int_equal(fstatat(f->dir.fd, "pin", &st, 0), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
@@ -206,7 +209,8 @@ static void test_state_read_link_is_refused(void **state)
 static void test_state_current_round_trips_and_nothing_else_parses(void **state)
 {
     (void)state;
-    const struct state_current record = {.kek_id = {0xab, 1, 2}, .not_before = UINT32_MAX, .created = 7};
+    const struct state_current record = {
+        .kek_id = {0xab, 1, 2}, .not_before = UINT32_MAX, .created = 7};
     struct state_current back;
     uint8_t room[256];
     size_t len = 0;
@@ -226,7 +230,8 @@ static void test_state_current_number_past_its_range_is_refused(void **state)
 {
     (void)state;
     struct state_current back;
-    static const char head[] = "p11-kms current 1\nkek_id=000102030405060708090a0b0c0d0e0f\nnot_before=";
+    static const char head[] =
+        "p11-kms current 1\nkek_id=000102030405060708090a0b0c0d0e0f\nnot_before=";
     static const char *const bad[] = {"4294967296", "-1", "", "1x", "99999999999999999999"};
     char text[256];
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -238,8 +243,12 @@ static void test_state_current_number_past_its_range_is_refused(void **state)
 static void test_state_health_round_trips_and_a_line_stays_one(void **state)
 {
     (void)state;
-    struct state_health record = {.state = "COAST", .since_s = 5, .outage_s = INT64_MAX, .written_s = 0,
-                                  .key_id = "p11-kms/1/00/00", .mend = "raise\nthe limit"};
+    struct state_health record = {.state = "COAST",
+                                  .since_s = 5,
+                                  .outage_s = INT64_MAX,
+                                  .written_s = 0,
+                                  .key_id = "p11-kms/1/00/00",
+                                  .mend = "raise\nthe limit"};
     struct state_health back;
     uint8_t room[1024];
     size_t len = 0;
@@ -302,17 +311,22 @@ static void test_state_explain_names_folder_file_reason_and_mend(void **state)
 {
     (void)state;
     assert_explained("pin", FAIL_DETAIL(E_SYSTEM, ENOSPC, "cannot write a state file"),
-                     "/var/lib/x/pin: cannot write a state file: No space left on device: make room on its file system");
+                     "/var/lib/x/pin: cannot write a state file: No space left on device: make "
+                     "room on its file system");
     assert_explained("", FAIL_DETAIL(E_SYSTEM, ENOENT, "cannot open"),
-                     "/var/lib/x: cannot open: No such file or directory: make it again (systemctl restart p11-kms, or "
+                     "/var/lib/x: cannot open: No such file or directory: make it again (systemctl "
+                     "restart p11-kms, or "
                      "systemd-tmpfiles --create p11-kms.conf)");
     assert_explained("lock", FAIL_DETAIL(E_SYSTEM, EROFS, "cannot write"),
-                     "/var/lib/x/lock: cannot write: Read-only file system: make its file system writable (in the "
+                     "/var/lib/x/lock: cannot write: Read-only file system: make its file system "
+                     "writable (in the "
                      "unit: ReadWritePaths=), or if it was made anew, systemctl restart p11-kms");
     assert_explained("", FAIL(E_DENIED, "it is another user's"),
-                     "/var/lib/x: it is another user's: it must belong to the user of the daemon, with mode 0700");
+                     "/var/lib/x: it is another user's: it must belong to the user of the daemon, "
+                     "with mode 0700");
     assert_explained("health", FAIL(E_INVALID, "odd"), "/var/lib/x/health: odd");
-    static const int each[] = {EDQUOT, EFBIG, EROFS, EACCES, EPERM, ENOTDIR, EIO, EBUSY, EWOULDBLOCK};
+    static const int each[] = {EDQUOT,  EFBIG, EROFS, EACCES,     EPERM,
+                               ENOTDIR, EIO,   EBUSY, EWOULDBLOCK};
     for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
         char text[256];
         char bare[256];
@@ -339,20 +353,31 @@ static void test_state_open_path_that_is_too_long_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_state_in_place_tells_a_folder_that_is_gone_or_another, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_lock_in_place_tells_a_lock_that_is_gone_or_another, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_in_place_tells_a_folder_that_is_gone_or_another,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_state_lock_in_place_tells_a_lock_that_is_gone_or_another, set_up, tear_down),
         cmocka_unit_test(test_state_explain_names_folder_file_reason_and_mend),
         cmocka_unit_test(test_state_open_path_that_is_too_long_is_refused),
-        cmocka_unit_test_setup_teardown(test_state_open_realm_of_other_shape_is_a_bug, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_open_writable_by_others_is_denied, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_open_of_another_user_is_denied, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_open_link_and_missing_folder_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_realm_of_other_shape_is_a_bug, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_writable_by_others_is_denied, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_of_another_user_is_denied, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_open_link_and_missing_folder_are_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_state_open_create_makes_it_private, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_lock_second_holder_is_refused_and_told_the_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_replaces_whole_files_privately, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_failure_keeps_the_old_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_largest_file_and_leftover_are_fine, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_state_store_locked_folder_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_lock_second_holder_is_refused_and_told_the_first,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_replaces_whole_files_privately, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_failure_keeps_the_old_file, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_largest_file_and_leftover_are_fine, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_state_store_locked_folder_is_given_up, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_state_read_link_is_refused, set_up, tear_down),
         cmocka_unit_test(test_state_current_round_trips_and_nothing_else_parses),
         cmocka_unit_test(test_state_current_number_past_its_range_is_refused),

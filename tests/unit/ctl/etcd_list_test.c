@@ -10,7 +10,8 @@ static void test_parse_takes_what_etcdctl_prints(void **state)
     (void)state;
     static const char text[] =
         "{\"header\":{\"cluster_id\":14841639068965178418,\"member_id\":10276657743932975437},"
-        "\"kvs\":[{\"key\":\"L2E=\",\"create_revision\":5,\"value\":\"eHl6\"},{\"key\":\"L2I=\"}],\"count\":2}\n";
+        "\"kvs\":[{\"key\":\"L2E=\",\"create_revision\":5,\"value\":\"eHl6\"},{\"key\":\"L2I=\"}],"
+        "\"count\":2}\n";
     OWN_JSON *list = NULL;
     CLEANUP(etcd_item_done) struct etcd_item item = {0};
     assert_ok(etcd_list_parse(span_of_text(text), &list));
@@ -35,7 +36,8 @@ static void test_parse_nothing_found_is_an_empty_list(void **state)
 static void test_parse_other_json_is_not_found(void **state)
 {
     (void)state;
-    static const char *const other[] = {"", "{", "[]", "{}", "{\"kind\":\"Secret\"}", "{\"kvs\":7}"};
+    static const char *const other[] = {"",           "{", "[]", "{}", "{\"kind\":\"Secret\"}",
+                                        "{\"kvs\":7}"};
     json_t *list = NULL;
     for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
         assert_fails(etcd_list_parse(span_of_text(other[i]), &list), E_NOT_FOUND);
@@ -48,7 +50,8 @@ static void test_item_that_is_no_base64_is_refused(void **state)
     (void)state;
     OWN_JSON *list = NULL;
     struct etcd_item item = {0};
-    assert_ok(etcd_list_parse(span_of_text("{\"kvs\":[{\"key\":\"L2E=\",\"value\":\"*\"},{\"key\":7},9]}"), &list));
+    assert_ok(etcd_list_parse(
+        span_of_text("{\"kvs\":[{\"key\":\"L2E=\",\"value\":\"*\"},{\"key\":7},9]}"), &list));
     assert_fails(etcd_list_item(list, 0, &item), E_INVALID);
     assert_ok(etcd_list_item(list, 1, &item)); /* as if it had none */
     assert_int_equal(item.key.len, 0);

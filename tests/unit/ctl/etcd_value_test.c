@@ -129,8 +129,8 @@ static void test_parse_native_transformers_and_their_keys(void **state)
 static void test_parse_unknown_transformers_and_versions(void **state)
 {
     (void)state;
-    static const char *const unknown[] = {"k8s:enc:kms:v3:p:x", "k8s:enc:kms:", "k8s:enc:aescbc:v2:k:x",
-                                          "k8s:enc:rot13:v1:x"};
+    static const char *const unknown[] = {
+        "k8s:enc:kms:v3:p:x", "k8s:enc:kms:", "k8s:enc:aescbc:v2:k:x", "k8s:enc:rot13:v1:x"};
     struct etcd_value value;
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_ok(etcd_value_parse(span_of_text(unknown[i]), &value));

@@ -65,7 +65,8 @@ static void test_decode_auto_takes_raw_envelopes_and_etcd_values(void **state)
     char plain[] = "/registry/a\nk8s\0x";
     assert_ok(inspect_decode(span_mut_of(plain, sizeof(plain) - 1), INSPECT_AUTO, &bytes));
     assert_true(span_equal(bytes, span_of("k8s\0x", 5)));
-    assert_fails(decode("/a\nk8s:enc:kms:v2:p:xyz\n/b\nk8s:enc:kms:v2:p:xyz", INSPECT_AUTO), E_INVALID);
+    assert_fails(decode("/a\nk8s:enc:kms:v2:p:xyz\n/b\nk8s:enc:kms:v2:p:xyz", INSPECT_AUTO),
+                 E_INVALID);
     assert_ok(decode("anything", INSPECT_RAW));
     assert_true(is("anything"));
 }

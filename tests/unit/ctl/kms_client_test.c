@@ -1,5 +1,7 @@
-/* The client against a server that says what each test wrote down, byte for byte (RFC 9113, RFC
- * 7541). */
+/*
+ * The client against a server that says what each test wrote down, byte for byte (RFC 9113, RFC
+ * 7541).
+ */
 #define _GNU_SOURCE
 #include "ctl/kms_client.h"
 

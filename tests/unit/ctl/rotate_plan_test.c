@@ -150,7 +150,8 @@ static void test_plan_only_unreadable_keys_asks_for_now(void **state)
 static void test_plan_keys_that_all_lie_ahead_are_a_question_to_the_clock(void **state)
 {
     (void)state;
-    key = (struct ring_key){.not_before = NOW_S + 900, .created = NOW_S + 900, .verdict = RING_GOOD};
+    key =
+        (struct ring_key){.not_before = NOW_S + 900, .created = NOW_S + 900, .verdict = RING_GOOD};
     ring_choose(&key, 1, NOW_S, &view.choice);
     wish.now = true;
     assert_fails(rotate_plan(&view, NULL, &wish, &plan), E_STATE);

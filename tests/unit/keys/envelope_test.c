@@ -13,7 +13,8 @@ static const struct envelope_head usual = {
     .suite = 1, .scheme = 1, .api = 2, .activation = 0x01020304, .born = 0x05060708};
 
 /* Head, a wrapped field with `inner` bytes between IV and tag, and `rest` bytes after it. */
-static struct bytes build(const struct envelope_head *head, uint8_t iv_len, size_t inner, size_t rest)
+static struct bytes build(const struct envelope_head *head, uint8_t iv_len, size_t inner,
+                          size_t rest)
 {
     struct bytes b = {0};
     uint8_t wrapped[ENVELOPE_WRAPPED_MAX] = {iv_len};

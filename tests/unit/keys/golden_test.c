@@ -50,7 +50,8 @@ static void read_line(const char *name, const char *value, struct golden *g)
     } else if (strcmp(name, "kek-id") == 0) {
         (void)read_hex(value, g->kek_id, sizeof(g->kek_id));
     } else if (strcmp(name, "key-id") == 0) {
-        assert_in_range(snprintf(g->key_id, sizeof(g->key_id), "%s", value), 1, sizeof(g->key_id) - 1);
+        assert_in_range(snprintf(g->key_id, sizeof(g->key_id), "%s", value), 1,
+                        sizeof(g->key_id) - 1);
     } else if (strcmp(name, "plaintext") == 0) {
         g->plain_len = read_hex(value, g->plain, sizeof(g->plain));
     } else {
@@ -83,7 +84,8 @@ static void check_names(const struct golden *g, const struct soft_kek *kek)
     struct envelope e;
     assert_ok(soft_kek_fingerprint(kek, fingerprint));
     assert_memory_equal(fingerprint, g->fingerprint, sizeof(fingerprint));
-    assert_ok(key_id_kek(ENVELOPE_AES_GCM, span_of(g->cka_id, 16), span_of(fingerprint, 16), kek_id));
+    assert_ok(
+        key_id_kek(ENVELOPE_AES_GCM, span_of(g->cka_id, 16), span_of(fingerprint, 16), kek_id));
     assert_memory_equal(kek_id, g->kek_id, sizeof(kek_id));
     assert_ok(envelope_parse(span_of(g->envelope, g->envelope_len), &e));
     assert_memory_equal(e.head.kek_id, kek_id, sizeof(kek_id));
@@ -112,7 +114,8 @@ static void test_open_every_frozen_envelope_returns_its_plaintext(void **state)
         size_t len = 0;
         memcpy(kek.value, g.kek, sizeof(kek.value));
         check_names(&g, &kek);
-        assert_ok(soft_kek_open(&kek, seal, span_of(g.envelope, g.envelope_len), span_mut_of(out, 512), &len));
+        assert_ok(soft_kek_open(&kek, seal, span_of(g.envelope, g.envelope_len),
+                                span_mut_of(out, 512), &len));
         assert_int_equal(len, g.plain_len);
         assert_memory_equal(out, g.plain, len);
         opened++;

@@ -4,7 +4,10 @@
 
 #include "tests/kit/unit.h"
 
-/* By Python's hmac, from the formula in kdf.h: seed 0, 1, .. 31; context 100 .. 163; random 200 .. 231. */
+/*
+ * By Python's hmac, from the formula in kdf.h: seed 0, 1, .. 31; context 100 .. 163; random 200 ..
+ * 231.
+ */
 static const uint8_t derived_by_hand[KDF_OUT] = {
     0x69, 0xe5, 0xd4, 0xac, 0xda, 0x05, 0xff, 0x55, 0xc6, 0x14, 0x3f, 0xb0, 0x7c, 0xdb, 0x66, 0xd5,
     0xa7, 0x11, 0xb3, 0x71, 0x64, 0xa3, 0xc2, 0x45, 0x6d, 0x33, 0x02, 0x5c, 0x01, 0x04, 0x1b, 0x72,
@@ -76,7 +79,8 @@ static void test_derive_many_seeds_equals_the_slow_form_whatever_came_before(voi
         assert_ok(kdf_derive(*state, span_of(in.seed, 32), in.context, fast));
         assert_ok(kdf_derive_slow(span_of(in.seed, 32), in.context, slow));
         assert_memory_equal(fast, slow, sizeof(fast));
-        assert_ok(kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("x"), fast));
+        assert_ok(kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("x"),
+                           fast));
     }
 }
 
@@ -84,18 +88,23 @@ static void test_salt_equals_the_hand_made_value(void **state)
 {
     struct inputs in = counted();
     uint8_t out[KDF_HASH];
-    assert_ok(kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plain"), out));
+    assert_ok(
+        kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plain"), out));
     assert_memory_equal(out, salt_by_hand, sizeof(out));
 }
 
-/* A cloned virtual machine draws the same random bytes twice: the plaintext still parts the keys. */
+/*
+ * A cloned virtual machine draws the same random bytes twice: the plaintext still parts the keys.
+ */
 static void test_salt_same_random_bytes_other_plaintext_differs(void **state)
 {
     struct inputs in = counted();
     uint8_t a[KDF_HASH];
     uint8_t b[KDF_HASH];
-    assert_ok(kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plain"), a));
-    assert_ok(kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plaim"), b));
+    assert_ok(
+        kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plain"), a));
+    assert_ok(
+        kdf_salt(*state, span_of(in.seed, 32), span_of(in.random, 32), span_of_text("plaim"), b));
     assert_memory_not_equal(a, b, sizeof(a));
 }
 

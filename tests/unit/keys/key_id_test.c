@@ -7,8 +7,8 @@
 #define GOLDEN "p11-kms/1/e085e94211adb6854e646fbf013ea993/6923b2d4"
 
 /* What Python's hashlib says of the same inputs. */
-static const uint8_t golden_realm[ENVELOPE_REALM] = {0x69, 0x68, 0x7e, 0x55, 0x2f, 0xee, 0x1a, 0x5e,
-                                                     0xb2, 0xd6, 0x29, 0x93, 0x5e, 0x99, 0x95, 0xa6};
+static const uint8_t golden_realm[ENVELOPE_REALM] = {
+    0x69, 0x68, 0x7e, 0x55, 0x2f, 0xee, 0x1a, 0x5e, 0xb2, 0xd6, 0x29, 0x93, 0x5e, 0x99, 0x95, 0xa6};
 static const uint8_t golden_kek_id[KEK_ID_LEN] = {0xe0, 0x85, 0xe9, 0x42, 0x11, 0xad, 0xb6, 0x85,
                                                   0x4e, 0x64, 0x6f, 0xbf, 0x01, 0x3e, 0xa9, 0x93};
 
@@ -40,7 +40,8 @@ static void test_kek_equals_the_hash_of_its_parts(void **state)
     for (size_t i = 0; i < sizeof(id); i++) {
         id[i] = (uint8_t)(0xc0 + i);
     }
-    assert_ok(key_id_kek(1, span_of(id, sizeof(id)), span_of(fingerprint, sizeof(fingerprint)), kek_id));
+    assert_ok(
+        key_id_kek(1, span_of(id, sizeof(id)), span_of(fingerprint, sizeof(fingerprint)), kek_id));
     assert_memory_equal(kek_id, golden_kek_id, sizeof(kek_id));
 }
 
@@ -102,8 +103,8 @@ static void test_parse_any_other_spelling_is_refused(void **state)
         assert_fails(key_id_parse(span_of(GOLDEN, i), kek_id, &activation), E_INVALID);
     }
     assert_fails(key_id_parse(span_of_text(GOLDEN "0"), kek_id, &activation), E_INVALID);
-    assert_fails(key_id_parse(span_of_text("p11-kms/1/E085E94211ADB6854E646FBF013EA993/6923b2d4"), kek_id,
-                              &activation),
+    assert_fails(key_id_parse(span_of_text("p11-kms/1/E085E94211ADB6854E646FBF013EA993/6923b2d4"),
+                              kek_id, &activation),
                  E_INVALID);
     assert_int_equal(activation, 7);
 }
@@ -125,9 +126,11 @@ static void test_hash_is_what_the_api_server_shows(void **state)
     (void)state;
     char text[KEY_ID_HASH_LEN + 1];
     assert_ok(key_id_hash(span_of_text(GOLDEN), text));
-    assert_string_equal(text, "sha256:906ea81c1fc9463b953ca08042f7a6fccc11f081afc5fd7dd77b07f3ff28ebb5");
+    assert_string_equal(text,
+                        "sha256:906ea81c1fc9463b953ca08042f7a6fccc11f081afc5fd7dd77b07f3ff28ebb5");
     assert_ok(key_id_hash(span_of_text(""), text));
-    assert_string_equal(text, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_string_equal(text,
+                        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 static void test_hex_of_nothing_is_empty(void **state)

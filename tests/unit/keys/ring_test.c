@@ -6,7 +6,8 @@
 
 #define NOW 1800000000
 
-static struct ring_key key(uint32_t not_before, uint32_t created, uint8_t id, enum ring_verdict verdict)
+static struct ring_key key(uint32_t not_before, uint32_t created, uint8_t id,
+                           enum ring_verdict verdict)
 {
     struct ring_key k = {.not_before = not_before, .created = created, .verdict = verdict};
     memset(k.kek_id, id, sizeof(k.kek_id));
@@ -52,8 +53,13 @@ static void test_label_parse_other_rings_are_not_found(void **state)
     (void)state;
     uint32_t nb = 7;
     uint32_t created = 7;
-    static const char *const others[] = {"", "p11k:", "p11k:prod", "p11k:prod2:00000001:00000001", "my key",
-                                         "p11k:pro:00000001:00000001", "P11K:prod:00000001:00000001"};
+    static const char *const others[] = {"",
+                                         "p11k:",
+                                         "p11k:prod",
+                                         "p11k:prod2:00000001:00000001",
+                                         "my key",
+                                         "p11k:pro:00000001:00000001",
+                                         "P11K:prod:00000001:00000001"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         assert_fails(ring_label_parse(span_of_text(others[i]), "prod", &nb, &created), E_NOT_FOUND);
     }
@@ -65,9 +71,13 @@ static void test_label_parse_broken_ones_of_ours_are_invalid(void **state)
     (void)state;
     uint32_t nb = 0;
     uint32_t created = 0;
-    static const char *const broken[] = {
-        "p11k:prod:", "p11k:prod:0000000g:00000001", "p11k:prod:00000001", "p11k:prod:00000001:0000001",
-        "p11k:prod:00000001:00000001 ", "p11k:prod:0000000A:00000001", "p11k:prod:00000001-00000001"};
+    static const char *const broken[] = {"p11k:prod:",
+                                         "p11k:prod:0000000g:00000001",
+                                         "p11k:prod:00000001",
+                                         "p11k:prod:00000001:0000001",
+                                         "p11k:prod:00000001:00000001 ",
+                                         "p11k:prod:0000000A:00000001",
+                                         "p11k:prod:00000001-00000001"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         assert_fails(ring_label_parse(span_of_text(broken[i]), "prod", &nb, &created), E_INVALID);
     }
@@ -90,8 +100,9 @@ static void test_compare_created_then_not_before_then_id(void **state)
 static void test_choose_takes_the_largest_active_not_before(void **state)
 {
     (void)state;
-    struct ring_key keys[] = {key(NOW - 10, NOW - 20, 1, RING_GOOD), key(NOW, NOW - 5, 2, RING_GOOD),
-                              key(NOW + 1, NOW - 5, 3, RING_GOOD), key(NOW + 9, NOW - 5, 4, RING_GOOD)};
+    struct ring_key keys[] = {key(NOW - 10, NOW - 20, 1, RING_GOOD),
+                              key(NOW, NOW - 5, 2, RING_GOOD), key(NOW + 1, NOW - 5, 3, RING_GOOD),
+                              key(NOW + 9, NOW - 5, 4, RING_GOOD)};
     struct ring_choice choice;
     ring_choose(keys, 4, NOW, &choice);
     assert_ptr_equal(choice.selected, &keys[1]);
@@ -102,8 +113,9 @@ static void test_choose_takes_the_largest_active_not_before(void **state)
 static void test_choose_ignores_bad_unknown_and_created_after_not_before(void **state)
 {
     (void)state;
-    struct ring_key keys[] = {key(NOW - 50, NOW - 60, 1, RING_GOOD), key(NOW - 40, NOW - 60, 2, RING_BAD),
-                              key(NOW - 30, NOW - 60, 3, RING_UNKNOWN), key(NOW - 20, NOW - 10, 4, RING_GOOD)};
+    struct ring_key keys[] = {
+        key(NOW - 50, NOW - 60, 1, RING_GOOD), key(NOW - 40, NOW - 60, 2, RING_BAD),
+        key(NOW - 30, NOW - 60, 3, RING_UNKNOWN), key(NOW - 20, NOW - 10, 4, RING_GOOD)};
     struct ring_choice choice;
     ring_choose(keys, 4, NOW, &choice);
     assert_ptr_equal(choice.selected, &keys[0]);
@@ -140,8 +152,9 @@ static void test_choose_next_of_equal_times_is_the_one_that_will_be_selected(voi
 static void test_emergency_outranks_what_was_staged_before_it(void **state)
 {
     (void)state;
-    struct ring_key keys[] = {key(NOW - 900, NOW - 900, 1, RING_GOOD), key(NOW + 240, NOW - 60, 2, RING_GOOD),
-                              key(NOW, NOW, 3, RING_GOOD), key(NOW + 300, NOW + 1, 4, RING_GOOD)};
+    struct ring_key keys[] = {key(NOW - 900, NOW - 900, 1, RING_GOOD),
+                              key(NOW + 240, NOW - 60, 2, RING_GOOD), key(NOW, NOW, 3, RING_GOOD),
+                              key(NOW + 300, NOW + 1, 4, RING_GOOD)};
     struct ring_choice choice;
     ring_choose(keys, 3, NOW, &choice);
     assert_ptr_equal(choice.selected, &keys[2]);
@@ -159,7 +172,8 @@ static void test_emergency_outranks_what_was_staged_before_it(void **state)
 static void test_next_created_ranks_above_all_but_mad_clocks(void **state)
 {
     (void)state;
-    struct ring_key keys[] = {key(NOW + 400, NOW + RING_SKEW_S, 1, RING_GOOD), key(NOW, NOW, 2, RING_BAD),
+    struct ring_key keys[] = {key(NOW + 400, NOW + RING_SKEW_S, 1, RING_GOOD),
+                              key(NOW, NOW, 2, RING_BAD),
                               key(NOW + 400, NOW + RING_SKEW_S + 1, 3, RING_GOOD)};
     assert_int_equal(ring_next_created(keys, 3, NOW), NOW + RING_SKEW_S + 1);
     assert_int_equal(ring_next_created(keys + 1, 1, NOW), NOW + 1);
@@ -211,7 +225,8 @@ static void test_next_not_before_at_bounds(void **state)
     assert_int_equal(nb, NOW + 300);
     assert_fails(ring_next_not_before(NULL, NOW, 300, NOW + 299, &nb), E_INVALID);
     assert_ok(ring_next_not_before(NULL, NOW, 300, NOW + (int64_t)RING_HORIZON_S, &nb));
-    assert_fails(ring_next_not_before(NULL, NOW, 300, NOW + (int64_t)RING_HORIZON_S + 1, &nb), E_INVALID);
+    assert_fails(ring_next_not_before(NULL, NOW, 300, NOW + (int64_t)RING_HORIZON_S + 1, &nb),
+                 E_INVALID);
     assert_fails(ring_next_not_before(NULL, (int64_t)UINT32_MAX, 1, 0, &nb), E_INVALID);
     assert_fails(ring_next_not_before(NULL, -400, 1, 0, &nb), E_INVALID);
 }

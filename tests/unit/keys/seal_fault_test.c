@@ -1,4 +1,7 @@
-/* Every call into libcrypto fails once: each failure is an error, nothing leaks, nothing is answered. */
+/*
+ * Every call into libcrypto fails once: each failure is an error, nothing leaks, nothing is
+ * answered.
+ */
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
@@ -26,16 +29,19 @@ static bool fails_now(void)
     }
 
 FAULT(EVP_MAC_CTX *, NULL, EVP_MAC_CTX_new, (EVP_MAC *m), (m))
-FAULT(int, 0, EVP_MAC_init, (EVP_MAC_CTX *c, const unsigned char *k, size_t n, const OSSL_PARAM p[]), (c, k, n, p))
+FAULT(int, 0, EVP_MAC_init,
+      (EVP_MAC_CTX * c, const unsigned char *k, size_t n, const OSSL_PARAM p[]), (c, k, n, p))
 FAULT(int, 0, EVP_MAC_update, (EVP_MAC_CTX *c, const unsigned char *d, size_t n), (c, d, n))
 FAULT(int, 0, EVP_MAC_final, (EVP_MAC_CTX *c, unsigned char *o, size_t *l, size_t n), (c, o, l, n))
 FAULT(EVP_CIPHER_CTX *, NULL, EVP_CIPHER_CTX_new, (void), ())
-FAULT(int, 0, EVP_CipherUpdate, (EVP_CIPHER_CTX *c, unsigned char *o, int *l, const unsigned char *d, int n),
+FAULT(int, 0, EVP_CipherUpdate,
+      (EVP_CIPHER_CTX * c, unsigned char *o, int *l, const unsigned char *d, int n),
       (c, o, l, d, n))
 FAULT(int, 0, EVP_CipherFinal_ex, (EVP_CIPHER_CTX *c, unsigned char *o, int *l), (c, o, l))
 FAULT(int, 0, EVP_DigestUpdate, (EVP_MD_CTX *c, const void *d, size_t n), (c, d, n))
 FAULT(int, 0, EVP_Q_digest,
-      (OSSL_LIB_CTX *x, const char *a, const char *q, const void *d, size_t n, unsigned char *o, size_t *l),
+      (OSSL_LIB_CTX * x, const char *a, const char *q, const void *d, size_t n, unsigned char *o,
+       size_t *l),
       (x, a, q, d, n, o, l))
 FAULT(int, 0, RAND_priv_bytes, (unsigned char *b, int n), (b, n))
 FAULT(void *, NULL, calloc, (size_t n, size_t m), (n, m))
@@ -62,10 +68,12 @@ static err_t whole_way(const struct sample *sample, uint8_t *out, size_t *ret_le
     TRY(seal_new(&seal));
     TRY(key_id_realm("prod", name));
     TRY(seal_seed_key(seal, &sample->head, seed.wrapped, name));
-    TRY(seal_make(seal, &seed, ENVELOPE_V2, span_of("plain", 5), span_mut_of(bytes, sizeof(bytes)), &n));
+    TRY(seal_make(seal, &seed, ENVELOPE_V2, span_of("plain", 5), span_mut_of(bytes, sizeof(bytes)),
+                  &n));
     TRY(envelope_parse(span_of(bytes, n), &e));
     TRY(seal_derive(seal, &e, seed.seed, secret_room(derived)));
-    return seal_open(seal, &e, span_of(secret_room(derived).ptr, SEAL_DERIVED_LEN), span_mut_of(out, 16), ret_len);
+    return seal_open(seal, &e, span_of(secret_room(derived).ptr, SEAL_DERIVED_LEN),
+                     span_mut_of(out, 16), ret_len);
 }
 
 static void test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_nothing(void **state)
@@ -136,7 +144,8 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_nothing),
+        cmocka_unit_test(
+            test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_nothing),
         cmocka_unit_test(test_new_without_arena_room_is_refused),
         cmocka_unit_test(test_new_derivation_differs_from_kbkdf_by_one_bit_is_a_bug),
     };

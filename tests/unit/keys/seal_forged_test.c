@@ -64,8 +64,10 @@ static void seal_by_hand(void)
     EVP_CIPHER_CTX_free(ctx);
 }
 
-/* GCM alone commits to no key: whoever finds two keys that open one ciphertext must fail at the
- * commitment. */
+/*
+ * GCM alone commits to no key: whoever finds two keys that open one ciphertext must fail at the
+ * commitment.
+ */
 static void test_open_good_tag_but_a_wrong_commitment_is_refused(void **state)
 {
     (void)state;

@@ -62,7 +62,8 @@ static void test_make_keeps_neither_derived_keys_nor_random_bytes(void **state)
     const struct seal_seed seed = {.head = &head,
                                    .wrapped = span_of(wrapped, sizeof(wrapped)),
                                    .seed = span_of(bytes, sizeof(bytes))};
-    assert_ok(seal_make(seal, &seed, ENVELOPE_V2, span_of("x", 1), span_mut_of(out, sizeof(out)), &len));
+    assert_ok(
+        seal_make(seal, &seed, ENVELOPE_V2, span_of("x", 1), span_mut_of(out, sizeof(out)), &len));
     struct envelope e;
     assert_ok(envelope_parse(span_of(out, len), &e));
     assert_ok(seal_derive(seal, &e, seed.seed, span_mut_of(derived, sizeof(derived))));
@@ -95,7 +96,10 @@ static void test_random_more_than_the_pool_and_nothing_at_all(void **state)
     }
 }
 
-/* The arena is wiped in a child, the generator of libcrypto with it: draw anew or fail, never answer zeros. */
+/*
+ * The arena is wiped in a child, the generator of libcrypto with it: draw anew or fail, never
+ * answer zeros.
+ */
 static void test_random_in_a_forked_child_is_not_the_wiped_pool(void **state)
 {
     (void)state;

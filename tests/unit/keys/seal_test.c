@@ -42,7 +42,8 @@ static struct made make(const struct sample *sample, uint8_t api, struct span pl
 {
     struct made made;
     const struct seal_seed seed = sample_seed(sample);
-    assert_ok(seal_make(seal, &seed, api, plaintext, span_mut_of(made.at, sizeof(made.at)), &made.len));
+    assert_ok(
+        seal_make(seal, &seed, api, plaintext, span_mut_of(made.at, sizeof(made.at)), &made.len));
     return made;
 }
 
@@ -50,7 +51,8 @@ static enum err_code open_made(const struct sample *sample, const struct made *m
 {
     uint8_t out[ENVELOPE_PLAIN_MAX];
     size_t len = 0;
-    return soft_kek_open(&sample->kek, seal, span_of(made->at, made->len), span_mut_of(out, sizeof(out)), &len)
+    return soft_kek_open(&sample->kek, seal, span_of(made->at, made->len),
+                         span_mut_of(out, sizeof(out)), &len)
         .code;
 }
 
@@ -69,8 +71,8 @@ static void test_make_then_open_returns_the_plaintext(void **state)
         assert_int_equal(made.len, 50 + sample.wrapped_len + 32 + 32 + 12 + n + 16);
         uint8_t out[ENVELOPE_PLAIN_MAX];
         size_t len = 0;
-        assert_ok(soft_kek_open(&sample.kek, seal, span_of(made.at, made.len), span_mut_of(out, sizeof(out)),
-                                &len));
+        assert_ok(soft_kek_open(&sample.kek, seal, span_of(made.at, made.len),
+                                span_mut_of(out, sizeof(out)), &len));
         assert_int_equal(len, n);
         assert_memory_equal(out, plain, n);
     }
@@ -105,7 +107,10 @@ static void test_open_every_truncation_and_extension_is_refused(void **state)
     }
 }
 
-/* The seed alone is right here: derivation, commitment and tag must notice without the token's help. */
+/*
+ * The seed alone is right here: derivation, commitment and tag must notice without the token's
+ * help.
+ */
 static void test_open_flipped_bit_is_noticed_without_the_kek(void **state)
 {
     (void)state;
@@ -119,14 +124,18 @@ static void test_open_flipped_bit_is_noticed_without_the_kek(void **state)
         size_t len = 0;
         made.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         if (!failed(envelope_parse(span_of(made.at, made.len), &e))) {
-            assert_ok(seal_derive(seal, &e, span_of(sample.seed, SEED_LEN), span_mut_of(derived, 64)));
-            assert_fails(seal_open(seal, &e, span_of(derived, 64), span_mut_of(out, 512), &len), E_CRYPTO);
+            assert_ok(
+                seal_derive(seal, &e, span_of(sample.seed, SEED_LEN), span_mut_of(derived, 64)));
+            assert_fails(seal_open(seal, &e, span_of(derived, 64), span_mut_of(out, 512), &len),
+                         E_CRYPTO);
         }
         made.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
 }
 
-/* A cached derivation belongs to one envelope: each of its other bytes is still bound by the tag. */
+/*
+ * A cached derivation belongs to one envelope: each of its other bytes is still bound by the tag.
+ */
 static void test_open_with_the_right_keys_refuses_a_changed_head_salt_iv_and_tag(void **state)
 {
     (void)state;
@@ -143,7 +152,9 @@ static void test_open_with_the_right_keys_refuses_a_changed_head_salt_iv_and_tag
         made.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
         struct envelope changed;
         if (!failed(envelope_parse(span_of(made.at, made.len), &changed))) {
-            assert_fails(seal_open(seal, &changed, span_of(derived, 64), span_mut_of(out, 512), &len), E_CRYPTO);
+            assert_fails(
+                seal_open(seal, &changed, span_of(derived, 64), span_mut_of(out, 512), &len),
+                E_CRYPTO);
             assert_int_equal(out[0], 0);
         }
         made.at[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -198,7 +209,8 @@ static void test_suite_2_is_not_served(void **state)
     uint8_t out[ENVELOPE_MAX];
     uint8_t derived[SEAL_DERIVED_LEN] = {0};
     size_t len = 0;
-    assert_fails(seal_make(seal, &seed, 2, span_of("x", 1), span_mut_of(out, sizeof(out)), &len), E_INVALID);
+    assert_fails(seal_make(seal, &seed, 2, span_of("x", 1), span_mut_of(out, sizeof(out)), &len),
+                 E_INVALID);
     struct envelope e = {.head = direct};
     assert_fails(seal_derive(seal, &e, seed.seed, span_mut_of(derived, 64)), E_CRYPTO);
     assert_fails(seal_open(seal, &e, span_of(derived, 64), span_mut_of(out, 512), &len), E_CRYPTO);
@@ -213,8 +225,10 @@ static void test_make_plaintext_limits_hold_at_and_past(void **state)
     uint8_t plain[513] = {0};
     uint8_t out[ENVELOPE_MAX];
     size_t len = 77;
-    assert_fails(seal_make(seal, &seed, 2, span_of(plain, 0), span_mut_of(out, 1024), &len), E_INVALID);
-    assert_fails(seal_make(seal, &seed, 2, span_of(plain, 513), span_mut_of(out, 1024), &len), E_INVALID);
+    assert_fails(seal_make(seal, &seed, 2, span_of(plain, 0), span_mut_of(out, 1024), &len),
+                 E_INVALID);
+    assert_fails(seal_make(seal, &seed, 2, span_of(plain, 513), span_mut_of(out, 1024), &len),
+                 E_INVALID);
     assert_int_equal(len, 77);
     assert_ok(seal_make(seal, &seed, 2, span_of(plain, 1), span_mut_of(out, 1024), &len));
     assert_ok(seal_make(seal, &seed, 2, span_of(plain, 512), span_mut_of(out, 1024), &len));
@@ -229,7 +243,9 @@ static void test_make_room_limits_hold_at_and_past(void **state)
     uint8_t out[ENVELOPE_MAX];
     size_t need = 50 + 61 + 32 + 32 + 12 + 10 + 16;
     size_t len = 77;
-    assert_fails(seal_make(seal, &seed, 2, span_of("0123456789", 10), span_mut_of(out, need - 1), &len), E_LIMIT);
+    assert_fails(
+        seal_make(seal, &seed, 2, span_of("0123456789", 10), span_mut_of(out, need - 1), &len),
+        E_LIMIT);
     assert_int_equal(len, 77);
     assert_ok(seal_make(seal, &seed, 2, span_of("0123456789", 10), span_mut_of(out, need), &len));
     assert_int_equal(len, need);
@@ -243,13 +259,18 @@ static void test_make_never_writes_what_it_could_not_read(void **state)
     struct seal_seed seed = sample_seed(&sample);
     uint8_t out[2 * ENVELOPE_MAX];
     size_t len = 0;
-    assert_fails(seal_make(seal, &seed, 0, span_of("x", 1), span_mut_of(out, 1024), &len), E_INVALID);
-    assert_fails(seal_make(seal, &seed, 3, span_of("x", 1), span_mut_of(out, 1024), &len), E_INVALID);
+    assert_fails(seal_make(seal, &seed, 0, span_of("x", 1), span_mut_of(out, 1024), &len),
+                 E_INVALID);
+    assert_fails(seal_make(seal, &seed, 3, span_of("x", 1), span_mut_of(out, 1024), &len),
+                 E_INVALID);
     seed.wrapped.len = 60;
-    assert_fails(seal_make(seal, &seed, 2, span_of("x", 1), span_mut_of(out, 1024), &len), E_INVALID);
+    assert_fails(seal_make(seal, &seed, 2, span_of("x", 1), span_mut_of(out, 1024), &len),
+                 E_INVALID);
     uint8_t plain[512] = {0};
     seed.wrapped = span_of(sample.wrapped, 500);
-    assert_fails(seal_make(seal, &seed, 2, span_of(plain, 512), span_mut_of(out, sizeof(out)), &len), E_LIMIT);
+    assert_fails(
+        seal_make(seal, &seed, 2, span_of(plain, 512), span_mut_of(out, sizeof(out)), &len),
+        E_LIMIT);
 }
 
 static void test_open_room_limits_hold_at_and_past(void **state)

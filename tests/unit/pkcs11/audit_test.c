@@ -1,5 +1,7 @@
-/* What a KEK must be, and what the module is asked with each byte: a module of the test's own, real
- * AES-GCM in it. */
+/*
+ * What a KEK must be, and what the module is asked with each byte: a module of the test's own, real
+ * AES-GCM in it.
+ */
 #include "pkcs11/audit.h"
 
 #include <openssl/evp.h>

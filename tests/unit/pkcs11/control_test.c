@@ -1,4 +1,7 @@
-/* What the keeper says while the PIN record is asked for. One keeper for all: the thread starts once. */
+/*
+ * What the keeper says while the PIN record is asked for. One keeper for all: the thread starts
+ * once.
+ */
 #define _GNU_SOURCE
 #include "pkcs11/control.h"
 
@@ -37,7 +40,7 @@ static int set_up(void **state)
 
 static void say(enum role_kind kind, int64_t value, int fd)
 {
-    const struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .file = STATE_PIN, .value = value};
+    const struct role_message message = {.kind = kind, .file = STATE_PIN, .value = value};
     assert_ok(role_send(keeper_fd, &message, fd));
 }
 

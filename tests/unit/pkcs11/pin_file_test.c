@@ -20,7 +20,8 @@ static void refused_for(struct span pin, const char *what)
 static void test_content_that_a_pin_may_have(void **state)
 {
     (void)state;
-    static const char *const good[] = {"1234", "a", "crypto user:pass word", "\xc3\xa4\xe2\x82\xac", "\xa0", "~!#"};
+    static const char *const good[] = {
+        "1234", "a", "crypto user:pass word", "\xc3\xa4\xe2\x82\xac", "\xa0", "~!#"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_ok(pin_check_content(span_of_text(good[i])));
     }
@@ -69,7 +70,8 @@ static int tear_down(void **state)
     return rmdir(place->path);
 }
 
-static err_t read_with(const char *folder, const char *text, size_t *ret_len, struct pin_source *ret_source)
+static err_t read_with(const char *folder, const char *text, size_t *ret_len,
+                       struct pin_source *ret_source)
 {
     char path[96];
     CLEANUP(secret_free_p) struct secret *pin = NULL;
@@ -130,7 +132,8 @@ int main(void)
         cmocka_unit_test(test_content_that_a_pin_may_have),
         cmocka_unit_test(test_content_that_came_along_unseen_is_named),
         cmocka_unit_test_setup_teardown(test_read_cuts_one_line_end_and_no_more, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_read_of_a_secret_mount_names_the_option, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_read_of_a_secret_mount_names_the_option, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

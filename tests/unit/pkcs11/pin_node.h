@@ -28,14 +28,16 @@ struct node {
     int right;               /* the value that the token takes */
     unsigned wrong_answers[4]; /* per value: answered wrong and heard by this node */
     unsigned logins[4];      /* per value: C_Login calls since the last success */
-    bool outage;             /* C_Login ends in CKR_DEVICE_ERROR, before the token has looked at the PIN */
+    /* C_Login ends in CKR_DEVICE_ERROR, before the token has looked at the PIN */
+    bool outage;
     bool strange;            /* a wrong PIN ends in CKR_DEVICE_ERROR too */
     bool already;            /* C_Login ends in CKR_USER_ALREADY_LOGGED_IN */
     struct pin_flags flags;
     bool sets_count_low;     /* as SoftHSM does */
     bool ordered;
     bool odd_length;
-    int64_t rewritten;       /* the file of the PIN was written so often without a change of value */
+    /* the file of the PIN was written so often without a change of value */
+    int64_t rewritten;
     int64_t now_s;
 };
 

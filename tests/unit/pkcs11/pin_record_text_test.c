@@ -84,8 +84,10 @@ static struct pin_record full_record(void)
 {
     struct pin_record record = {
         .has_salt = true, .tokens_n = PIN_RECORD_TOKENS, .failed_n = PIN_RECORD_FAILED};
-    const struct pin_source far = {
-        .known = true, .inode = INT64_MAX / 10, .changed_s = INT64_MAX / 10, .changed_ns = 999999999};
+    const struct pin_source far = {.known = true,
+                                   .inode = INT64_MAX / 10,
+                                   .changed_s = INT64_MAX / 10,
+                                   .changed_ns = 999999999};
     memset(record.salt, 0x5a, sizeof(record.salt));
     for (unsigned i = 0; i < PIN_RECORD_TOKENS; i++) {
         record.tokens[i] = (struct pin_token){.serial = SERIAL,
@@ -130,7 +132,10 @@ static void test_parse_inverts_write(void **state)
     assert_fails(pin_record_write(&record, span_mut_of(bytes, len - 1), &len), E_LIMIT);
 }
 
-/* What an older daemon left: the hash of a value that may be good is read by nobody, and gone at the next write. */
+/*
+ * What an older daemon left: the hash of a value that may be good is read by nobody, and gone at
+ * the next write.
+ */
 static void test_parse_form_1_keeps_no_hash_but_of_failed_values(void **state)
 {
     (void)state;

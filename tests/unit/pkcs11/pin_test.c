@@ -1,4 +1,7 @@
-/* The order of a login: what stands on disk at the moment of C_Login, with a module and a keeper of the test's own. */
+/*
+ * The order of a login: what stands on disk at the moment of C_Login, with a module and a keeper of
+ * the test's own.
+ */
 #include "pkcs11/pin.h"
 
 #include <fcntl.h>
@@ -31,12 +34,15 @@ static struct {
     struct pin_record hashed; /* on disk at the last hash of a PIN */
 } module_state;
 
-err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len);
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
+                                 size_t *ret_len);
 err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
-int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt, int salt_len, int rounds,
-                             const EVP_MD *digest, int len, unsigned char *out);
+int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt,
+                             int salt_len, int rounds, const EVP_MD *digest, int len,
+                             unsigned char *out);
 
-err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room, size_t *ret_len)
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
+                                 size_t *ret_len)
 {
     (void)control_fd;
     assert_int_equal(file, STATE_PIN);
@@ -62,8 +68,9 @@ err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct sp
 }
 
 /* As good as the real one for telling values apart, without its third of a second. */
-int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt, int salt_len, int rounds,
-                             const EVP_MD *digest, int len, unsigned char *out)
+int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt,
+                             int salt_len, int rounds, const EVP_MD *digest, int len,
+                             unsigned char *out)
 {
     (void)salt;
     (void)salt_len;
@@ -136,8 +143,11 @@ static int set_up(void **state)
     (void)snprintf(config.pin_file, sizeof(config.pin_file), "%s", "/tmp/p11-kms-pin-test-XXXXXX");
     int fd = mkstemp(config.pin_file);
     assert_true(fd >= 0);
-    keeper = (struct pin_keeper){
-        .config = &config, .state_dir = "/state", .control_fd = -1, .lock_fd = fd, .ending = &ending};
+    keeper = (struct pin_keeper){.config = &config,
+                                 .state_dir = "/state",
+                                 .control_fd = -1,
+                                 .lock_fd = fd,
+                                 .ending = &ending};
     write_pin("1234");
     return failed(secret_init(&secret_budget_token)) ? -1 : 0;
 }
@@ -269,7 +279,8 @@ static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
         assert_int_equal(module_state.logins, i);
         assert_true(module_state.found.tokens[0].pending);
         assert_int_equal(module_state.found.tokens[0].cut, i - 1);
-        assert_ok(pin_record_write(&module_state.found, span_mut_of(disk.bytes, sizeof(disk.bytes)), &disk.len));
+        assert_ok(pin_record_write(&module_state.found, span_mut_of(disk.bytes, sizeof(disk.bytes)),
+                                   &disk.len));
     }
     assert_fails(try_login(), E_STATE);
     assert_int_equal(module_state.logins, 2);

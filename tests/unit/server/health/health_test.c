@@ -10,7 +10,8 @@ static const struct health_policy hard = {.coast_ms = 0, .soft_ms = 0, .hard_on_
 
 static struct health_facts proven(int64_t age_ms)
 {
-    return (struct health_facts){.proof_age_ms = age_ms, .key_remembered = true, .outage_remembered_ms = -1};
+    return (struct health_facts){
+        .proof_age_ms = age_ms, .key_remembered = true, .outage_remembered_ms = -1};
 }
 
 static enum health_state at(const struct health_policy *policy, int64_t age_ms)
@@ -67,14 +68,17 @@ static void test_status_answer_start_needs_a_key_to_name_and_a_young_outage(void
     (void)state;
     struct health_facts facts = proven(-1);
     assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false), HEALTH_SAY_TEXT);
-    assert_int_equal(health_status_answer(HEALTH_START, &hard, &facts, false), HEALTH_SAY_UNAVAILABLE);
+    assert_int_equal(health_status_answer(HEALTH_START, &hard, &facts, false),
+                     HEALTH_SAY_UNAVAILABLE);
     facts.outage_remembered_ms = 25 * 60 * MIN_MS - 1;
     assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false), HEALTH_SAY_TEXT);
     facts.outage_remembered_ms = 25 * 60 * MIN_MS;
-    assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false), HEALTH_SAY_UNAVAILABLE);
+    assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false),
+                     HEALTH_SAY_UNAVAILABLE);
     facts = proven(-1);
     facts.key_remembered = false;
-    assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false), HEALTH_SAY_UNAVAILABLE);
+    assert_int_equal(health_status_answer(HEALTH_START, &coast, &facts, false),
+                     HEALTH_SAY_UNAVAILABLE);
 }
 
 static void test_status_answer_soft_is_ok_for_legacy_peers_only(void **state)

@@ -178,7 +178,7 @@ static void test_bad_trailers_are_malformed(void **state)
 }
 
 /* A session beside the rig's, whose peer has said the headers of n calls and nothing more. */
-static struct h2_session *greedy_new(const struct rig *rig, uint32_t conn, int32_t n, const char *path)
+static struct h2_session *greedy_new(const struct rig *rig, uint32_t conn, int n, const char *path)
 {
     static struct wire calls;
     static uint8_t sink[65536];

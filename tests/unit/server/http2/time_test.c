@@ -1,5 +1,7 @@
-/* What passes with time, with cancelling and with closed windows: nothing waits for ever, nothing
- * leaks. */
+/*
+ * What passes with time, with cancelling and with closed windows: nothing waits for ever, nothing
+ * leaks.
+ */
 #include "server/http2/session.h"
 
 #include "server/http2/stream.h"

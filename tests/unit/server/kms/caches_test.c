@@ -157,13 +157,15 @@ static void test_seed_name_of_lengths_at_and_past_the_limit(void **state)
 {
     (void)state;
     CLEANUP(seal_free_p) struct seal *seal = NULL;
-    const struct envelope_head head = {.suite = ENVELOPE_SEED, .scheme = ENVELOPE_AES_GCM, .api = 2};
+    const struct envelope_head head = {
+        .suite = ENVELOPE_SEED, .scheme = ENVELOPE_AES_GCM, .api = 2};
     uint8_t wrapped[SEEDS_WRAPPED_MAX + 1] = {12};
     struct seed_name name;
     assert_ok(seal_new(&seal));
     assert_ok(seed_name_of(seal, &head, span_of(wrapped, SEEDS_WRAPPED_MAX), true, &name));
     assert_int_equal(name.head.api, 0);
-    assert_fails(seed_name_of(seal, &head, span_of(wrapped, SEEDS_WRAPPED_MAX + 1), true, &name), E_INVALID);
+    assert_fails(seed_name_of(seal, &head, span_of(wrapped, SEEDS_WRAPPED_MAX + 1), true, &name),
+                 E_INVALID);
     assert_fails(seed_name_of(seal, &head, span_of(wrapped, 0), true, &name), E_INVALID);
 }
 
@@ -243,20 +245,27 @@ static void test_negative_past_the_limit_forgets_the_oldest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_seeds_add_past_the_limit_wipes_the_oldest, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_seeds_add_of_a_wrong_length_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_seeds_add_that_found_no_room_is_not_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own, setup,
+        cmocka_unit_test_setup_teardown(test_seeds_add_past_the_limit_wipes_the_oldest, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_seeds_add_replaces_what_is_not_confirmed_and_nothing_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_add_of_a_wrong_length_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_add_that_found_no_room_is_not_found, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_seeds_add_twice_keeps_one_and_remembers_that_it_is_own,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_seeds_add_replaces_what_is_not_confirmed_and_nothing_else, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_drop_wipes_it_and_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_pinned_one_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_seed_name_of_lengths_at_and_past_the_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_seed_name_of_lengths_at_and_past_the_limit, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_derived_keeps_up_to_max, setup, teardown),
         cmocka_unit_test_setup_teardown(test_derived_off_keeps_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_derived_more_than_the_arena_holds_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_derived_more_than_the_arena_holds_goes_on, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_negative_holds_for_one_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_negative_past_the_limit_forgets_the_oldest, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_negative_past_the_limit_forgets_the_oldest, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

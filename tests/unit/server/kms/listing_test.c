@@ -36,7 +36,8 @@ static void test_ring_key_takes_dates_and_name(void **state)
     struct ipc_key key = key_with(0, 0);
     struct ring_key ring_key;
     uint8_t kek_id[KEK_ID_LEN];
-    assert_ok(key_id_kek(ENVELOPE_AES_GCM, span_of(key.ref.id, 16), span_of(key.ref.fingerprint, 16), kek_id));
+    assert_ok(key_id_kek(ENVELOPE_AES_GCM, span_of(key.ref.id, 16),
+                         span_of(key.ref.fingerprint, 16), kek_id));
     assert_ok(listing_ring_key(&key, &config, &ring_key));
     assert_int_equal(ring_key.not_before, 0x10);
     assert_int_equal(ring_key.created, 8);
@@ -59,7 +60,8 @@ static void test_ring_key_every_attribute_but_modifiable_counts(void **state)
 static void test_ring_key_waived_is_good_but_for_its_cryptography(void **state)
 {
     (void)state;
-    struct ipc_key key = key_with(IPC_ATTR_LOCAL | IPC_ATTR_EXTRACTABLE, IPC_ATTR_NEVER_EXTRACTABLE);
+    struct ipc_key key =
+        key_with(IPC_ATTR_LOCAL | IPC_ATTR_EXTRACTABLE, IPC_ATTR_NEVER_EXTRACTABLE);
     assert_ok(listing_kek_id(&key, config.token.waive[0]));
     config.token.waive_n = 1;
     assert_int_equal(verdict_of(&key), RING_GOOD);
@@ -175,13 +177,16 @@ static void test_refused_names_the_best_ranking_key(void **state)
     assert_string_equal(refused.text, "");
 }
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms);
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms);
 static struct client_request asked;
 static bool is_full;
 static const struct client_reply complete;
-static const struct client_reply refused_reply = {.err = {.code = E_TOKEN, .what = "refused", .where = "here"}};
+static const struct client_reply refused_reply = {
+    .err = {.code = E_TOKEN, .what = "refused", .where = "here"}};
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms)
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms)
 {
     (void)client;
     (void)now_ms;

@@ -24,8 +24,12 @@ static void test_mend_ok_says_nothing(void **state)
     assert_string_equal(say(HEALTH_OK, &view, &ready, ""), "");
 }
 
-/* Without its lock in the folder no token process starts: what the folder lacks is then the cause. */
-static void test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_while_no_token_process_starts(void **state)
+/*
+ * Without its lock in the folder no token process starts: what the folder lacks is then the cause.
+ */
+static void
+test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_at_a_start(
+    void **state)
 {
     (void)state;
     char text[MEND_MAX];
@@ -68,7 +72,8 @@ static void test_mend_token_text_comes_before_the_ring(void **state)
 {
     (void)state;
     const struct rotation_view view = {.ring_empty = true};
-    const struct ipc_status absent = {.phase = IPC_PHASE_NO_TOKEN, .text = "no token \"x\"; there are: y"};
+    const struct ipc_status absent = {.phase = IPC_PHASE_NO_TOKEN,
+                                      .text = "no token \"x\"; there are: y"};
     const struct ipc_status silent = {.phase = IPC_PHASE_PIN};
     assert_string_equal(say(HEALTH_START, &view, &absent, ""), "no token \"x\"; there are: y");
     assert_non_null(strstr(say(HEALTH_START, &view, &silent, ""), "refused the PIN"));
@@ -80,7 +85,8 @@ static void test_mend_is_cut_between_characters(void **state)
     char text[MEND_MAX];
     const struct rotation_view empty = {.ring_empty = true};
     const struct rotation_view fine = {.has_serving = true};
-    const struct ipc_status token = {.phase = IPC_PHASE_READY, .token = "\xc3\xa4\xe2\x9c\x93\xf0\x9f\x94\x91"};
+    const struct ipc_status token = {.phase = IPC_PHASE_READY,
+                                     .token = "\xc3\xa4\xe2\x9c\x93\xf0\x9f\x94\x91"};
     const struct mend_ailments ailments = {.listing_outlived = true};
     struct mend_facts facts = {&config, &token, &empty, HEALTH_START, "", "", ""};
     for (size_t size = 1; size < 60; size++) {
@@ -135,9 +141,11 @@ static void test_mend_key_that_cannot_be_read_is_no_empty_ring_and_no_clock(void
     (void)state;
     char text[MEND_MAX];
     struct rotation_view view = {.clock_suspect = true};
-    struct mend_facts facts = {&config, &ready, &view, HEALTH_START, "", "p11k:prod:1:1 (CK_RV 0x30)", ""};
+    struct mend_facts facts = {
+        &config, &ready, &view, HEALTH_START, "", "p11k:prod:1:1 (CK_RV 0x30)", ""};
     mend_text(&facts, text, sizeof(text));
-    assert_non_null(strstr(text, "a key of token hsm-1 cannot be read: p11k:prod:1:1 (CK_RV 0x30)"));
+    assert_non_null(
+        strstr(text, "a key of token hsm-1 cannot be read: p11k:prod:1:1 (CK_RV 0x30)"));
     view = (struct rotation_view){.has_serving = true, .verdict = ROTATION_MISSING};
     facts.state = HEALTH_HARD;
     mend_text(&facts, text, sizeof(text));
@@ -155,7 +163,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mend_ok_says_nothing),
-        cmocka_unit_test(test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_while_no_token_process_starts),
+        cmocka_unit_test(
+            test_mend_folder_that_takes_nothing_is_told_in_state_ok_and_at_a_start),
         cmocka_unit_test(test_ailment_is_of_state_ok_only_and_the_older_seed_comes_first),
         cmocka_unit_test(test_mend_token_text_comes_before_the_ring),
         cmocka_unit_test(test_mend_is_cut_between_characters),

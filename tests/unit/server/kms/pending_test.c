@@ -146,13 +146,16 @@ static void test_nothing_loaded_has_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_young_takes_the_newest_own_one_of_the_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_young_takes_the_newest_own_one_of_the_key, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_young_skips_what_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_young_age_at_and_past_the_life, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_young_counts_from_the_activation_when_that_is_later, setup,
+        cmocka_unit_test_setup_teardown(test_young_counts_from_the_activation_when_that_is_later,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_young_born_in_the_future_counts_as_expired, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_young_born_in_the_future_counts_as_expired, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_next_goes_round_and_skips_what_is_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_goes_round_and_skips_what_is_gone, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_nothing_loaded_has_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

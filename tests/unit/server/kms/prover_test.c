@@ -1,5 +1,7 @@
-/* The seed of a key is made of both random sources and compared with what opens again, here with a
- * token of no mind. */
+/*
+ * The seed of a key is made of both random sources and compared with what opens again, here with a
+ * token of no mind.
+ */
 #include <string.h>
 
 #include "server/kms/prover.h"

@@ -62,7 +62,8 @@ static void test_parse_4096_fit_and_4097_are_refused(void **state)
     assert_int_equal(whole.len, REMEMBER_MAX);
     assert_ok(remember_parse(whole, realm, names, SEEDS_MAX, &n));
     assert_int_equal(n, SEEDS_MAX);
-    assert_fails(remember_parse(write_names(SEEDS_MAX + 1), realm, names, SEEDS_MAX, &n), E_INVALID);
+    assert_fails(remember_parse(write_names(SEEDS_MAX + 1), realm, names, SEEDS_MAX, &n),
+                 E_INVALID);
 }
 
 static void test_parse_of_every_cut_inside_an_entry_is_refused(void **state)
@@ -74,7 +75,8 @@ static void test_parse_of_every_cut_inside_an_entry_is_refused(void **state)
         if (len == REMEMBER_HEAD) {
             continue;
         }
-        assert_fails(remember_parse(span_part(whole, 0, len), realm, names, SEEDS_MAX, &n), E_INVALID);
+        assert_fails(remember_parse(span_part(whole, 0, len), realm, names, SEEDS_MAX, &n),
+                     E_INVALID);
     }
 }
 
@@ -98,9 +100,11 @@ static void test_parse_wrapped_of_a_wrong_length_is_refused(void **state)
     struct span whole = write_names(1);
     room[REMEMBER_HEAD + 26] = SEEDS_WRAPPED_MAX + 1;
     room[whole.len] = 0;
-    assert_fails(remember_parse(span_of(room, whole.len + 1), realm, names, SEEDS_MAX, &n), E_INVALID);
+    assert_fails(remember_parse(span_of(room, whole.len + 1), realm, names, SEEDS_MAX, &n),
+                 E_INVALID);
     room[REMEMBER_HEAD + 26] = 0;
-    assert_fails(remember_parse(span_of(room, REMEMBER_HEAD + 27), realm, names, SEEDS_MAX, &n), E_INVALID);
+    assert_fails(remember_parse(span_of(room, REMEMBER_HEAD + 27), realm, names, SEEDS_MAX, &n),
+                 E_INVALID);
 }
 
 int main(void)

@@ -9,10 +9,12 @@ static unsigned asked_n;
 static unsigned cancelled_n;
 static enum err_code client_says;
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms);
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms);
 void __wrap_client_cancel(struct client *client, uint64_t cookie);
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request, int64_t now_ms)
+err_t __wrap_client_call(struct client *client, const struct client_request *request,
+                         int64_t now_ms)
 {
     (void)client;
     (void)request;
@@ -248,16 +250,24 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_park_copies_the_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_513th_call_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_129th_plaintext_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_end_of_a_plaintext_gives_its_place_to_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_find_of_another_connection_or_generation_is_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_answer_is_said_once_and_frees_the_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_of_a_plaintext_gives_its_place_to_another, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_find_of_another_connection_or_generation_is_nothing,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answer_is_said_once_and_frees_the_place, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_answered_call_can_still_be_cancelled, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_unwraps_start_again_asks_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_more_urgently_takes_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_past_the_limit_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_with_a_full_client_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_abandon_spares_the_background, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unwraps_start_more_urgently_takes_over, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_unwraps_start_past_the_limit_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_unwraps_start_with_a_full_client_leaves_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_unwraps_abandon_spares_the_background, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

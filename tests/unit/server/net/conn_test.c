@@ -130,7 +130,9 @@ static bool is_zero(struct secret *secret)
     return secret_view(secret).len == 0 && i == room.len;
 }
 
-/* One buffer serves all peers: what was read for one, and written to it, is not there for the next. */
+/*
+ * One buffer serves all peers: what was read for one, and written to it, is not there for the next.
+ */
 static void test_buffers_after_a_call_was_read_and_answered_are_wiped(void **state)
 {
     struct stage *stage = *state;

@@ -56,8 +56,10 @@ static void pass(struct net_world *world, int64_t ms)
 static unsigned refused_lines;
 static int64_t suppressed;
 
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
-void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t n);
+void __wrap_log_write(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t n)
 {
     (void)level;
     refused_lines += strcmp(event, "peer-refused") == 0 ? 1 : 0;
@@ -204,7 +206,10 @@ static void test_accept_asks_one_of_those_that_call_without_end(void **state)
     free_clients(clients);
 }
 
-/* Requests that are begun and never whole hold no place, nor does a peer that stays when asked to go. */
+/*
+ * Requests that are begun and never whole hold no place, nor does a peer that stays when asked to
+ * go.
+ */
 static void test_accept_does_not_wait_for_calls_that_never_end(void **state)
 {
     struct net_world *world = *state;

@@ -10,7 +10,9 @@ static struct rotation rotation;
 
 static struct ring_key key(int64_t not_before, uint8_t id)
 {
-    struct ring_key k = {.not_before = (uint32_t)not_before, .created = (uint32_t)(NOW - 5000), .verdict = RING_GOOD};
+    struct ring_key k = {.not_before = (uint32_t)not_before,
+                         .created = (uint32_t)(NOW - 5000),
+                         .verdict = RING_GOOD};
     memset(k.kek_id, id, sizeof(k.kek_id));
     return k;
 }
@@ -305,7 +307,10 @@ static void test_list_failed_looks_again_soon_and_keeps_all(void **state)
     start_serving(&a);
     rotation_list_failed(&rotation, 50000);
     assert_int_equal(rotation.view.list_at_ms, 50000 + ROTATION_LIST_FAST_MS);
-    /* However long the last complete one is over: whoever acts on the view would list without a pause. */
+    /*
+     * However long the last complete one is over: whoever acts on the view would list without a
+     * pause.
+     */
     (void)rotation_tick(&rotation, NOW, 50001);
     assert_int_equal(rotation.view.list_at_ms, 50000 + ROTATION_LIST_FAST_MS);
     assert_true(serves(&a));

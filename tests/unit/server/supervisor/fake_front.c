@@ -1,13 +1,13 @@
 /*
  * A front for the tests of the supervisor. It speaks the contract of base/role.h, and tells whoever
- * connects one line: "pid=P token=T greets=G config=L state=S env=N" (T: token sockets got, G: pid said by the token
- * process on the last of them, L: log level, S: bytes of its state file, N: variables of its environment). A client that sends a letter orders:
- *   w writes a state file   p writes a file that is not its own   k has the token killed
- *   o has the token before this one killed   x ends with status 1    h does not end when it is to drain
- *   l says much, writes a state file and ends without waiting
- *   m writes many state files without waiting
- *   c ends as one that cannot start (a front of the ring "never" does so at its start)
- *   r says that it is ready (a front of the ring "late" does so on this order only)
+ * connects one line: "pid=P token=T greets=G config=L state=S env=N" (T: token sockets got, G: pid
+ * said by the token process on the last of them, L: log level, S: bytes of its state file, N:
+ * variables of its environment). A client that sends a letter orders: w writes a state file   p
+ * writes a file that is not its own   k has the token killed o has the token before this one killed
+ * x ends with status 1    h does not end when it is to drain l says much, writes a state file and
+ * ends without waiting m writes many state files without waiting c ends as one that cannot start (a
+ * front of the ring "never" does so at its start) r says that it is ready (a front of the ring
+ * "late" does so on this order only)
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -34,7 +34,7 @@ struct fake {
 
 static void tell(enum role_kind kind, int64_t value, const char *text)
 {
-    struct role_message message = {.magic = ROLE_MAGIC, .kind = kind, .value = value};
+    struct role_message message = {.kind = kind, .value = value};
     (void)snprintf(message.text, sizeof(message.text), "%s", text);
     (void)!failed(role_send(ROLE_FD_CONTROL, &message, -1));
 }
@@ -75,7 +75,8 @@ static void obey(struct fake *fake, char order)
     struct span state = span_of(bytes, sizeof(bytes) - 1);
     fake->stored = -1;
     if (order == 'w' || order == 'p') {
-        (void)!failed(role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state));
+        (void)!failed(
+            role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state));
         while (fake->stored < 0) {
             take_message(fake);
         }
@@ -107,7 +108,7 @@ static void obey(struct fake *fake, char order)
 /* Not the blocking form: what comes before the answer, such as a reload, must take effect. */
 static void ask_state(struct fake *fake)
 {
-    const struct role_message ask = {.magic = ROLE_MAGIC, .kind = ROLE_STATE_GET, .file = STATE_SEEDS};
+    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = STATE_SEEDS};
     fake->state = -1;
     (void)!failed(role_send(ROLE_FD_CONTROL, &ask, -1));
     while (fake->state < 0) {
@@ -130,9 +131,9 @@ static void serve(struct fake *fake)
     }
     pid_t greets = 0;
     (void)!recv(fake->token_fd, &greets, sizeof(greets), MSG_PEEK | MSG_DONTWAIT);
-    (void)dprintf(peer, "pid=%d token=%d greets=%d config=%u state=%ld env=%zu stored=%ld\n", (int)getpid(), fake->tokens,
-                  (int)greets,
-                  fake->config.log_level, fake->state, variables, fake->stored);
+    (void)dprintf(peer, "pid=%d token=%d greets=%d config=%u state=%ld env=%zu stored=%ld\n",
+                  (int)getpid(), fake->tokens, (int)greets, fake->config.log_level, fake->state,
+                  variables, fake->stored);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * A token process for the tests of the supervisor: takes each new socket to a front and greets it with its pid,
- * answers pings, and ends with its control socket.
+ * A token process for the tests of the supervisor: takes each new socket to a front and greets it
+ * with its pid, answers pings, and ends with its control socket.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static bool take_message(void)
         (void)!dup3(fd, ROLE_FD_SERVICE, O_CLOEXEC);
         greet();
     } else if (message.kind == ROLE_PING) {
-        (void)!failed(role_send(ROLE_FD_CONTROL, &(struct role_message){.magic = ROLE_MAGIC, .kind = ROLE_PONG}, -1));
+        (void)!failed(role_send(ROLE_FD_CONTROL, &(struct role_message){.kind = ROLE_PONG}, -1));
     }
     return true;
 }

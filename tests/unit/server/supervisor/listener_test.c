@@ -65,11 +65,13 @@ static void test_listener_open_path_at_and_past_the_limit(void **state)
 {
     struct fixture *f = *state;
     size_t len = strlen(f->folder);
-    (void)snprintf(f->config.socket, sizeof(f->config.socket), "%s/%0*d", f->folder, (int)(107 - len - 1), 0);
+    (void)snprintf(f->config.socket, sizeof(f->config.socket), "%s/%0*d", f->folder,
+                   (int)(107 - len - 1), 0);
     assert_int_equal(strlen(f->config.socket), 107);
     assert_ok(listener_open(&f->config, &f->listener, &f->problem));
     listener_close(&f->listener);
-    (void)snprintf(f->config.socket, sizeof(f->config.socket), "%s/%0*d", f->folder, (int)(108 - len - 1), 0);
+    (void)snprintf(f->config.socket, sizeof(f->config.socket), "%s/%0*d", f->folder,
+                   (int)(108 - len - 1), 0);
     refused(f, EXIT_CONFIG, "107");
 }
 
@@ -172,14 +174,22 @@ static void test_listener_is_there_until_it_is_removed_or_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_listener_open_makes_and_close_removes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_path_at_and_past_the_limit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_folder_of_others_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_what_is_no_stream_socket_stays, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_stale_is_replaced_and_live_is_not, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_abstract_name_is_exact, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_is_there_until_it_is_removed_or_replaced, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listener_open_other_owner_needs_root, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_makes_and_close_removes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_path_at_and_past_the_limit, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_folder_of_others_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_what_is_no_stream_socket_stays, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_stale_is_replaced_and_live_is_not,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_abstract_name_is_exact, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_is_there_until_it_is_removed_or_replaced,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_listener_open_other_owner_needs_root, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,8 @@ static void test_options_parse_both_forms_of_config(void **state)
 {
     (void)state;
     struct options options;
-    char *apart[] = {(char[]){"p11-kmsd"}, (char[]){"--config"}, (char[]){"/a"}, (char[]){"--check-config"}, NULL};
+    char *apart[] = {(char[]){"p11-kmsd"}, (char[]){"--config"}, (char[]){"/a"},
+                     (char[]){"--check-config"}, NULL};
     assert_ok(options_parse(4, apart, &options));
     assert_int_equal(options.mode, OPTIONS_CHECK);
     assert_string_equal(options.config_path, "/a");
