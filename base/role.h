@@ -1,8 +1,9 @@
 /*
- * role: the contract between a keeper (the supervisor, or p11-kmsctl for one token process) and the
- * programs that it runs. Fixed descriptors, a config in a sealed memfd, and a control socket
- * (SOCK_SEQPACKET) that carries one struct role_message a packet, some with a descriptor.
- * A token process goes on when its service socket closes: its keeper sends it another.
+ * role: the contract between a keeper and the programs that it runs. The keeper of a role is the
+ * process that started it and keeps its state files: the supervisor, or p11-kmsctl for one token
+ * process. Which roles there are: base/role_table.h. Fixed descriptors, a config in a sealed memfd,
+ * and a control socket (SOCK_SEQPACKET) that carries one struct role_message a packet, some with a
+ * descriptor. A token process goes on when its service socket closes: its keeper sends it another.
  * A role ends when its control socket closes, and is killed when its keeper dies (PDEATHSIG).
  */
 #ifndef BASE_ROLE_H
@@ -145,13 +146,20 @@ struct role_program {
 MUST_USE err_t role_program_open(const char *name, struct role_program *ret_program);
 void role_program_close(struct role_program *program);
 
+struct role_user {
+    uid_t uid;
+    gid_t gid;
+};
+
 /*
  * Starts it with the given descriptors at their fixed numbers (-1: not open), an environment of
  * LD_BIND_NOW=1 and `env` only (test builds also pass LD_PRELOAD, FAKETIME*, *SAN_OPTIONS,
  * LLVM_PROFILE_FILE, GCOV_*), PDEATHSIG=KILL, default signals. The descriptors stay the caller's.
- * Numbers 0 to 2 at -1: /dev/null, and our own output and error.
+ * Numbers 0 to 2 at -1: /dev/null, and our own output and error. It runs as `user`, with no way
+ * back and that group alone, which takes CAP_SETUID and CAP_SETGID; NULL: as we do. Keepers call
+ * role_launch (base/role_launch.h).
  */
 MUST_USE err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT],
-                          const char *const *env, pid_t *ret_pid);
+                          const char *const *env, const struct role_user *user, pid_t *ret_pid);
 
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,6 +65,15 @@ static err_t make_environment(const char *const *env, struct environment *ret_ma
 
 /* ---- in the child: only calls that are safe after fork ---- */
 
+/* What one child is to be. */
+struct plan {
+    const struct role_program *program;
+    const int *fds; /* ROLE_FD_COUNT */
+    char *const *env;
+    const struct role_user *user;
+    pid_t parent;
+};
+
 static void default_signals(void)
 {
     sigset_t none;
@@ -104,28 +114,37 @@ static bool place(const int fds[ROLE_FD_COUNT])
     return true;
 }
 
-static void become(const struct role_program *program, const int fds[ROLE_FD_COUNT],
-                   char *const *env, pid_t parent)
+/* All three of each, so that there is no way back. */
+static bool take_user(const struct role_user *user)
 {
+    return user == NULL ||
+           (setgroups(1, &user->gid) == 0 && setresgid(user->gid, user->gid, user->gid) == 0 &&
+            setresuid(user->uid, user->uid, user->uid) == 0);
+}
+
+/* The user first: a change of it would clear the signal for the parent's death. */
+static void become(const struct plan *plan)
+{
+    const struct role_program *program = plan->program;
     char name[sizeof(program->name)];
     span_move(name, program->name, sizeof(name));
     char *const argv[] = {name, NULL};
     default_signals();
     int binary = move_up(program->fd); /* last: its errno is reported */
-    if (binary < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
+    if (binary < 0 || !take_user(plan->user) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
         return;
     }
-    if (getppid() != parent) {
+    if (getppid() != plan->parent) {
         _exit(EXIT_FAILURE);
     }
-    if (!place(fds)) {
+    if (!place(plan->fds)) {
         return;
     }
-    (void)syscall(SYS_execveat, binary, "", argv, env, AT_EMPTY_PATH);
+    (void)syscall(SYS_execveat, binary, "", argv, plan->env, AT_EMPTY_PATH);
     if (errno == ENOSYS || errno == EPERM) { /* a profile that is older than the call */
         char path[32];
         (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", binary);
-        (void)execve(path, argv, env);
+        (void)execve(path, argv, plan->env);
     }
 }
 
@@ -170,7 +189,7 @@ static err_t wait_exec(int report_fd, pid_t pid)
 }
 
 err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT],
-                 const char *const *env, pid_t *ret_pid)
+                 const char *const *env, const struct role_user *user, pid_t *ret_pid)
 {
     struct environment made = {0};
     char *entries[ENV_MAX + 1];
@@ -183,14 +202,14 @@ err_t role_spawn(const struct role_program *program, const int fds[ROLE_FD_COUNT
     }
     OWN_FD read_end = ends[0];
     OWN_FD write_end = ends[1];
-    pid_t parent = getpid();
+    const struct plan plan = {program, fds, entries, user, getpid()};
     pid_t pid = fork();
     if (pid < 0) {
         return FAIL_ERRNO("cannot fork");
     }
     if (pid == 0) {
         int report = move_up(write_end);
-        become(program, fds, entries, parent);
+        become(&plan);
         (void)!write(report, &(int){errno}, sizeof(int));
         _exit(EXIT_FAILURE);
     }

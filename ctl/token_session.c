@@ -4,13 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/role.h"
+#include "base/role_launch.h"
 #include "ctl/signals.h"
 #include "keys/envelope.h"
 
@@ -89,7 +88,8 @@ static bool serve_control(struct token_session *session)
         return err.code == E_UNAVAILABLE;
     }
     if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
-        err = role_serve_state(session->control_fd, session->state, 1u << STATE_PIN, &message, fd);
+        err = role_serve_state(session->control_fd, session->state, role_row(ROLE_TOKEN)->files,
+                               &message, fd);
     }
     if (failed(err)) { /* the token process is told, and knows what it means */
         log_event(EVENT_STATE_NOT_SERVED, LOG_ERR(err));
@@ -171,44 +171,19 @@ static err_t wait_ready(struct token_session *session, int64_t timeout_ms, FILE 
     return OK;
 }
 
-static err_t spawn(const struct config *config, const struct role_program *program,
-                   const struct state_dir *state, const int ends[2], pid_t *ret_pid)
-{
-    OWN_FD config_fd = -1;
-    OWN_FD lock_fd = -1;
-    const char *env[CONFIG_ENV_MAX + 1] = {0};
-    for (uint32_t i = 0; i < config->token.env_n; i++) {
-        env[i] = config->token.env[i];
-    }
-    struct config quiet = *config; /* its everyday events would only blur this command's answer */
-    quiet.log_level = config->log_level == LOG_LEVEL_INFO ? LOG_LEVEL_WARN : config->log_level;
-    TRY(role_config_fd(&quiet, &config_fd));
-    TRY(state_open_pin_lock(state, &lock_fd));
-    int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
-    fds[ROLE_FD_CONFIG] = config_fd;
-    fds[ROLE_FD_CONTROL] = ends[0];
-    fds[ROLE_FD_SERVICE] = ends[1];
-    fds[ROLE_FD_PIN_LOCK] = lock_fd;
-    return role_spawn(program, fds, env, ret_pid);
-}
-
 static err_t start(struct token_session *session, const struct config *config,
                    const struct role_program *program)
 {
-    int control[2];
-    int service[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
-        return FAIL_ERRNO("cannot make a socketpair");
-    }
-    session->control_fd = control[0];
-    OWN_FD control_end = control[1];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service) != 0) {
-        return FAIL_ERRNO("cannot make a socketpair");
-    }
-    OWN_FD service_end = service[1];
-    client_attach(session->client, service[0], clock_mono_ms());
-    return spawn(config, program, session->state, (const int[]){control_end, service_end},
-                 &session->pid);
+    struct config quiet = *config; /* its everyday events would only blur this command's answer */
+    quiet.log_level = config->log_level == LOG_LEVEL_INFO ? LOG_LEVEL_WARN : config->log_level;
+    const struct role_launch launch = {
+        .row = role_row(ROLE_TOKEN), .program = program, .config = &quiet, .state = session->state};
+    struct role_running running;
+    TRY(role_launch(&launch, &running));
+    session->pid = running.pid;
+    session->control_fd = running.control_fd;
+    client_attach(session->client, running.service_fd, clock_mono_ms());
+    return OK;
 }
 
 static err_t open_session(const struct config *config, const struct role_program *program,

@@ -18,7 +18,7 @@ static void say_not_served(const struct supervisor *supervisor, const struct kee
         state_file_name(&supervisor->state, (enum state_file)message->file, name);
     }
     state_explain(supervisor->config.state_dir, name, err, text, sizeof(text));
-    log_event(EVENT_STATE_NOT_SERVED, LOG_TEXT("role", role->name), LOG_TEXT("mend", text),
+    log_event(EVENT_STATE_NOT_SERVED, LOG_TEXT("role", role->row->program), LOG_TEXT("mend", text),
               LOG_ERR(err));
 }
 
@@ -30,7 +30,7 @@ static void serve_state(struct supervisor *supervisor, struct keeping *role,
     err_t err =
         failed(ready)
             ? role_refuse_state(role->control_fd, &supervisor->state, message, ready)
-            : role_serve_state(role->control_fd, &supervisor->state, role->files, message, fd);
+            : role_serve_state(role->control_fd, &supervisor->state, role->row->files, message, fd);
     unsigned long why = failed(err) ? err.detail + 1 : 0;
     unsigned long *said = message->file < STATE_FILES ? &role->unserved[message->file] : NULL;
     bool news = said == NULL || *said != why;
@@ -54,20 +54,23 @@ static void on_ready(struct supervisor *supervisor)
  * What the front says of a token process that has ended by itself meanwhile is not meant for the
  * next one.
  */
-static void kill_token(const struct keeping *token, const struct role_message *message)
+static void kill_token(const struct supervisor *supervisor, const struct role_message *message)
 {
-    if (token->pid == message->value) {
-        roles_kill(token, message->text);
-    } else {
-        log_event(EVENT_ROLE_ENDED_ALREADY, LOG_TEXT("role", token->name),
-                  LOG_NUM("pid", message->value));
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        const struct keeping *role = &supervisor->roles[i];
+        if (supervisor_is(role, ROLE_TOKEN) && role->pid == message->value && role->pid > 0) {
+            roles_kill(role, message->text);
+            return;
+        }
     }
+    log_event(EVENT_ROLE_ENDED_ALREADY, LOG_TEXT("role", role_row(ROLE_TOKEN)->program),
+              LOG_NUM("pid", message->value));
 }
 
-static void take_message(struct supervisor *supervisor, enum role_id id,
+static void take_message(struct supervisor *supervisor, struct keeping *role,
                          const struct role_message *message, int fd)
 {
-    struct keeping *role = &supervisor->roles[id];
+    bool of_front = supervisor_is(role, ROLE_FRONT);
     pulse_heard(&role->pulse);
     switch ((enum role_kind)message->kind) {
     case ROLE_STATE_GET:
@@ -78,20 +81,20 @@ static void take_message(struct supervisor *supervisor, enum role_id id,
         notify_status(message->text);
         return;
     case ROLE_READY:
-        if (id == ROLE_FRONT) {
-            supervisor->roles[ROLE_FRONT].was_up = true;
+        if (of_front) {
+            role->was_up = true;
             on_ready(supervisor);
             return;
         }
         break;
     case ROLE_KILL_TOKEN:
-        if (id == ROLE_FRONT) {
-            kill_token(&supervisor->roles[ROLE_TOKEN], message);
+        if (of_front) {
+            kill_token(supervisor, message);
             return;
         }
         break;
     case ROLE_PONG:
-        pulse_answered(&supervisor->roles[id].pulse);
+        pulse_answered(&role->pulse);
         return;
     case ROLE_STATE_DATA:
     case ROLE_STATE_STORED:
@@ -105,40 +108,40 @@ static void take_message(struct supervisor *supervisor, enum role_id id,
     default:
         break;
     }
-    log_event(EVENT_MESSAGE_IGNORED, LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind));
+    log_event(EVENT_MESSAGE_IGNORED, LOG_TEXT("role", role->row->program),
+              LOG_NUM("kind", message->kind));
 }
 
 /* False: there is none, or no more to come. */
-static bool hear_one(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+static bool hear_one(struct supervisor *supervisor, struct keeping *role, int64_t now_ms)
 {
-    struct keeping *role = &supervisor->roles[id];
     struct role_message message;
     OWN_FD fd = -1;
     err_t err = role_receive(role->control_fd, false, &message, &fd);
     if (!failed(err)) {
-        take_message(supervisor, id, &message, fd);
+        take_message(supervisor, role, &message, fd);
         return true;
     }
     if (err.code == E_UNAVAILABLE) {
         return false;
     }
     if (err.code != E_NOT_FOUND) {
-        log_event(EVENT_CONTROL_BROKEN, LOG_TEXT("role", role->name), LOG_ERR(err));
+        log_event(EVENT_CONTROL_BROKEN, LOG_TEXT("role", role->row->program), LOG_ERR(err));
     }
     roles_end(role, now_ms + ENDING_MS);
     return false;
 }
 
-void control_readable(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+void control_readable(struct supervisor *supervisor, struct keeping *role, int64_t now_ms)
 {
-    (void)hear_one(supervisor, id, now_ms);
+    (void)hear_one(supervisor, role, now_ms);
 }
 
-void control_hear_out(struct supervisor *supervisor, enum role_id id, int64_t now_ms)
+void control_hear_out(struct supervisor *supervisor, struct keeping *role, int64_t now_ms)
 {
-    if (supervisor->roles[id].control_fd < 0) {
+    if (role->control_fd < 0) {
         return;
     }
-    for (int i = 0; i < QUEUE_MAX && hear_one(supervisor, id, now_ms); i++) {
+    for (int i = 0; i < QUEUE_MAX && hear_one(supervisor, role, now_ms); i++) {
     }
 }

@@ -9,28 +9,29 @@
 static void tell_roles(struct supervisor *supervisor)
 {
     OWN_FD pin_lock_fd = -1;
-    tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+    tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
     err_t err = state_open_pin_lock(&supervisor->state, &pin_lock_fd);
     if (failed(err)) {
         log_event(EVENT_PIN_LOCK_NOT_GIVEN, LOG_ERR(err));
         return;
     }
-    tell_role(&supervisor->roles[ROLE_TOKEN], ROLE_PIN_LOCK, pin_lock_fd);
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        if ((supervisor->roles[i].row->made & 1u << ROLE_FD_PIN_LOCK) != 0) {
+            tell_role(&supervisor->roles[i], ROLE_PIN_LOCK, pin_lock_fd);
+        }
+    }
 }
 
 static err_t take_new(struct supervisor *supervisor)
 {
-    struct state_dir fresh = {.fd = -1};
+    CLEANUP(state_close) struct state_dir fresh = {.fd = -1};
     OWN_FD lock_fd = -1;
     TRY(state_open(supervisor->config.state_dir, supervisor->state.realm, true, &fresh));
-    err_t err = state_lock(&fresh, &lock_fd);
-    if (failed(err)) {
-        state_close(&fresh);
-        return err;
-    }
+    TRY(state_lock(&fresh, &lock_fd));
     state_close(&supervisor->state);
     own_fd_close_p(&supervisor->lock_fd);
     supervisor->state = fresh;
+    fresh.fd = -1;
     supervisor->lock_fd = own_fd_take(&lock_fd);
     log_event(EVENT_STATE_FOLDER_NEW, LOG_TEXT("folder", supervisor->config.state_dir),
               LOG_TEXT("text", "it, or its lock, was gone: what is remembered is stored anew"));
@@ -46,7 +47,7 @@ static void say_trouble(struct supervisor *supervisor, err_t err)
     if (!span_equal(span_of_text(text), span_of_text(supervisor->trouble))) {
         span_move(supervisor->trouble, text, sizeof(text));
         log_event(EVENT_STATE_FOLDER_LOST, LOG_TEXT("mend", text));
-        tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, text);
+        tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, text);
     }
 }
 
@@ -60,7 +61,7 @@ err_t folder_ready(struct supervisor *supervisor)
         return err;
     }
     if (ours && supervisor->trouble[0] != '\0') { /* moved away, and back */
-        tell_role_text(&supervisor->roles[ROLE_FRONT], ROLE_STATE_TROUBLE, "");
+        tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
     }
     supervisor->trouble[0] = '\0';
     return OK;

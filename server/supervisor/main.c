@@ -28,14 +28,14 @@ static int load(const char *path, struct config *config)
 
 static int run(const struct config *config)
 {
-    static struct supervisor supervisor;
+    static struct supervisor room;
+    CLEANUP(supervisor_close_p) struct supervisor *supervisor = &room;
     struct problem problem = {.exit_code = EXIT_FAILURE};
     log_init("p11-kmsd", (enum log_format)config->log_format, (enum log_level)config->log_level);
-    supervisor_init(&supervisor, config);
-    err_t err = supervisor_open(&supervisor, &problem);
+    supervisor_init(supervisor, config);
+    err_t err = supervisor_open(supervisor, &problem);
     if (failed(err)) {
         (void)fprintf(stderr, "p11-kmsd: %s\n", problem.text);
-        supervisor_close(&supervisor);
         return problem.exit_code;
     }
     log_event(EVENT_STARTED, LOG_TEXT("version", P11KMS_VERSION),
@@ -44,12 +44,11 @@ static int run(const struct config *config)
         log_event(EVENT_RUNS_AS_ROOT,
                   LOG_TEXT("advice", "run it as the user p11-kms, as the shipped unit does"));
     }
-    supervisor_run(&supervisor);
-    if (supervisor.exit_code == EXIT_CONFIG) {
-        (void)listener_turn_away_from(supervisor.listener.fd);
+    supervisor_run(supervisor);
+    if (supervisor->exit_code == EXIT_CONFIG) {
+        (void)listener_turn_away_from(supervisor->listener.fd);
     }
-    supervisor_close(&supervisor);
-    return supervisor.exit_code;
+    return supervisor->exit_code;
 }
 
 static int check(const char *path)

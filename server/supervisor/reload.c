@@ -32,8 +32,8 @@ static err_t apply(struct supervisor *supervisor)
     TRY(role_config_fd(&config, &fd));
     supervisor->config = config;
     log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
-    for (int id = 0; id < ROLE_IDS; id++) {
-        tell_role(&supervisor->roles[id], ROLE_RELOAD, fd);
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        tell_role(&supervisor->roles[i], ROLE_RELOAD, fd);
     }
     return OK;
 }

@@ -4,9 +4,6 @@
 
 #include "server/supervisor/supervisor.h"
 
-#define ROLES_FRONT_MAX_MS 1000
-#define ROLES_TOKEN_MAX_MS 5000
-
 /* Starts what is due and kills what is overdue. */
 void roles_tick(struct supervisor *supervisor, int64_t now_ms);
 /* When roles_tick has something to do next; NEVER_MS: nothing. */
@@ -16,7 +13,8 @@ int64_t roles_next_ms(const struct supervisor *supervisor);
  * lost.
  */
 void roles_reap(struct supervisor *supervisor, int64_t now_ms,
-                void (*hear_out)(struct supervisor *supervisor, enum role_id id, int64_t now_ms));
+                void (*hear_out)(struct supervisor *supervisor, struct keeping *role,
+                                 int64_t now_ms));
 /* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
 void roles_end(struct keeping *role, int64_t kill_at_ms);
 /* What the token process may take to end when a login is under way: it waits for its answer. */

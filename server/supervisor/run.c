@@ -23,14 +23,14 @@
  */
 #define STOP_MS  8000
 
-/* ---- the end, in two steps: the front answers what it has, then the token process goes ---- */
+/* ---- the end, in two steps: the front answers what it has, then the others go ---- */
 
 static void drain(struct supervisor *supervisor, int64_t now_ms)
 {
     if (supervisor->phase != PHASE_SERVING) {
         return;
     }
-    struct keeping *front = &supervisor->roles[ROLE_FRONT];
+    struct keeping *front = supervisor_front(supervisor);
     log_event(EVENT_DRAINING);
     notify_stopping();
     supervisor->phase = PHASE_DRAINING;
@@ -38,18 +38,33 @@ static void drain(struct supervisor *supervisor, int64_t now_ms)
     front->kill_at_ms = now_ms + DRAIN_MS;
 }
 
+/* The front has ended. */
+static void stop_others(struct supervisor *supervisor, int64_t now_ms)
+{
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        roles_stop(&supervisor->roles[i], now_ms + roles_login_ms(supervisor) + STOP_MS);
+    }
+}
+
+static bool all_ended(const struct supervisor *supervisor)
+{
+    size_t i = 0;
+    while (i < supervisor->roles_n && supervisor->roles[i].pid == 0) {
+        i++;
+    }
+    return i == supervisor->roles_n;
+}
+
 static void advance(struct supervisor *supervisor, int64_t now_ms)
 {
-    const struct keeping *front = &supervisor->roles[ROLE_FRONT];
-    struct keeping *token = &supervisor->roles[ROLE_TOKEN];
     if (supervisor->exit_code != 0) {
         drain(supervisor, now_ms);
     }
-    if (supervisor->phase == PHASE_DRAINING && front->pid == 0) {
+    if (supervisor->phase == PHASE_DRAINING && supervisor_front(supervisor)->pid == 0) {
         supervisor->phase = PHASE_STOPPING;
-        roles_stop(token, now_ms + roles_login_ms(supervisor) + STOP_MS);
+        stop_others(supervisor, now_ms);
     }
-    if (supervisor->phase == PHASE_STOPPING && token->pid == 0) {
+    if (supervisor->phase == PHASE_STOPPING && all_ended(supervisor)) {
         supervisor->phase = PHASE_ENDED;
     }
 }
@@ -114,21 +129,22 @@ bool supervisor_turn(struct supervisor *supervisor)
     watch_tick(supervisor, now_ms);
     folder_tick(supervisor, now_ms);
     tell_alive(supervisor, now_ms);
-    struct pollfd fds[1 + ROLE_IDS] = {
-        [ROLE_IDS] = {.fd = supervisor->signal_fd, .events = POLLIN}};
-    for (int id = 0; id < ROLE_IDS; id++) {
-        fds[id] = (struct pollfd){.fd = supervisor->roles[id].control_fd, .events = POLLIN};
+    size_t n = supervisor->roles_n;
+    struct pollfd fds[SUPERVISOR_ROLES_MAX + 1];
+    for (size_t i = 0; i < n; i++) {
+        fds[i] = (struct pollfd){.fd = supervisor->roles[i].control_fd, .events = POLLIN};
     }
-    if (poll(fds, 1 + ROLE_IDS, timeout_ms(next_ms(supervisor), now_ms)) <= 0) {
+    fds[n] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
+    if (poll(fds, n + 1, timeout_ms(next_ms(supervisor), now_ms)) <= 0) {
         return true;
     }
     now_ms = clock_mono_ms();
-    for (int id = 0; id < ROLE_IDS; id++) {
-        if (fds[id].revents != 0) {
-            control_readable(supervisor, (enum role_id)id, now_ms);
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i].revents != 0) {
+            control_readable(supervisor, &supervisor->roles[i], now_ms);
         }
     }
-    if (fds[ROLE_IDS].revents != 0) {
+    if (fds[n].revents != 0) {
         take_signal(supervisor, now_ms);
     }
     advance(supervisor, now_ms);

@@ -12,29 +12,46 @@
 #include "server/supervisor/rehearse.h"
 #include "server/supervisor/roles.h"
 
-#define FRONT_FILES (1u << STATE_CURRENT | 1u << STATE_SEEDS | 1u << STATE_HEALTH)
-#define TOKEN_FILES (1u << STATE_PIN)
+/* Who is kept. In this order they start. */
+static const enum role_id kept[] = {ROLE_TOKEN, ROLE_FRONT};
+
+static struct keeping keeping_of(const struct role_row *row)
+{
+    return (struct keeping){
+        .row = row,
+        .program = {.fd = -1},
+        .control_fd = -1,
+        .service_fd = -1,
+        .backoff = {.first_ms = row->backoff_first_ms, .max_ms = row->backoff_max_ms},
+        .kill_at_ms = NEVER_MS,
+    };
+}
+
+bool supervisor_is(const struct keeping *role, enum role_id id)
+{
+    return role->row == role_row(id);
+}
+
+struct keeping *supervisor_front(struct supervisor *supervisor)
+{
+    size_t i = 0;
+    while (!supervisor_is(&supervisor->roles[i], ROLE_FRONT)) {
+        i++;
+    }
+    return &supervisor->roles[i];
+}
 
 void supervisor_init(struct supervisor *supervisor, const struct config *config)
 {
-    *supervisor = (struct supervisor){
-        .config = *config,
-        .state = {.fd = -1},
-        .lock_fd = -1,
-        .signal_fd = -1,
-        .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
-        .listener = {.fd = -1, .folder_fd = -1},
-        .token_peer_fd = -1,
-        .roles = {[ROLE_TOKEN] = {.name = "p11-kms-token",
-                                  .files = TOKEN_FILES,
-                                  .backoff = {.first_ms = 100, .max_ms = ROLES_TOKEN_MAX_MS}},
-                  [ROLE_FRONT] = {.name = "p11-kms-front",
-                                  .files = FRONT_FILES,
-                                  .backoff = {.first_ms = 50, .max_ms = ROLES_FRONT_MAX_MS}}}};
-    for (int id = 0; id < ROLE_IDS; id++) {
-        supervisor->roles[id].program.fd = -1;
-        supervisor->roles[id].control_fd = -1;
-        supervisor->roles[id].kill_at_ms = NEVER_MS;
+    *supervisor = (struct supervisor){.config = *config,
+                                      .state = {.fd = -1},
+                                      .lock_fd = -1,
+                                      .signal_fd = -1,
+                                      .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
+                                      .listener = {.fd = -1, .folder_fd = -1},
+                                      .roles_n = sizeof(kept) / sizeof(kept[0])};
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        supervisor->roles[i] = keeping_of(role_row(kept[i]));
     }
 }
 
@@ -71,11 +88,11 @@ static err_t open_state(struct supervisor *supervisor, struct problem *problem)
 /* Opened once: an upgrade under a running daemon never mixes versions. */
 static err_t open_programs(struct supervisor *supervisor, struct problem *problem)
 {
-    for (int id = 0; id < ROLE_IDS; id++) {
-        struct keeping *role = &supervisor->roles[id];
-        err_t err = role_program_open(role->name, &role->program);
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        struct keeping *role = &supervisor->roles[i];
+        err_t err = role_program_open(role->row->program, &role->program);
         if (failed(err)) {
-            return problem_from(problem, EXIT_CONFIG, role->name, err);
+            return problem_from(problem, EXIT_CONFIG, role->row->program, err);
         }
     }
     return OK;
@@ -113,11 +130,11 @@ err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)
 
 void supervisor_close(struct supervisor *supervisor)
 {
-    for (int id = 0; id < ROLE_IDS; id++) {
-        role_program_close(&supervisor->roles[id].program);
-        own_fd_close_p(&supervisor->roles[id].control_fd);
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        role_program_close(&supervisor->roles[i].program);
+        own_fd_close_p(&supervisor->roles[i].control_fd);
+        own_fd_close_p(&supervisor->roles[i].service_fd);
     }
-    own_fd_close_p(&supervisor->token_peer_fd);
     listener_close(&supervisor->listener);
     own_fd_close_p(&supervisor->signal_fd);
     own_fd_close_p(&supervisor->lock_fd);

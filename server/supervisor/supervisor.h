@@ -1,6 +1,6 @@
 /*
- * supervisor: keeps the listening socket, the state directory and the two roles, and nothing
- * secret. It parses nothing that a peer or a token sends. One thread, one poll loop:
+ * supervisor: keeps the listening socket, the state directory and the roles, and nothing secret. It
+ * parses nothing that a peer or a token sends. One thread, one poll loop:
  *
  *   signals ─────────► run       children's ends, reload, drain
  *   control sockets ─► control   state files, readiness, status, "kill the token"
@@ -16,25 +16,28 @@
 
 #include "base/config.h"
 #include "base/err.h"
+#include "base/own.h"
 #include "base/role.h"
+#include "base/role_table.h"
 #include "base/state.h"
 #include "server/supervisor/backoff.h"
 #include "server/supervisor/listener.h"
 #include "server/supervisor/problem.h"
 #include "server/supervisor/pulse.h"
 
-enum role_id { ROLE_TOKEN, ROLE_FRONT, ROLE_IDS };
+#define NEVER_MS             INT64_MAX
+#define SUPERVISOR_ROLES_MAX 8
 
-#define NEVER_MS INT64_MAX
-
+/* One process that is kept: of a row there may be several. */
 struct keeping {
-    const char *name; /* of the program */
+    const struct role_row *row;
     struct role_program program;
-    unsigned files; /* a bit per enum state_file that it may read and write */
     /* why it did not get one of them, as last said; 0: it did */
     unsigned long unserved[STATE_FILES];
     pid_t pid;      /* 0: not running */
     int control_fd; /* -1: closed */
+    /* the front's end of its service socket, until there is a front to have it; else -1 */
+    int service_fd;
     struct backoff backoff;
     int64_t started_ms;
     int64_t start_at_ms; /* not running: when to start it */
@@ -61,9 +64,8 @@ struct supervisor {
     int signal_fd;
     struct listener listener;
     struct watch watch;
-    struct keeping roles[ROLE_IDS];
-    /* the front's end of the token socketpair, until there is a front to have it */
-    int token_peer_fd;
+    struct keeping roles[SUPERVISOR_ROLES_MAX];
+    size_t roles_n;
     /* when to tell the service manager next that we live; NEVER_MS: it does not ask */
     int64_t alive_ms;
     bool ready;        /* said once to the service manager */
@@ -78,6 +80,11 @@ MUST_USE err_t supervisor_open(struct supervisor *supervisor, struct problem *pr
 /* Serves until it is told to end and all roles have ended. */
 void supervisor_run(struct supervisor *supervisor);
 void supervisor_close(struct supervisor *supervisor);
+DEFINE_CLEANUP(struct supervisor *, supervisor_close)
+
+bool supervisor_is(const struct keeping *role, enum role_id id);
+/* Whom clients come to: the one front. */
+struct keeping *supervisor_front(struct supervisor *supervisor);
 
 /* One round of the loop; false when all is over. */
 bool supervisor_turn(struct supervisor *supervisor);

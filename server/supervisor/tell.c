@@ -11,8 +11,8 @@ static void tell(const struct keeping *role, const struct role_message *message,
     }
     err_t err = role_send(role->control_fd, message, fd);
     if (failed(err)) {
-        log_event(EVENT_ROLE_NOT_TOLD, LOG_TEXT("role", role->name), LOG_NUM("kind", message->kind),
-                  LOG_ERR(err));
+        log_event(EVENT_ROLE_NOT_TOLD, LOG_TEXT("role", role->row->program),
+                  LOG_NUM("kind", message->kind), LOG_ERR(err));
     }
 }
 

@@ -42,7 +42,7 @@ static void look(struct supervisor *supervisor)
     }
     log_event(EVENT_SOCKET_BOUND_AGAIN, LOG_TEXT("socket", config->socket),
               LOG_TEXT("why", "its file was removed or replaced"));
-    tell_role(&supervisor->roles[ROLE_FRONT], ROLE_SERVICE_SOCKET, listener->fd);
+    tell_role(supervisor_front(supervisor), ROLE_SERVICE_SOCKET, listener->fd);
 }
 
 void watch_tick(struct supervisor *supervisor, int64_t now_ms)

@@ -48,7 +48,7 @@ static int try_tool(struct rig *rig, const char *const *more)
     while (*more != NULL) {
         argv[n++] = *more++;
     }
-    return rig_try(argv, (const char *const[]){rig->env[0], pin, NULL});
+    return rig_try(argv, (const char *const[]){rig->config.token.env[0], pin, NULL});
 }
 
 static void tool(struct rig *rig, const char *const *more)

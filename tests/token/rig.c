@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/role.h"
+#include "base/own.h"
+#include "base/role_launch.h"
 #include "base/version.h"
 #include "tests/kit/unit.h"
 
@@ -79,8 +79,9 @@ void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
 
 static void add_env(struct rig *rig, const char *name, const char *value)
 {
-    assert_true(rig->env_n < CONFIG_ENV_MAX);
-    (void)snprintf(rig->env[rig->env_n++], CONFIG_TEXT_LEN, "%s=%s", name, value);
+    struct config_token *token = &rig->config.token;
+    assert_true(token->env_n < CONFIG_ENV_MAX);
+    (void)snprintf(token->env[token->env_n++], CONFIG_TEXT_LEN, "%s=%s", name, value);
 }
 
 static struct rig *rig_new(void)
@@ -187,19 +188,6 @@ unsigned rig_shim_count(struct rig *rig, const char *function)
     return n;
 }
 
-static void spawn(struct rig *rig, const int fds[ROLE_FD_COUNT])
-{
-    const char *env[CONFIG_ENV_MAX + 1] = {0};
-    for (size_t i = 0; i < rig->env_n; i++) {
-        env[i] = rig->env[i];
-    }
-    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
-                                   .name = "p11-kms-token"};
-    assert_true(program.fd >= 0);
-    assert_ok(role_spawn(&program, fds, env, &rig->pid));
-    role_program_close(&program);
-}
-
 static void greet(struct rig *rig, int fd)
 {
     struct ipc_header hello = {.verb = IPC_HELLO};
@@ -210,34 +198,28 @@ static void greet(struct rig *rig, int fd)
 
 void rig_start(struct rig *rig)
 {
-    int control[2];
-    int service[2];
-    int config_fd = -1;
-    int lock_fd = -1;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service), 0);
-    assert_ok(role_config_fd(&rig->config, &config_fd));
-    assert_ok(state_open_pin_lock(&rig->state, &lock_fd));
-    int fds[ROLE_FD_COUNT] = {-1, -1, -1, config_fd, control[1], service[1], lock_fd};
-    spawn(rig, fds);
-    (void)close(config_fd);
-    (void)close(lock_fd);
-    (void)close(control[1]);
-    (void)close(service[1]);
-    rig->control_fd = control[0];
+    CLEANUP(role_program_close)
+    struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
+                                   .name = "p11-kms-token"};
+    const struct role_launch launch = {.row = role_row(ROLE_TOKEN),
+                                       .program = &program,
+                                       .config = &rig->config,
+                                       .state = &rig->state};
+    struct role_running running;
+    assert_true(program.fd >= 0);
+    assert_ok(role_launch(&launch, &running));
+    rig->pid = running.pid;
+    rig->control_fd = running.control_fd;
     rig->puts = 0;
-    greet(rig, service[0]);
+    greet(rig, running.service_fd);
 }
 
 void rig_change_client(struct rig *rig)
 {
-    const struct role_message message = {.kind = ROLE_TOKEN_SOCKET};
-    int service[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, service), 0);
+    int service_fd = -1;
     (void)close(rig->service_fd);
-    assert_ok(role_send(rig->control_fd, &message, service[1]));
-    (void)close(service[1]);
-    greet(rig, service[0]);
+    assert_ok(role_renew_service(rig->control_fd, &service_fd));
+    greet(rig, service_fd);
 }
 
 static void close_sockets(struct rig *rig)
@@ -268,8 +250,8 @@ static void serve_state(struct rig *rig)
         return;
     }
     if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
-        (void)!failed(
-            role_serve_state(rig->control_fd, &rig->state, 1u << STATE_PIN, &message, fd));
+        (void)!failed(role_serve_state(rig->control_fd, &rig->state, role_row(ROLE_TOKEN)->files,
+                                       &message, fd));
     }
     rig->puts += message.kind == ROLE_STATE_PUT;
     if (rig->puts == rig->kill_at_put && rig->puts > 0) {

@@ -25,8 +25,6 @@
 struct rig {
     char folder[64];
     struct config config;
-    char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN];
-    size_t env_n;
     struct state_dir state;
     int control_fd;
     int service_fd;

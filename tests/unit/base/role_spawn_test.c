@@ -59,7 +59,7 @@ static int run_script(const char *script, int fds[ROLE_FD_COUNT])
     assert_int_equal(write(text, script, strlen(script)), (ssize_t)strlen(script));
     assert_int_equal(lseek(text, 0, SEEK_SET), 0);
     fds[STDIN_FILENO] = text;
-    assert_ok(role_spawn(&shell, fds, NULL, &pid));
+    assert_ok(role_spawn(&shell, fds, NULL, NULL, &pid));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     role_program_close(&shell);
     return status;
@@ -113,12 +113,12 @@ static void test_role_spawn_descriptor_that_is_closed_is_an_error(void **state)
     int fds[ROLE_FD_COUNT] = {-1, -1, -1, 1000, -1, -1, -1};
     pid_t pid = 0;
     open_program("/bin/true", &program);
-    err_t err = role_spawn(&program, fds, NULL, &pid);
+    err_t err = role_spawn(&program, fds, NULL, NULL, &pid);
     assert_int_equal(err.code, E_SYSTEM);
     assert_int_equal(err.detail, EBADF);
     role_program_close(&program);
     program.fd = 1000;
-    assert_int_equal(role_spawn(&program, none, NULL, &pid).detail, EBADF);
+    assert_int_equal(role_spawn(&program, none, NULL, NULL, &pid).detail, EBADF);
     assert_int_equal(pid, 0);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
 }
@@ -132,7 +132,7 @@ static void test_role_spawn_child_of_a_dead_keeper_does_not_become_the_program(v
     int status = 0;
     open_program("/bin/true", &program);
     keeper_died = true;
-    err_t err = role_spawn(&program, none, NULL, &pid);
+    err_t err = role_spawn(&program, none, NULL, NULL, &pid);
     keeper_died = false;
     assert_ok(err);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -147,10 +147,10 @@ static void test_role_spawn_without_pipe_or_process_is_an_error(void **state)
     pid_t pid = 0;
     open_program("/bin/true", &program);
     no_pipe = true;
-    assert_int_equal(role_spawn(&program, none, NULL, &pid).detail, EMFILE);
+    assert_int_equal(role_spawn(&program, none, NULL, NULL, &pid).detail, EMFILE);
     no_pipe = false;
     no_fork = true;
-    assert_int_equal(role_spawn(&program, none, NULL, &pid).detail, EAGAIN);
+    assert_int_equal(role_spawn(&program, none, NULL, NULL, &pid).detail, EAGAIN);
     no_fork = false;
     assert_int_equal(pid, 0);
     role_program_close(&program);
@@ -167,10 +167,11 @@ static void test_role_spawn_environment_at_its_limit_runs_and_past_it_is_refused
     for (size_t i = 0; i < 64; i++) {
         env[i] = "A=1";
     }
-    assert_fails(role_spawn(&program, none, env, &pid), E_LIMIT); /* with LD_BIND_NOW they are 65 */
+    assert_fails(role_spawn(&program, none, env, NULL, &pid),
+                 E_LIMIT); /* with LD_BIND_NOW they are 65 */
     assert_int_equal(pid, 0);
     env[50] = NULL; /* room for what a test build adds */
-    assert_ok(role_spawn(&program, none, env, &pid));
+    assert_ok(role_spawn(&program, none, env, NULL, &pid));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     role_program_close(&program);

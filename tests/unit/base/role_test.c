@@ -342,7 +342,7 @@ static void run_shell(const char *const *env, const int fds[ROLE_FD_COUNT], int 
 {
     struct role_program program = {.fd = open("/usr/bin/env", O_RDONLY | O_CLOEXEC), .name = "env"};
     pid_t pid = 0;
-    assert_ok(role_spawn(&program, fds, env, &pid));
+    assert_ok(role_spawn(&program, fds, env, NULL, &pid));
     assert_int_equal(waitpid(pid, ret_status, 0), pid);
     role_program_close(&program);
 }
@@ -371,7 +371,7 @@ static void test_role_spawn_what_cannot_run_is_an_error(void **state)
                                    .name = "passwd"};
     const int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
     pid_t pid = 0;
-    assert_fails(role_spawn(&program, fds, NULL, &pid), E_SYSTEM);
+    assert_fails(role_spawn(&program, fds, NULL, NULL, &pid), E_SYSTEM);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
     role_program_close(&program);
 }
