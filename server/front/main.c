@@ -21,6 +21,7 @@
 #include "base/secret.h"
 #include "server/front/keeper.h"
 #include "server/kms/kms.h"
+#include "server/kms/service.h"
 #include "server/net/loop.h"
 #include "server/net/net.h"
 
@@ -73,7 +74,7 @@ static void on_reply(void *ctx, struct ticket ticket, struct service_reply *repl
 static void on_full(void *ctx)
 {
     const struct front *front = ctx;
-    service_limit_bites(front->service, SERVICE_LIMIT_CONNECTIONS);
+    service_limit_bites(front->service, LIMIT_CONNECTIONS);
 }
 
 static bool on_put_state(void *ctx, enum state_file file, struct span bytes)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/grpc/methods.h"
 #include "server/grpc/timeout.h"
+#include "server/kms/service.h"
 
 #define SLOT_MAX 2048u /* longer messages take one of the few large blocks */
 
@@ -318,7 +319,7 @@ size_t grpc_call_overload_head(struct service *service,
                                struct grpc_header ret_headers[GRPC_HEADERS_MAX])
 {
     if (service != NULL) {
-        service_limit_bites(service, SERVICE_LIMIT_CALLS);
+        service_limit_bites(service, LIMIT_CALLS);
     }
     ret_headers[0] = header(":status", "200");
     ret_headers[1] = header("content-type", "application/grpc");

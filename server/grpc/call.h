@@ -21,10 +21,12 @@
 #include "base/ticket.h"
 #include "server/grpc/frame.h"
 #include "server/grpc/status.h"
-#include "server/kms/service.h"
+#include "server/kms/call.h"
 
 #define GRPC_HEADERS_MAX 5u
 #define GRPC_TEXT_MAX    640u /* of the encoded grpc-message: trailers stay far below 8 KiB */
+
+struct service;
 
 enum grpc_state { GRPC_HEADERS, GRPC_BODY, GRPC_WAITING, GRPC_ANSWERED };
 

@@ -15,7 +15,7 @@
 #include "base/secret.h"
 #include "base/ticket.h"
 #include "keys/envelope.h"
-#include "server/kms/service.h"
+#include "server/kms/call.h"
 
 #define CALLS_MAX         512u
 /* of them with plaintext: each takes a slot of the arena, as replies do */

@@ -6,7 +6,6 @@
 #ifndef SERVER_KMS_KMS_H
 #define SERVER_KMS_KMS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/config.h"
@@ -14,20 +13,10 @@
 #include "base/own.h"
 #include "base/span.h"
 #include "base/state.h"
-#include "server/kms/service.h"
+#include "server/kms/call.h"
+#include "server/kms/outputs.h"
 
-struct kms_outputs {
-    void *ctx;
-    /*
-     * Keep this as the new content of the state file. Borrowed. False: not now, it is offered
-     * again.
-     */
-    bool (*put_state)(void *ctx, enum state_file file, struct span bytes);
-    /* One line for the service manager and for people; when it changes. */
-    void (*on_line)(void *ctx, const char *line);
-    /* The token process does not answer: have it killed. */
-    void (*on_hung)(void *ctx);
-};
+struct service;
 
 /* The config is copied. Needs the arena (secret_init). */
 MUST_USE err_t service_new(const struct config *config, const struct service_events *events,

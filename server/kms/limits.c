@@ -8,18 +8,18 @@ static const struct {
     const char *name;
     const char *text;
 } known[] = {
-    [SERVICE_LIMIT_CONNECTIONS] = {"connections",
+    [LIMIT_CONNECTIONS] = {"connections",
                                    "all connections are taken, and the longest idle ones must go "
                                    "when another peer comes"},
-    [SERVICE_LIMIT_CALLS] =
+    [LIMIT_CALLS] =
         {"calls", "more calls are in flight than their connections' shares, and some are "
                   "refused"},
-    [SERVICE_LIMIT_WAITING] = {"waiting",
+    [LIMIT_WAITING] = {"waiting",
                                "more calls wait for the token than there is room for, and some are "
                                "refused"},
 };
 
-void limits_bite(struct limits *limits, enum service_limit limit, int64_t mono_ms)
+void limits_bite(struct limits *limits, enum limit limit, int64_t mono_ms)
 {
     if (!limits->at[limit].bites) {
         log_event(EVENT_LIMIT_BITES, LOG_TEXT("limit", known[limit].name),
@@ -33,7 +33,7 @@ void limits_bite(struct limits *limits, enum service_limit limit, int64_t mono_m
 
 void limits_tick(struct limits *limits, int64_t mono_ms)
 {
-    for (int i = 0; i < SERVICE_LIMITS; i++) {
+    for (int i = 0; i < LIMITS; i++) {
         if (limits->at[i].bites && mono_ms - limits->at[i].last_ms >= LIMITS_CALM_MS) {
             limits->at[i].bites = false;
             log_event(EVENT_LIMIT_OVER, LOG_TEXT("limit", known[i].name),
@@ -44,7 +44,7 @@ void limits_tick(struct limits *limits, int64_t mono_ms)
 
 const char *limits_text(const struct limits *limits)
 {
-    for (int i = 0; i < SERVICE_LIMITS; i++) {
+    for (int i = 0; i < LIMITS; i++) {
         if (limits->at[i].bites) {
             return known[i].text;
         }

@@ -8,9 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/kms/service.h"
-
 #define LIMITS_CALM_MS 60000
+
+/* What bounds there are; how large each is, its room knows. */
+enum limit {
+    LIMIT_CONNECTIONS, /* all are taken, and one more peer waits */
+    LIMIT_CALLS,       /* a call was refused for want of one in flight */
+    LIMIT_WAITING,     /* a call was refused for want of a place or of memory to wait in */
+    LIMITS
+};
 
 struct limits {
     struct {
@@ -18,10 +24,10 @@ struct limits {
         uint64_t before; /* of them, before it began to bite this time */
         int64_t last_ms; /* CLOCK_MONOTONIC */
         bool bites;
-    } at[SERVICE_LIMITS];
+    } at[LIMITS];
 };
 
-void limits_bite(struct limits *limits, enum service_limit limit, int64_t mono_ms);
+void limits_bite(struct limits *limits, enum limit limit, int64_t mono_ms);
 void limits_tick(struct limits *limits, int64_t mono_ms);
 /* What an operator should know of a bound that bites; NULL: none does. */
 const char *limits_text(const struct limits *limits);

@@ -74,7 +74,7 @@ static struct service_reply failure(struct service *service, const struct call *
     }
     log_refused(service, call, err);
     if (err.code == E_LIMIT) {
-        service_limit_bites(service, SERVICE_LIMIT_WAITING);
+        service_limit_bites(service, LIMIT_WAITING);
     }
     return reply;
 }
@@ -147,7 +147,7 @@ enum service_outcome service_handle(struct service *service, const struct servic
     return done ? SERVICE_DONE : SERVICE_PENDING;
 }
 
-void service_limit_bites(struct service *service, enum service_limit limit)
+void service_limit_bites(struct service *service, enum limit limit)
 {
     limits_bite(&service->store->limits, limit, clock_mono_ms());
 }

@@ -23,7 +23,7 @@
 #include "server/kms/calls.h"
 #include "server/kms/derived.h"
 #include "server/kms/directory.h"
-#include "server/kms/kms.h"
+#include "server/kms/outputs.h"
 #include "server/kms/limits.h"
 #include "server/kms/lister.h"
 #include "server/kms/mend.h"

@@ -140,7 +140,7 @@ static void test_limit_that_bites_is_said_once_and_stands_in_the_mend(void **sta
     struct world *world = *state;
     world_serve(world);
     for (int i = 0; i < 90; i++) {
-        service_limit_bites(world->service, SERVICE_LIMIT_CONNECTIONS);
+        service_limit_bites(world->service, LIMIT_CONNECTIONS);
         world_pass(world, 1000);
     }
     assert_string_equal(health_of(world).state, "OK");
@@ -151,7 +151,7 @@ static void test_limit_that_bites_is_said_once_and_stands_in_the_mend(void **sta
     assert_string_equal(health_of(world).mend, "");
     assert_int_equal(world_logged("limit-over", "connections"), 1);
     assert_int_equal(world_logged_number("limit-over", "times"), 90);
-    service_limit_bites(world->service, SERVICE_LIMIT_CONNECTIONS);
+    service_limit_bites(world->service, LIMIT_CONNECTIONS);
     assert_int_equal(world_logged("limit-bites", "connections"), 2);
 }
 

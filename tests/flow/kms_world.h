@@ -13,6 +13,7 @@
 #include "base/state.h"
 #include "keys/seal.h"
 #include "server/kms/kms.h"
+#include "server/kms/service.h"
 #include "tests/kit/fake_token.h"
 #include "tests/kit/unit.h"
 

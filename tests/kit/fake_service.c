@@ -57,7 +57,7 @@ enum service_outcome service_handle(struct service *service, const struct servic
     return SERVICE_PENDING;
 }
 
-void service_limit_bites(struct service *service, enum service_limit limit)
+void service_limit_bites(struct service *service, enum limit limit)
 {
     service->bites[limit]++;
 }

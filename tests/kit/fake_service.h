@@ -23,7 +23,7 @@ struct service {
     size_t large;
     unsigned calls;
     unsigned cancels;
-    unsigned bites[SERVICE_LIMITS];
+    unsigned bites[LIMITS];
     struct service_call last; /* its body is not kept */
     size_t last_len;
     uint8_t last_first; /* byte of the body */

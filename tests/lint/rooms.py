@@ -9,13 +9,14 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
 def load_table():
-    rooms, libraries = {}, {}
+    """{"room": {path: what it includes}, "library": {header: who}, "door": {header: who}}"""
+    kinds = {"room": {}, "library": {}, "door": {}}
     with open(TABLE, encoding="utf-8") as table:
         for line in table:
-            match = re.match(r"(room|library) (\S+):\s*(.*)", line)
+            match = re.match(r"(room|library|door) (\S+):\s*(.*)", line)
             if match:
-                (rooms if match[1] == "room" else libraries)[match[2]] = match[3].split()
-    return rooms, libraries
+                kinds[match[1]][match[2]] = match[3].split()
+    return kinds
 
 
 def room_of(path, rooms):
@@ -29,7 +30,8 @@ def may_include(path, header, rooms):
     return any(header == target or header.startswith(target + "/") for target in allowed)
 
 
-def check_file(root, path, rooms, libraries):
+def check_file(root, path, kinds):
+    rooms, libraries, doors = kinds["room"], kinds["library"], kinds["door"]
     text = source.read(root, path)
     for match in INCLUDE.finditer(text):
         kind, header = match[1], match[2]
@@ -42,12 +44,14 @@ def check_file(root, path, rooms, libraries):
         for library, users in libraries.items():
             if header.startswith(library) and not path.startswith(tuple(users)):
                 yield f"{at}: {header}: only {' '.join(users)} may include {library}"
+        if header in doors and not path.startswith(tuple(doors[header])):
+            yield f"{at}: {header}: a door is included by {' '.join(doors[header])} only"
 
 
 def check(root, _options):
-    rooms, libraries = load_table()
+    kinds = load_table()
     paths = source.files(root, source.PRODUCT, (".c", ".h"))
-    return [problem for path in paths for problem in check_file(root, path, rooms, libraries)]
+    return [problem for path in paths for problem in check_file(root, path, kinds)]
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ static void test_calls_of_one_session_alone_may_fill_all_its_streams(void **stat
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_SERVE);
     struct h2_session *alone = greedy_new(rig, 20, 256, PATH_ENCRYPT);
     assert_int_equal(h2_shared_calls(rig->shared), 256);
-    assert_int_equal(rig->service.bites[SERVICE_LIMIT_CALLS], 0);
+    assert_int_equal(rig->service.bites[LIMIT_CALLS], 0);
     h2_session_free(alone);
 }
 
@@ -220,9 +220,9 @@ static void test_calls_of_one_session_alone_may_fill_all_its_streams(void **stat
 static int32_t open_as_last(struct rig *rig)
 {
     struct wire_request request = wire_request_to(PATH_ENCRYPT);
-    unsigned before = rig->service.bites[SERVICE_LIMIT_CALLS];
+    unsigned before = rig->service.bites[LIMIT_CALLS];
     int32_t n = 0;
-    while (n < 300 && rig->service.bites[SERVICE_LIMIT_CALLS] == before) {
+    while (n < 300 && rig->service.bites[LIMIT_CALLS] == before) {
         wire_headers(&rig->to_send, 2 * n++ + 1, WIRE_END_HEADERS, &request);
         rig_run(rig);
     }
