@@ -1,145 +1,67 @@
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <unistd.h>
+#include "pkcs11/pin_file.h"
 
-#include "pkcs11/pin.h"
+#include <stdio.h>
+#include <string.h>
 
-#define PIN_MAX 255u
+#include "pkcs11/pin_read.h"
 
-/*
- * systemd owns its credentials itself and lets the unit's user in by an access control list; the
- * group's bits are then the mask of that list, and who may reach the file is a matter of its
- * folder.
- */
-static mode_t too_open(const struct stat *st, bool credential)
+#define PATH_LEN (CONFIG_PATH_LEN + 64)
+
+bool pin_file_is_credential(const struct config_token *config)
 {
-    bool listed = credential && st->st_uid == 0;
-    return st->st_mode & (listed ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO);
+    return config->pin_file[0] == '\0';
 }
 
-static err_t check_file(int fd, bool credential, struct pin_source *ret_source)
+static void find_path(const struct config_token *config, char to[PATH_LEN])
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return FAIL_ERRNO("fstat of the PIN file");
+    if (pin_file_is_credential(config)) {
+        (void)snprintf(to, PATH_LEN, "%s/%s", config->credentials_dir, config->pin_credential);
+    } else {
+        (void)snprintf(to, PATH_LEN, "%s", config->pin_file);
     }
-    if (!S_ISREG(st.st_mode)) {
-        return FAIL(E_INVALID, "the PIN file is not a regular file");
-    }
-    if (st.st_uid != 0 && st.st_uid != geteuid()) {
-        return FAIL(E_INVALID, "the PIN file is owned neither by root nor by the daemon's user");
-    }
-    if (too_open(&st, credential) != 0) {
-        return FAIL(E_INVALID, "the PIN file is open to group or others: chmod 0600 or 0400 (a "
-                               "Kubernetes Secret: defaultMode: 0400)");
-    }
-    /* Not the device, whose number a reboot may change, nor the size, which is the PIN's length. */
-    *ret_source = (struct pin_source){.known = st.st_ino <= INT64_MAX && st.st_ctim.tv_sec >= 0,
-                                      .inode = (int64_t)st.st_ino,
-                                      .changed_s = st.st_ctim.tv_sec,
-                                      .changed_ns = st.st_ctim.tv_nsec};
-    return OK;
 }
 
-static err_t read_all(int fd, struct span_mut room, size_t *ret_len)
+struct pin_look pin_file_look(const struct config_token *config)
 {
-    size_t len = 0;
-    while (len < room.len) {
-        ssize_t n = read(fd, room.ptr + len, room.len - len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return FAIL_ERRNO("read of the PIN file");
-        }
-        if (n == 0) {
-            *ret_len = len;
-            return OK;
-        }
-        len += (size_t)n;
-    }
-    return FAIL(E_INVALID, "the PIN file is too long");
+    char path[PATH_LEN];
+    struct pin_look look = {0};
+    find_path(config, path);
+    look.there = lstat(path, &look.stat) == 0;
+    return look;
 }
 
-/* A byte that a text file may bring along unseen would cost a try of the token. */
-static err_t check_bytes(struct span pin)
+static bool times_equal(const struct timespec *a, const struct timespec *b)
 {
-    for (size_t i = 0; i < pin.len; i++) {
-        if (pin.ptr[i] == '\r') {
-            return FAIL(E_INVALID, "the PIN file has a carriage return (a line end of Windows): "
-                                   "write the PIN alone, without it");
-        }
-        if (pin.ptr[i] == '\n') {
-            return FAIL(E_INVALID, "the PIN file has more than one line: write the PIN alone, on "
-                                   "one line");
-        }
-        if (pin.ptr[i] < ' ' || pin.ptr[i] == 0x7f) {
-            return FAIL(E_INVALID, "the PIN file has a control character (a tab, a NUL or its "
-                                   "like): write the PIN alone, without it");
-        }
-    }
-    return OK;
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool starts_with(struct span bytes, const char *mark)
+bool pin_look_equal(const struct pin_look *a, const struct pin_look *b)
 {
-    struct span wanted = span_of_text(mark);
-    return span_equal(span_part(bytes, 0, wanted.len), wanted);
+    return a->there == b->there && a->stat.st_dev == b->stat.st_dev &&
+           a->stat.st_ino == b->stat.st_ino && a->stat.st_size == b->stat.st_size &&
+           times_equal(&a->stat.st_mtim, &b->stat.st_mtim) &&
+           times_equal(&a->stat.st_ctim, &b->stat.st_ctim);
 }
 
-err_t pin_check_content(struct span pin)
+err_t pin_file_read(const struct config_token *config, struct secret **ret_pin,
+                    struct pin_source *ret_source, char *why, size_t why_len)
 {
-    static const char no_break_space[] = "\xc2\xa0";
-    if (starts_with(pin, "\xef\xbb\xbf") || starts_with(pin, "\xff\xfe") ||
-        starts_with(pin, "\xfe\xff")) {
-        return FAIL(E_INVALID, "the PIN file starts with a byte order mark: write the PIN as plain "
-                               "text, without it");
+    char path[PATH_LEN];
+    bool credential = pin_file_is_credential(config);
+    if (credential && config->credentials_dir[0] == '\0') {
+        (void)snprintf(
+            why, why_len,
+            "pin_credential \"%s\": $CREDENTIALS_DIRECTORY is not set; systemd sets it for "
+            "the service, elsewhere set it to the folder that holds the file",
+            config->pin_credential);
+        return FAIL(E_INVALID, "no folder of credentials");
     }
-    TRY(check_bytes(pin));
-    struct span end = span_part(pin, pin.len < 2 ? 0 : pin.len - 2, pin.len < 2 ? 0 : 2);
-    if (starts_with(pin, " ") || starts_with(pin, no_break_space)) {
-        return FAIL(E_INVALID, "the PIN file starts with a blank: write the PIN alone, without it");
+    find_path(config, path);
+    err_t err = pin_read(path, credential, ret_pin, ret_source);
+    if (failed(err)) {
+        (void)snprintf(why, why_len, "%s: %s%s%s", path, err.what, err.code == E_SYSTEM ? ": " : "",
+                       err.code == E_SYSTEM ? strerrordesc_np((int)err.detail) : "");
     }
-    if ((pin.len > 0 && pin.ptr[pin.len - 1] == ' ') || starts_with(end, no_break_space)) {
-        return FAIL(E_INVALID, "the PIN file ends with a blank: write the PIN alone, without it");
-    }
-    return OK;
-}
-
-static err_t read_text(int fd, struct secret *pin)
-{
-    struct span_mut room = secret_room(pin);
-    size_t len = 0;
-    TRY(read_all(fd, span_mut_of(room.ptr, PIN_MAX + 2), &len));
-    if (len > 0 && room.ptr[len - 1] == '\n') {
-        len--;
-    }
-    if (len == 0 || len > PIN_MAX) {
-        return FAIL(E_INVALID, "the PIN file is empty or too long");
-    }
-    secret_set_len(pin, len);
-    return pin_check_content(secret_view(pin));
-}
-
-err_t pin_read(const char *path, bool credential, struct secret **ret_pin,
-               struct pin_source *ret_source)
-{
-    /* Not blocking: a FIFO in its place must not hold us. */
-    OWN_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno == ELOOP) {
-        return FAIL(E_INVALID,
-                    "the PIN file is a symbolic link: name the file itself (a Kubernetes "
-                    "Secret: mount it with subPath: and defaultMode: 0400)");
-    }
-    if (fd < 0) {
-        return FAIL_ERRNO("the PIN file cannot be opened");
-    }
-    struct pin_source source;
-    TRY(check_file(fd, credential, &source));
-    CLEANUP(secret_free_p) struct secret *pin = NULL;
-    TRY(secret_new(SECRET_PIN, PIN_MAX + 2, &pin));
-    TRY(read_text(fd, pin));
-    *ret_source = source;
-    *ret_pin = TAKE(pin);
-    return OK;
+    return err;
 }

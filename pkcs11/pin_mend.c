@@ -1,14 +1,12 @@
-/* What an operator is told of a PIN that is not tried. */
-#include "pkcs11/pin.h"
+#include "pkcs11/pin_mend.h"
 
 #include "pkcs11/rv.h"
 
 static const char *mend_of_failed(bool credential)
 {
     if (credential) {
-        return "the token refused this PIN before: correct the credential and restart the service, "
-               "or "
-               "run p11-kmsctl pin-retry";
+        return "the token refused this PIN before: correct the credential and restart the "
+               "service, or run p11-kmsctl pin-retry";
     }
     return "the token refused this PIN before: correct the PIN, or run p11-kmsctl pin-retry";
 }
@@ -52,18 +50,15 @@ const char *pin_mend_refused(CK_RV rv, bool credential)
 {
     if (rv_is_pin_locked(rv)) {
         return "the token answered that its user PIN is locked: unlock it with its vendor's tool, "
-               "then "
-               "run p11-kmsctl pin-retry";
+               "then run p11-kmsctl pin-retry";
     }
     if (rv_is_pin_expired(rv)) {
         return "the token answered that its user PIN has expired: set a new one with its vendor's "
-               "tool, "
-               "and put it in place of the old";
+               "tool, and put it in place of the old";
     }
     if (credential) {
         return "the token refused the PIN: correct the credential and restart the service (it is "
-               "not "
-               "tried again unchanged), or run p11-kmsctl pin-retry";
+               "not tried again unchanged), or run p11-kmsctl pin-retry";
     }
     return "the token refused the PIN: correct it (it is not tried again unchanged), or run "
            "p11-kmsctl pin-retry";

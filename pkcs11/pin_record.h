@@ -30,18 +30,12 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "base/version.h"
 
 #define PIN_RECORD_TOKENS 8u
 #define PIN_RECORD_FAILED 24u
 #define PIN_RECORD_BYTES  8192u /* the text form always fits */
 #define PIN_RECORD_SALT   16u
 #define PIN_RECORD_HASH   32u
-/*
- * Tests wait for the rules, not for the hash; tests/daemon/test_pin.py checks the number that is
- * shipped.
- */
-#define PIN_RECORD_ROUNDS (P11KMS_TEST_BUILD ? 1000 : 600000)
 #define PIN_RECORD_SERIAL 16u
 
 /* So many are tried again soon; more after pauses, or by order where no PIN ever succeeded. */

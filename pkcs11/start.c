@@ -12,7 +12,8 @@
 #include "base/role.h"
 #include "pkcs11/find.h"
 #include "pkcs11/control.h"
-#include "pkcs11/pin.h"
+#include "pkcs11/pin_login.h"
+#include "pkcs11/pin_retry.h"
 #include "pkcs11/pool.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
@@ -29,7 +30,7 @@ static struct {
     struct module module;
     struct token token;
     struct session session; /* holds the login */
-    struct pin_keeper pin;
+    struct pin_guard pin;
     pthread_mutex_t login; /* held from a login's begin to its answer in the record */
     atomic_bool ending;    /* no login is begun any more */
     atomic_bool up;
@@ -158,7 +159,7 @@ static void *run(void *unused)
 err_t start_run(const struct config *config)
 {
     start.config = config;
-    start.pin = (struct pin_keeper){.config = &config->token,
+    start.pin = (struct pin_guard){.config = &config->token,
                                     .state_dir = config->state_dir,
                                     .lock_fd = ROLE_FD_PIN_LOCK,
                                     .ending = &start.ending};

@@ -45,7 +45,7 @@ static enum pin_answer login(struct node *node, int value)
     return node->strange ? PIN_ANSWER_OTHER : PIN_ANSWER_WRONG;
 }
 
-/* As pin.c does after C_Login. */
+/* As pin_login.c does after C_Login. */
 static void conclude(struct node *node, struct pin_record *record, struct pin_try *try,
                      const uint8_t *hash, enum pin_answer answer, enum kill_point kill)
 {

@@ -1,4 +1,6 @@
 /* Which PIN files are read: whose, open to whom, how long. */
+#include "pkcs11/pin_read.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pkcs11/pin.h"
 #include "tests/kit/unit.h"
 
 static char folder[] = "/tmp/p11-kms-pin-file-XXXXXX";
@@ -135,6 +136,47 @@ static void test_read_what_is_no_file_is_refused(void **state)
     assert_int_equal(unlink(real), 0);
 }
 
+static void test_read_checks_what_is_left_after_one_line_end(void **state)
+{
+    (void)state;
+    char pin[300];
+    write_file("1234\n\n", 6, 0600);
+    assert_int_equal(read_it(false, pin), E_INVALID);
+    write_file("1234\r\n", 6, 0600);
+    assert_int_equal(read_it(false, pin), E_INVALID);
+}
+
+static void test_read_says_which_file_it_was(void **state)
+{
+    (void)state;
+    CLEANUP(secret_free_p) struct secret *pin = NULL;
+    struct pin_source source = {0};
+    struct stat st;
+    write_file("1234\n", 5, 0600);
+    assert_ok(pin_read(path, false, &pin, &source));
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(source.known);
+    assert_int_equal(source.inode, st.st_ino);
+    assert_int_equal(source.changed_s, st.st_ctim.tv_sec);
+    assert_int_equal(source.changed_ns, st.st_ctim.tv_nsec);
+}
+
+/* As kubelet mounts a Secret: pin → ..data/pin → ..TIMESTAMP/pin, and open to a group. */
+static void test_read_of_a_secret_mount_names_the_option(void **state)
+{
+    (void)state;
+    char real[64];
+    CLEANUP(secret_free_p) struct secret *pin = NULL;
+    struct pin_source source;
+    write_file("1234\n", 5, 0440);
+    assert_non_null(strstr(pin_read(path, false, &pin, &source).what, "defaultMode: 0400"));
+    (void)snprintf(real, sizeof(real), "%s/real", folder);
+    assert_int_equal(rename(path, real), 0);
+    assert_int_equal(symlink(real, path), 0);
+    assert_non_null(strstr(pin_read(path, false, &pin, &source).what, "subPath"));
+    assert_int_equal(unlink(real), 0);
+}
+
 #define FILE_TEST(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -145,6 +187,9 @@ int main(void)
         FILE_TEST(test_read_open_to_others_is_refused),
         FILE_TEST(test_read_of_another_user_is_refused),
         FILE_TEST(test_read_what_is_no_file_is_refused),
+        FILE_TEST(test_read_checks_what_is_left_after_one_line_end),
+        FILE_TEST(test_read_says_which_file_it_was),
+        FILE_TEST(test_read_of_a_secret_mount_names_the_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * The order of a login: what stands on disk at the moment of C_Login, with a module and a keeper of
  * the test's own.
  */
-#include "pkcs11/pin.h"
+#include "pkcs11/pin_login.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -13,6 +13,7 @@
 
 #include "base/own.h"
 #include "base/role.h"
+#include "pkcs11/pin_hash.h"
 #include "tests/kit/unit.h"
 
 #define SERIAL "0123456789abcdef"
@@ -75,7 +76,7 @@ int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char
     (void)salt;
     (void)salt_len;
     (void)digest;
-    assert_int_equal(rounds, PIN_RECORD_ROUNDS);
+    assert_int_equal(rounds, PIN_HASH_ROUNDS);
     pin_record_parse(span_of(disk.bytes, disk.len), &module_state.hashed);
     memset(out, 0, (size_t)len);
     memcpy(out, pass, (size_t)pass_len);
@@ -121,7 +122,7 @@ static const struct module module = {.fn = &functions, .initialised = true};
 static const struct token token = {.label = "test", .serial = SERIAL};
 static const struct session session = {.module = &module, .token = &token, .open = true};
 static atomic_bool ending;
-static struct pin_keeper keeper;
+static struct pin_guard guard;
 
 static void write_pin(const char *pin)
 {
@@ -143,7 +144,7 @@ static int set_up(void **state)
     (void)snprintf(config.pin_file, sizeof(config.pin_file), "%s", "/tmp/p11-kms-pin-test-XXXXXX");
     int fd = mkstemp(config.pin_file);
     assert_true(fd >= 0);
-    keeper = (struct pin_keeper){.config = &config,
+    guard = (struct pin_guard){.config = &config,
                                  .state_dir = "/state",
                                  .control_fd = -1,
                                  .lock_fd = fd,
@@ -158,7 +159,7 @@ static int tear_down(void **state)
     assert_int_equal(secret_in_use(SECRET_PIN), 0);
     assert_true(secret_free_space_is_zero());
     secret_done();
-    (void)close(keeper.lock_fd);
+    (void)close(guard.lock_fd);
     return unlink(config.pin_file);
 }
 
@@ -166,7 +167,7 @@ static char why[512];
 
 static err_t try_login(void)
 {
-    return pin_login(&keeper, &session, why, sizeof(why));
+    return pin_login(&guard, &session, why, sizeof(why));
 }
 
 static struct pin_record on_disk(void)

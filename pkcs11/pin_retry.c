@@ -1,0 +1,24 @@
+#include "pkcs11/pin_retry.h"
+
+#include "pkcs11/pin_store.h"
+
+#define PIN_FLAGS (CKF_USER_PIN_LOCKED | CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY)
+
+static bool has_other_file(const struct pin_guard *guard)
+{
+    struct pin_look look = pin_file_look(guard->config);
+    return !pin_look_equal(&look, &guard->look);
+}
+
+static bool has_other_flags(const struct pin_guard *guard, const struct session *session)
+{
+    CK_FLAGS flags = guard->flags;
+    return !failed(find_token_flags(session->module, session->token, &flags)) &&
+           ((flags ^ guard->flags) & PIN_FLAGS) != 0;
+}
+
+bool pin_retry_due(const struct pin_guard *guard, const struct session *session, int64_t now_ms)
+{
+    return pin_store_is_ordered(guard->control_fd) || has_other_file(guard) ||
+           has_other_flags(guard, session) || (guard->retry_ms != 0 && now_ms >= guard->retry_ms);
+}
