@@ -100,15 +100,17 @@ err_t config_load(const char *path, struct config *ret_config, struct config_pro
     }
     struct config config = {0};
     TRY(config_parse(path, text, len, &config, problem));
-    TRY(set_credentials_dir(path, &config.token, problem));
+    for (uint32_t i = 0; i < config.tokens_n; i++) {
+        TRY(set_credentials_dir(path, &config.tokens[i], problem));
+    }
     *ret_config = config;
     return OK;
 }
 
-bool config_waives(const struct config *config, const uint8_t kek_id[16])
+bool config_waives(const struct config_token *token, const uint8_t kek_id[16])
 {
-    for (uint32_t i = 0; i < config->token.waive_n; i++) {
-        if (span_equal(span_of(config->token.waive[i], 16), span_of(kek_id, 16))) {
+    for (uint32_t i = 0; i < token->waive_n; i++) {
+        if (span_equal(span_of(token->waive[i].kek_id, 16), span_of(kek_id, 16))) {
             return true;
         }
     }

@@ -20,12 +20,13 @@
 #define CONFIG_MAGIC        0x70313163u
 #define CONFIG_VERSION      1u
 
-#define CONFIG_PATH_LEN  256u /* with NUL, as all lengths here */
-#define CONFIG_TEXT_LEN  512u
-#define CONFIG_RING_LEN  10u
-#define CONFIG_UIDS_MAX  32u
-#define CONFIG_ENV_MAX   8u
-#define CONFIG_WAIVE_MAX 16u
+#define CONFIG_PATH_LEN   256u /* with NUL, as all lengths here */
+#define CONFIG_TEXT_LEN   512u
+#define CONFIG_RING_LEN   10u
+#define CONFIG_UIDS_MAX   32u
+#define CONFIG_ENV_MAX    8u
+#define CONFIG_WAIVE_MAX  16u
+#define CONFIG_TOKENS_MAX 4u
 
 enum config_status_version { CONFIG_STATUS_AUTO, CONFIG_STATUS_V2, CONFIG_STATUS_V2BETA1 };
 enum config_kms_v1 { CONFIG_V1_ON, CONFIG_V1_OFF };
@@ -41,19 +42,24 @@ struct config_listen {
 };
 #define CONFIG_ID_OWN UINT32_MAX
 
+/* A KEK that is used in spite of what its attributes say. */
+struct config_waiver {
+    uint8_t kek_id[16];
+};
+
 struct config_token {
     char name[32];
     char module[CONFIG_PATH_LEN];
-    char uri[CONFIG_TEXT_LEN];            /* RFC 7512, checked strictly by the token process */
-    char pin_file[CONFIG_PATH_LEN];       /* exactly one of pin_file and pin_credential is set */
-    char pin_credential[64];              /* name below $CREDENTIALS_DIRECTORY */
+    char uri[CONFIG_TEXT_LEN];             /* RFC 7512, checked strictly by the token process */
+    char pin_file[CONFIG_PATH_LEN];        /* exactly one of pin_file and pin_credential is set */
+    char pin_credential[64];               /* name below $CREDENTIALS_DIRECTORY */
     char credentials_dir[CONFIG_PATH_LEN]; /* filled in from the environment by config_load */
     uint32_t sessions;
     uint32_t start_timeout_s;
     char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN]; /* "NAME=value", for the token process only */
     uint32_t env_n;
     char init_args[CONFIG_TEXT_LEN]; /* string for pReserved of C_Initialize (NSS) */
-    uint8_t waive[CONFIG_WAIVE_MAX][16]; /* kek_ids whose attribute verdict is waived */
+    struct config_waiver waive[CONFIG_WAIVE_MAX];
     uint32_t waive_n;
 };
 
@@ -69,9 +75,11 @@ struct config {
     uint32_t status_version; /* enum config_status_version */
     uint32_t kms_v1;         /* enum config_kms_v1 */
     struct config_listen listen;
-    struct config_token token; /* tokens: a list of exactly one in this release */
-    uint32_t on_token_loss;    /* enum config_token_loss */
-    uint32_t coast_s;          /* as configured; on_token_loss is applied by health */
+    /* The first makes new KEKs. A token process is given its own as tokens[0]. */
+    struct config_token tokens[CONFIG_TOKENS_MAX];
+    uint32_t tokens_n;      /* 1 in this release */
+    uint32_t on_token_loss; /* enum config_token_loss */
+    uint32_t coast_s;       /* as configured; on_token_loss is applied by health */
     uint32_t soft_max_s;
     char state_dir[CONFIG_PATH_LEN];
     uint32_t log_format; /* enum log_format */
@@ -99,8 +107,8 @@ MUST_USE err_t config_parse(const char *name, const char *text, size_t len,
  */
 const char *config_fixed_difference(const struct config *from, const struct config *to);
 
-/* True when the verdict on this KEK (16 bytes) is waived. */
-bool config_waives(const struct config *config, const uint8_t kek_id[16]);
+/* True when the verdict on this KEK (16 bytes), found on this token, is waived. */
+bool config_waives(const struct config_token *token, const uint8_t kek_id[16]);
 
 /*
  * The schema as help text: key, type, range, default, meaning; one line each. For --help and the

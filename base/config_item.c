@@ -30,7 +30,7 @@ static int hex_digit(uint8_t byte)
 static err_t add_kek_id(const struct config_place *place, struct config_value value,
                         struct config_token *token)
 {
-    uint8_t id[sizeof(token->waive[0])];
+    uint8_t id[sizeof(token->waive[0].kek_id)];
     if (value.text.len != 2 * sizeof(id)) {
         return config_refuse_value(place, value.text, "is not a kek_id");
     }
@@ -45,7 +45,7 @@ static err_t add_kek_id(const struct config_place *place, struct config_value va
         }
         id[i] = (uint8_t)(high << 4 | low);
     }
-    span_move(token->waive[token->waive_n++], id, sizeof(id));
+    span_move(token->waive[token->waive_n++].kek_id, id, sizeof(id));
     return OK;
 }
 
@@ -55,7 +55,7 @@ err_t config_value_add(const struct config_place *place, struct config_value val
     if (place->rule->kind == CONFIG_UIDS) {
         return add_uid(place, value, &config->listen);
     }
-    return add_kek_id(place, value, &config->token);
+    return add_kek_id(place, value, &config->tokens[0]);
 }
 
 /*
@@ -87,7 +87,7 @@ static bool env_has(const struct config_token *token, struct span name)
 err_t config_env_add(const struct config_place *place, struct config_value name,
                      struct config_value value, struct config *config)
 {
-    struct config_token *token = &config->token;
+    struct config_token *token = &config->tokens[0];
     char shown[72];
     config_show(name.text, shown, sizeof(shown));
     if (!env_name_is_fine(name.text)) {

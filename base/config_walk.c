@@ -103,6 +103,7 @@ static err_t walk_one(struct walk *walk, const yaml_node_t *node)
         return config_refuse(walk->place, walk->place->rule->path,
                              "%zu entries; accepted: exactly one in this release", n);
     }
+    walk->config->tokens_n = 1;
     walk->token_line = node_of(walk, *first)->start_mark.line + 1;
     return walk_section(walk, walk->place->rule->path, node_of(walk, *first));
 }
@@ -205,7 +206,7 @@ static err_t fill_presets(struct walk *walk)
 
 static err_t check_pin(struct walk *walk)
 {
-    const struct config_token *token = &walk->config->token;
+    const struct config_token *token = &walk->config->tokens[0];
     bool file = token->pin_file[0] != '\0';
     bool credential = token->pin_credential[0] != '\0';
     walk->place->line = walk->token_line;

@@ -81,7 +81,7 @@ static err_t gather(const struct role_launch *launch, struct made *made, int ret
 static void list_environment(const struct role_launch *launch,
                              const char *ret_env[CONFIG_ENV_MAX + 1])
 {
-    const struct config_token *token = &launch->config->token;
+    const struct config_token *token = &launch->config->tokens[0];
     uint32_t n = 0;
     while (launch->row->token_env && n < token->env_n && n < CONFIG_ENV_MAX) {
         ret_env[n] = token->env[n];

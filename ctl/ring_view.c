@@ -26,7 +26,7 @@ static void judge(const struct config *config, struct ring_view_row *row)
     if (row->key.state != IPC_KEY_READ || failed(ring_view_kek_id(&row->key, row->ring.kek_id))) {
         return;
     }
-    bool waived = config_waives(config, row->ring.kek_id);
+    bool waived = config_waives(&config->tokens[0], row->ring.kek_id);
     row->waived = waived && ipc_key_faults(&row->key, false) != 0;
     row->ring.verdict = ipc_key_faults(&row->key, waived) == 0 ? RING_GOOD : RING_BAD;
 }

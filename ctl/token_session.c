@@ -197,12 +197,12 @@ static err_t open_session(const struct config *config, const struct role_program
     session->control_fd = -1;
     session->signal_fd = signal_fd;
     session->state = state;
-    session->end_ms = (int64_t)config->token.start_timeout_s * 1000 + END_MS;
+    session->end_ms = (int64_t)config->tokens[0].start_timeout_s * 1000 + END_MS;
     const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
     TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
     TRY(client_new(&events, 1, &session->client));
     TRY(start(session, config, program));
-    err_t err = wait_ready(session, (int64_t)config->token.start_timeout_s * 1000, progress);
+    err_t err = wait_ready(session, (int64_t)config->tokens[0].start_timeout_s * 1000, progress);
     if (failed(err) && client_fd(session->client) >= 0) { /* a dead process has no advice left */
         struct span mend = span_of_text(client_status(session->client)->text);
         span_move(ret_mend, mend.ptr, mend.len + 1);

@@ -122,7 +122,7 @@ err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_vi
 
 err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate)
 {
-    uint32_t limit_s = workplace->config->token.start_timeout_s;
+    uint32_t limit_s = workplace->config->tokens[0].start_timeout_s;
     if (getrandom(generate->id, sizeof(generate->id), 0) != (ssize_t)sizeof(generate->id)) {
         return FAIL_ERRNO("cannot draw a CKA_ID");
     }

@@ -49,7 +49,7 @@ static void say_rv(char *why, size_t why_len, const char *what, err_t err)
 
 static enum ipc_phase open_module(char *why, size_t why_len)
 {
-    const struct config_token *config = &start.config->token;
+    const struct config_token *config = &start.config->tokens[0];
     if (failed(module_load(&start.module, config->module, why, why_len))) {
         return IPC_PHASE_NO_MODULE;
     }
@@ -96,7 +96,7 @@ static enum ipc_phase log_in(char *why, size_t why_len)
 
 static enum ipc_phase open_pool(char *why, size_t why_len)
 {
-    unsigned wanted = start.config->token.sessions;
+    unsigned wanted = start.config->tokens[0].sessions;
     unsigned opened = 0;
     err_t err = pool_open(&start.module, &start.token, wanted, &opened);
     if (failed(err)) {
@@ -135,7 +135,7 @@ static void *run(void *unused)
     (void)unused;
     for (;;) {
         char why[400] = "";
-        watch_hold("start of the module", start.config->token.start_timeout_s * 1000u);
+        watch_hold("start of the module", start.config->tokens[0].start_timeout_s * 1000u);
         enum ipc_phase phase = bring_up(why, sizeof(why));
         watch_release();
         if (phase == IPC_PHASE_READY) {
@@ -159,13 +159,13 @@ static void *run(void *unused)
 err_t start_run(const struct config *config)
 {
     start.config = config;
-    start.pin = (struct pin_guard){.config = &config->token,
+    start.pin = (struct pin_guard){.config = &config->tokens[0],
                                     .state_dir = config->state_dir,
                                     .lock_fd = ROLE_FD_PIN_LOCK,
                                     .ending = &start.ending};
     TRY(control_start(&start.pin.control_fd));
     status_set(IPC_PHASE_STARTING, "");
-    err_t err = uri_parse(config->token.uri, &start.uri);
+    err_t err = uri_parse(config->tokens[0].uri, &start.uri);
     if (failed(err)) {
         status_set(IPC_PHASE_CONFIG, err.what);
         return OK;
@@ -176,7 +176,7 @@ err_t start_run(const struct config *config)
 void start_end_logins(void)
 {
     /* The watchdog ends a login that takes longer; the rest is for the hash of a refused PIN. */
-    int64_t limit_s = (int64_t)start.config->token.start_timeout_s + HASH_S;
+    int64_t limit_s = (int64_t)start.config->tokens[0].start_timeout_s + HASH_S;
     int64_t until_ms = clock_mono_ms() + limit_s * 1000;
     atomic_store(&start.ending, true);
     if (pthread_mutex_trylock(&start.login) == 0) {

@@ -30,7 +30,7 @@ err_t listing_ring_key(const struct ipc_key *key, const struct config *config,
     }
     bool named = !failed(listing_kek_id(key, ring_key.kek_id));
     if (named && key->state == IPC_KEY_READ) {
-        bool waived = config_waives(config, ring_key.kek_id);
+        bool waived = config_waives(&config->tokens[0], ring_key.kek_id);
         ring_key.verdict = ipc_key_faults(key, waived) == 0 ? RING_GOOD : RING_BAD;
     }
     *ret_key = ring_key;

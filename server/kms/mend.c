@@ -14,7 +14,7 @@ static void subject_id(const struct rotation_view *view, char *ret_hex)
 
 static const char *token_name(const struct mend_facts *facts)
 {
-    return facts->token->token[0] != '\0' ? facts->token->token : facts->config->token.name;
+    return facts->token->token[0] != '\0' ? facts->token->token : facts->config->tokens[0].name;
 }
 
 static bool say_verdict(const struct mend_facts *facts, char *ret_text, size_t size)

@@ -182,7 +182,7 @@ static err_t build(struct store *store)
     TRY(seeds_new(SEEDS_MAX, &store->seeds));
     TRY(derived_new(store->config.derived_keys, &store->derived));
     TRY(negative_new(&store->negative));
-    TRY(client_new(&events, store->config.token.sessions, &store->client));
+    TRY(client_new(&events, store->config.tokens[0].sessions, &store->client));
     unwraps_init(&store->unwraps, store->client, COOKIE_UNWRAP);
     lister_init(&store->lister, store->client, COOKIE_LIST);
     store->prover = (struct prover){.client = store->client,

@@ -24,7 +24,7 @@ static void close_now(int *fd)
 
 int64_t roles_login_ms(const struct supervisor *supervisor)
 {
-    return (int64_t)supervisor->config.token.start_timeout_s * 1000;
+    return (int64_t)supervisor->config.tokens[0].start_timeout_s * 1000;
 }
 
 /* ---- starting ---- */

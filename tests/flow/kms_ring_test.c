@@ -311,8 +311,8 @@ static void test_waived_key_serves(void **state)
     assert_int_equal(status_of(world)->code, E_UNAVAILABLE);
     struct answer foreign = world_foreign(world, 0, "x");
     struct envelope_head head = head_of(&foreign);
-    memcpy(world->config.token.waive[0], head.kek_id, KEK_ID_LEN);
-    world->config.token.waive_n = 1;
+    memcpy(world->config.tokens[0].waive[0].kek_id, head.kek_id, KEK_ID_LEN);
+    world->config.tokens[0].waive_n = 1;
     service_reload(world->service, &world->config);
     world_pass(world, 25000);
     assert_string_equal(status_of(world)->healthz, "ok");
@@ -324,8 +324,8 @@ static void test_waived_key_that_does_not_bind_its_aad_stays_refused(void **stat
     fake_token_key(world->token, 0)->bad = IPC_ATTR_AAD;
     struct answer foreign = world_foreign(world, 0, "x");
     struct envelope_head head = head_of(&foreign);
-    memcpy(world->config.token.waive[0], head.kek_id, KEK_ID_LEN);
-    world->config.token.waive_n = 1;
+    memcpy(world->config.tokens[0].waive[0].kek_id, head.kek_id, KEK_ID_LEN);
+    world->config.tokens[0].waive_n = 1;
     world_start(world);
     world_pass(world, 25000);
     assert_int_equal(status_of(world)->code, E_UNAVAILABLE);

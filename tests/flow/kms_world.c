@@ -175,18 +175,16 @@ static void on_hung(void *ctx)
     world->hung++;
 }
 
-static void fill_config(struct config *config)
-{
-    *config = (struct config){
-        .ring = WORLD_RING,
-        .seed_life_s = 86400,
-        .activation_delay_s = 300,
-        .derived_keys = 1024,
-        .coast_s = 3600,
-        .soft_max_s = 86400,
-        .token = {.name = "main", .sessions = 4},
-    };
-}
+static const struct config standard = {
+    .ring = WORLD_RING,
+    .seed_life_s = 86400,
+    .activation_delay_s = 300,
+    .derived_keys = 1024,
+    .coast_s = 3600,
+    .soft_max_s = 86400,
+    .tokens = {{.name = "main", .sessions = 4}},
+    .tokens_n = 1,
+};
 
 struct world *world_new(void)
 {
@@ -195,7 +193,7 @@ struct world *world_new(void)
     assert_ok(secret_init(&secret_budget_front));
     log_lines_n = 0;
     world_set_real_s(clock_build_s() + 1000000);
-    fill_config(&world->config);
+    world->config = standard;
     world->token = fake_token_new(world_real_s());
     uint32_t since = (uint32_t)world_real_s() - 3600;
     (void)fake_token_add_key(world->token, WORLD_RING, since, since);

@@ -13,7 +13,7 @@ static bool ends(const char *text, size_t size)
 
 static bool is_sane(const struct config *config)
 {
-    const struct config_token *token = &config->token;
+    const struct config_token *token = &config->tokens[0];
     bool one_pin = (token->pin_file[0] == '\0') != (token->pin_credential[0] == '\0');
     return config->magic == CONFIG_MAGIC && one_pin && config->ring[0] != '\0' &&
            token->module[0] == '/' && token->sessions >= 1 && token->sessions <= 64 &&

@@ -48,7 +48,7 @@ static int try_tool(struct rig *rig, const char *const *more)
     while (*more != NULL) {
         argv[n++] = *more++;
     }
-    return rig_try(argv, (const char *const[]){rig->config.token.env[0], pin, NULL});
+    return rig_try(argv, (const char *const[]){rig->config.tokens[0].env[0], pin, NULL});
 }
 
 static void tool(struct rig *rig, const char *const *more)
@@ -72,7 +72,7 @@ static void test_module_late_is_loaded_by_itself(void **state)
     struct rig *rig = *state;
     char path[256];
     rig_path(rig, "late.so", path, sizeof(path));
-    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", path);
+    (void)snprintf(rig->config.tokens[0].module, CONFIG_PATH_LEN, "%s", path);
     rig_start(rig);
     (void)rig_wait_phase(rig, IPC_PHASE_NO_MODULE, 10000);
     assert_int_equal(symlink(SHIM_MODULE, path), 0);
@@ -82,7 +82,7 @@ static void test_module_late_is_loaded_by_itself(void **state)
 static void test_token_other_than_the_uri_says_is_not_used(void **state)
 {
     struct rig *rig = *state;
-    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=other");
+    (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN, "pkcs11:token=other");
     rig_start(rig);
     struct ipc_status status = rig_wait_phase(rig, IPC_PHASE_NO_TOKEN, 10000);
     assert_non_null(strstr(status.text, "p11-kms-test"));
@@ -92,7 +92,7 @@ static void test_token_other_than_the_uri_says_is_not_used(void **state)
 static void test_uri_with_a_pin_is_a_config_fault(void **state)
 {
     struct rig *rig = *state;
-    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=a?pin-value=1234");
+    (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN, "pkcs11:token=a?pin-value=1234");
     rig_start(rig);
     struct ipc_status status = rig_wait_phase(rig, IPC_PHASE_CONFIG, 10000);
     assert_null(strstr(status.text, "1234"));
@@ -217,7 +217,7 @@ static void test_call_that_hangs_ends_the_process(void **state)
 static void test_start_that_hangs_ends_after_its_own_limit(void **state)
 {
     struct rig *rig = *state;
-    rig->config.token.start_timeout_s = 2;
+    rig->config.tokens[0].start_timeout_s = 2;
     rig_shim(rig, "C_Initialize hang\n");
     rig_start(rig);
     assert_int_equal(rig_wait_end(rig, 5000), TOKEN_EXIT_HUNG);

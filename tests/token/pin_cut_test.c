@@ -151,7 +151,7 @@ static void test_login_that_is_slow_is_waited_for_by_a_stop(void **state)
 static void test_login_that_hangs_holds_up_a_stop_no_longer_than_a_start(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->rig->config.token.start_timeout_s = 3;
+    fixture->rig->config.tokens[0].start_timeout_s = 3;
     rig_shim(fixture->rig, "C_Login hang\n");
     rig_start(fixture->rig);
     wait_logins(fixture, 1);
@@ -165,7 +165,7 @@ static void test_login_lock_that_is_not_given_back_is_said_and_waited_for(void *
     int lock_fd = -1;
     assert_ok(state_open_pin_lock(&fixture->rig->state, &lock_fd));
     assert_int_equal(flock(lock_fd, LOCK_EX), 0);
-    fixture->rig->config.token.start_timeout_s = 6;
+    fixture->rig->config.tokens[0].start_timeout_s = 6;
     rig_start(fixture->rig);
     struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
     assert_non_null(strstr(status.text, "pin.lock"));
@@ -182,7 +182,7 @@ static void test_login_that_waits_for_the_lock_does_not_hold_up_a_stop(void **st
     int lock_fd = -1;
     assert_ok(state_open_pin_lock(&fixture->rig->state, &lock_fd));
     assert_int_equal(flock(lock_fd, LOCK_EX), 0);
-    fixture->rig->config.token.start_timeout_s = 600;
+    fixture->rig->config.tokens[0].start_timeout_s = 600;
     rig_start(fixture->rig);
     while (rig_shim_count(fixture->rig, "C_OpenSession") == 0) {
         (void)rig_status(fixture->rig);

@@ -10,11 +10,11 @@
 static void test_login_open_pin_file_is_refused_and_mended_in_place(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(chmod(fixture->rig->config.token.pin_file, 0640), 0);
+    assert_int_equal(chmod(fixture->rig->config.tokens[0].pin_file, 0640), 0);
     rig_start(fixture->rig);
     struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
     assert_non_null(strstr(status.text, "chmod 0600"));
-    assert_int_equal(chmod(fixture->rig->config.token.pin_file, 0600), 0);
+    assert_int_equal(chmod(fixture->rig->config.tokens[0].pin_file, 0600), 0);
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
 }
@@ -24,8 +24,8 @@ static void test_login_linked_pin_file_is_refused(void **state)
     struct fixture *fixture = *state;
     char path[256];
     rig_path(fixture->rig, "token/real", path, sizeof(path));
-    assert_int_equal(rename(fixture->rig->config.token.pin_file, path), 0);
-    assert_int_equal(symlink(path, fixture->rig->config.token.pin_file), 0);
+    assert_int_equal(rename(fixture->rig->config.tokens[0].pin_file, path), 0);
+    assert_int_equal(symlink(path, fixture->rig->config.tokens[0].pin_file), 0);
     rig_start(fixture->rig);
     struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
     assert_non_null(strstr(status.text, "symbolic link"));
@@ -39,7 +39,7 @@ static void test_login_linked_pin_file_is_refused(void **state)
 static void test_login_credential_open_to_a_list_is_read_but_no_further(void **state)
 {
     struct fixture *fixture = *state;
-    struct config_token *config = &fixture->rig->config.token;
+    struct config_token *config = &fixture->rig->config.tokens[0];
     if (geteuid() != 0) {
         skip();
     }
@@ -62,7 +62,7 @@ static void test_login_credential_open_to_a_list_is_read_but_no_further(void **s
 static void test_login_refused_credential_says_to_restart(void **state)
 {
     struct fixture *fixture = *state;
-    struct config_token *config = &fixture->rig->config.token;
+    struct config_token *config = &fixture->rig->config.tokens[0];
     config->pin_file[0] = '\0';
     (void)snprintf(config->pin_credential, sizeof(config->pin_credential), "pin");
     rig_path(fixture->rig, "token", config->credentials_dir, sizeof(config->credentials_dir));
@@ -78,7 +78,7 @@ static void test_login_refused_credential_says_to_restart(void **state)
 static void test_login_credential_without_a_folder_says_what_to_set(void **state)
 {
     struct fixture *fixture = *state;
-    struct config_token *config = &fixture->rig->config.token;
+    struct config_token *config = &fixture->rig->config.tokens[0];
     config->pin_file[0] = '\0';
     (void)snprintf(config->pin_credential, sizeof(config->pin_credential), "pin");
     rig_start(fixture->rig);

@@ -155,12 +155,13 @@ static void test_login_count_low_of_others_does_not_stop_a_proven_pin(void **sta
     rig_path(fixture->rig, "token/pin", own, sizeof(own));
     assert_int_equal(rename(path, aside), 0);
     rig_write(fixture->rig, "token/others", "wrong-pin\n");
-    rig_path(fixture->rig, "token/others", fixture->rig->config.token.pin_file, CONFIG_PATH_LEN);
+    rig_path(fixture->rig, "token/others", fixture->rig->config.tokens[0].pin_file,
+             CONFIG_PATH_LEN);
     rig_start(fixture->rig);
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
     (void)rig_stop(fixture->rig);
     assert_int_equal(rename(aside, path), 0);
-    (void)snprintf(fixture->rig->config.token.pin_file, CONFIG_PATH_LEN, "%s", own);
+    (void)snprintf(fixture->rig->config.tokens[0].pin_file, CONFIG_PATH_LEN, "%s", own);
     rig_start_ready(fixture->rig);
 }
 

@@ -79,7 +79,7 @@ void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
 
 static void add_env(struct rig *rig, const char *name, const char *value)
 {
-    struct config_token *token = &rig->config.token;
+    struct config_token *token = &rig->config.tokens[0];
     assert_true(token->env_n < CONFIG_ENV_MAX);
     (void)snprintf(token->env[token->env_n++], CONFIG_TEXT_LEN, "%s=%s", name, value);
 }
@@ -98,10 +98,11 @@ static struct rig *rig_new(void)
     config->version = CONFIG_VERSION;
     (void)snprintf(config->build_id, sizeof(config->build_id), "%s", P11KMS_BUILD_ID);
     (void)snprintf(config->ring, sizeof(config->ring), RIG_RING);
-    config->token.sessions = 3;
-    config->token.start_timeout_s = 20;
+    config->tokens_n = 1;
+    config->tokens[0].sessions = 3;
+    config->tokens[0].start_timeout_s = 20;
     config->log_level = LOG_LEVEL_INFO;
-    rig_path(rig, "token/pin", config->token.pin_file, sizeof(config->token.pin_file));
+    rig_path(rig, "token/pin", config->tokens[0].pin_file, sizeof(config->tokens[0].pin_file));
     rig_path(rig, "state", config->state_dir, sizeof(config->state_dir));
     assert_ok(state_open(config->state_dir, REALM, true, &rig->state));
     return rig;
@@ -113,8 +114,8 @@ struct rig *rig_new_softhsm(void)
     char path[256];
     rig_path(rig, "token", path, sizeof(path));
     rig_run((const char *const[]){SOFTHSM_MAKE, path, NULL}, NULL);
-    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", SOFTHSM_MODULE);
-    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=p11-kms-test");
+    (void)snprintf(rig->config.tokens[0].module, CONFIG_PATH_LEN, "%s", SOFTHSM_MODULE);
+    (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN, "pkcs11:token=p11-kms-test");
     rig_path(rig, "token/softhsm2.conf", path, sizeof(path));
     add_env(rig, "SOFTHSM2_CONF", path);
     return rig;
@@ -126,9 +127,10 @@ struct rig *rig_new_nss(void)
     char path[256];
     rig_path(rig, "token", path, sizeof(path));
     rig_run((const char *const[]){NSS_MAKE, path, NULL}, NULL);
-    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", NSS_MODULE);
-    (void)snprintf(rig->config.token.uri, CONFIG_TEXT_LEN, "pkcs11:token=NSS%%20Certificate%%20DB");
-    (void)snprintf(rig->config.token.init_args, CONFIG_TEXT_LEN,
+    (void)snprintf(rig->config.tokens[0].module, CONFIG_PATH_LEN, "%s", NSS_MODULE);
+    (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN,
+                   "pkcs11:token=NSS%%20Certificate%%20DB");
+    (void)snprintf(rig->config.tokens[0].init_args, CONFIG_TEXT_LEN,
                    "configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", path);
     return rig;
 }
@@ -144,12 +146,12 @@ void rig_free(struct rig *rig)
 void rig_use_shim(struct rig *rig)
 {
     char path[256];
-    add_env(rig, "P11KMS_SHIM_MODULE", rig->config.token.module);
+    add_env(rig, "P11KMS_SHIM_MODULE", rig->config.tokens[0].module);
     rig_path(rig, "shim.control", path, sizeof(path));
     add_env(rig, "P11KMS_SHIM_CONTROL", path);
     rig_path(rig, "shim.log", path, sizeof(path));
     add_env(rig, "P11KMS_SHIM_LOG", path);
-    (void)snprintf(rig->config.token.module, CONFIG_PATH_LEN, "%s", SHIM_MODULE);
+    (void)snprintf(rig->config.tokens[0].module, CONFIG_PATH_LEN, "%s", SHIM_MODULE);
 }
 
 int rig_set_up_shim(void **state)

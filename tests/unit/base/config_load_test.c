@@ -52,7 +52,7 @@ static void test_load_file_remembers_its_path(void **state)
     put_file(WITH_CREDENTIAL, 0);
     assert_ok(config_load(path, &config, &problem));
     assert_string_equal(config.path, path);
-    assert_string_equal(config.token.credentials_dir, "");
+    assert_string_equal(config.tokens[0].credentials_dir, "");
 }
 
 static void test_load_credentials_directory_is_taken_from_the_environment(void **state)
@@ -63,10 +63,10 @@ static void test_load_credentials_directory_is_taken_from_the_environment(void *
     put_file(WITH_CREDENTIAL, 0);
     (void)setenv("CREDENTIALS_DIRECTORY", "/run/credentials/p11-kms.service", 1);
     assert_ok(config_load(path, &config, &problem));
-    assert_string_equal(config.token.credentials_dir, "/run/credentials/p11-kms.service");
+    assert_string_equal(config.tokens[0].credentials_dir, "/run/credentials/p11-kms.service");
     put_file(TEXT "    pin_file: /pin\n", 0);
     assert_ok(config_load(path, &config, &problem));
-    assert_string_equal(config.token.credentials_dir, "");
+    assert_string_equal(config.tokens[0].credentials_dir, "");
     (void)unsetenv("CREDENTIALS_DIRECTORY");
 }
 
@@ -146,10 +146,10 @@ static void test_waives_only_the_keys_that_are_listed(void **state)
     put_file(TEXT "    pin_file: /pin\n    waive: [ffffffffffffffffffffffffffffffff, "
                   "ab000000000000000000000000000001]\n", 0);
     assert_ok(config_load(path, &config, &problem));
-    assert_true(config_waives(&config, listed));
-    assert_false(config_waives(&config, near));
-    config.token.waive_n = 1; /* what lies past the end of the list does not count */
-    assert_false(config_waives(&config, listed));
+    assert_true(config_waives(&config.tokens[0], listed));
+    assert_false(config_waives(&config.tokens[0], near));
+    config.tokens[0].waive_n = 1; /* what lies past the end of the list does not count */
+    assert_false(config_waives(&config.tokens[0], listed));
 }
 
 int main(void)

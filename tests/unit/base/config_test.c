@@ -58,17 +58,17 @@ static void test_parse_smallest_file_has_defaults_of_listen_and_token(void **sta
     assert_int_equal(config.listen.group, CONFIG_ID_OWN);
     assert_int_equal(config.listen.allowed_uids_n, 1);
     assert_int_equal(config.listen.allowed_uids[0], 0);
-    assert_string_equal(config.token.name, "main");
-    assert_string_equal(config.token.module, "/lib/m.so");
-    assert_string_equal(config.token.uri, "pkcs11:token=t");
-    assert_string_equal(config.token.pin_file, "/etc/pin");
-    assert_string_equal(config.token.pin_credential, "");
-    assert_string_equal(config.token.credentials_dir, "");
-    assert_int_equal(config.token.sessions, 4);
-    assert_int_equal(config.token.start_timeout_s, 120);
-    assert_int_equal(config.token.env_n, 0);
-    assert_int_equal(config.token.waive_n, 0);
-    assert_string_equal(config.token.init_args, "");
+    assert_string_equal(config.tokens[0].name, "main");
+    assert_string_equal(config.tokens[0].module, "/lib/m.so");
+    assert_string_equal(config.tokens[0].uri, "pkcs11:token=t");
+    assert_string_equal(config.tokens[0].pin_file, "/etc/pin");
+    assert_string_equal(config.tokens[0].pin_credential, "");
+    assert_string_equal(config.tokens[0].credentials_dir, "");
+    assert_int_equal(config.tokens[0].sessions, 4);
+    assert_int_equal(config.tokens[0].start_timeout_s, 120);
+    assert_int_equal(config.tokens[0].env_n, 0);
+    assert_int_equal(config.tokens[0].waive_n, 0);
+    assert_string_equal(config.tokens[0].init_args, "");
 }
 
 static void test_parse_full_file_keeps_every_value(void **state)
@@ -96,17 +96,17 @@ static void test_parse_full_file_keeps_every_value(void **state)
     assert_int_equal(config.listen.group, 34);
     assert_int_equal(config.listen.allowed_uids_n, 2);
     assert_int_equal(config.listen.allowed_uids[1], 65534);
-    assert_string_equal(config.token.name, "hsm-1");
-    assert_string_equal(config.token.pin_credential, "pin");
-    assert_int_equal(config.token.sessions, 64);
-    assert_int_equal(config.token.start_timeout_s, 1800);
-    assert_int_equal(config.token.env_n, 2);
-    assert_string_equal(config.token.env[0], "SOFTHSM2_CONF=/etc/s.conf");
-    assert_string_equal(config.token.env[1], "_X9=1");
-    assert_string_equal(config.token.init_args, "configdir='/n'");
-    assert_int_equal(config.token.waive_n, 1);
-    assert_int_equal(config.token.waive[0][0], 0x00);
-    assert_int_equal(config.token.waive[0][15], 0xff);
+    assert_string_equal(config.tokens[0].name, "hsm-1");
+    assert_string_equal(config.tokens[0].pin_credential, "pin");
+    assert_int_equal(config.tokens[0].sessions, 64);
+    assert_int_equal(config.tokens[0].start_timeout_s, 1800);
+    assert_int_equal(config.tokens[0].env_n, 2);
+    assert_string_equal(config.tokens[0].env[0], "SOFTHSM2_CONF=/etc/s.conf");
+    assert_string_equal(config.tokens[0].env[1], "_X9=1");
+    assert_string_equal(config.tokens[0].init_args, "configdir='/n'");
+    assert_int_equal(config.tokens[0].waive_n, 1);
+    assert_int_equal(config.tokens[0].waive[0].kek_id[0], 0x00);
+    assert_int_equal(config.tokens[0].waive[0].kek_id[15], 0xff);
     assert_int_equal(config.on_token_loss, CONFIG_LOSS_HARD);
     assert_int_equal(config.coast_s, 0);
     assert_int_equal(config.soft_max_s, 30 * 86400);
@@ -129,8 +129,8 @@ static void test_parse_values_at_their_limits_are_accepted(void **state)
     assert_int_equal(parsed(HEAD TOKEN "seed_life: 10m\n").seed_life_s, 600);
     assert_int_equal(parsed(HEAD TOKEN "seed_life: 168h\n").seed_life_s, 604800);
     assert_int_equal(parsed(HEAD TOKEN "activation_delay: 30d\n").activation_delay_s, 2592000);
-    assert_int_equal(parsed(HEAD TOKEN "    sessions: 1\n").token.sessions, 1);
-    assert_int_equal(parsed(HEAD TOKEN "    start_timeout: 1s\n").token.start_timeout_s, 1);
+    assert_int_equal(parsed(HEAD TOKEN "    sessions: 1\n").tokens[0].sessions, 1);
+    assert_int_equal(parsed(HEAD TOKEN "    start_timeout: 1s\n").tokens[0].start_timeout_s, 1);
     assert_int_equal(parsed(HEAD TOKEN "listen: {owner: 4294967294}\n").listen.owner, 4294967294u);
     assert_int_equal(parsed(HEAD TOKEN "listen: {mode: \"0777\"}\n").listen.mode, 0777);
     assert_string_equal(parsed("version: 1\nring: abcdefghi\n" TOKEN).ring, "abcdefghi");
@@ -164,9 +164,9 @@ static void test_parse_lists_at_their_limits_are_accepted(void **state)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "    - %u\n", i);
     }
     struct config config = parsed(text);
-    assert_int_equal(config.token.waive_n, CONFIG_WAIVE_MAX);
-    assert_int_equal(config.token.waive[15][15], 15);
-    assert_int_equal(config.token.env_n, CONFIG_ENV_MAX);
+    assert_int_equal(config.tokens[0].waive_n, CONFIG_WAIVE_MAX);
+    assert_int_equal(config.tokens[0].waive[15].kek_id[15], 15);
+    assert_int_equal(config.tokens[0].env_n, CONFIG_ENV_MAX);
     assert_int_equal(config.listen.allowed_uids_n, CONFIG_UIDS_MAX);
     assert_int_equal(config.listen.allowed_uids[31], 31);
 }

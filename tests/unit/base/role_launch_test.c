@@ -66,7 +66,8 @@ static int set_up(void **state)
     f = (struct fixture){
         .program = {.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .name = PROBE}};
     assert_true(f.program.fd >= 0);
-    (void)snprintf(f.config.token.env[f.config.token.env_n++], CONFIG_TEXT_LEN, "OF_TOKEN=given");
+    (void)snprintf(f.config.tokens[0].env[f.config.tokens[0].env_n++], CONFIG_TEXT_LEN,
+                   "OF_TOKEN=given");
     (void)snprintf(f.path, sizeof(f.path), "/tmp/p11kms-launch-XXXXXX");
     assert_non_null(mkdtemp(f.path));
     assert_ok(state_open(f.path, REALM, false, &f.dir));

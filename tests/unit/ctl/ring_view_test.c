@@ -42,7 +42,7 @@ static int teardown(void **state)
 {
     (void)state;
     ring_view_done(&view);
-    config.token.waive_n = 0;
+    config.tokens[0].waive_n = 0;
     return 0;
 }
 
@@ -125,8 +125,8 @@ static void test_state_waived_key_may_seal(void **state)
     (void)state;
     set(0, NOW_S, NOW_S, IPC_ATTR_LOCAL);
     look(1);
-    span_move(config.token.waive[0], view.ring[0].kek_id, KEK_ID_LEN);
-    config.token.waive_n = 1;
+    span_move(config.tokens[0].waive[0].kek_id, view.ring[0].kek_id, KEK_ID_LEN);
+    config.tokens[0].waive_n = 1;
     look(1);
     assert_string_equal(state_of(1), "active (waived)");
 }

@@ -62,12 +62,12 @@ static void test_ring_key_waived_is_good_but_for_its_cryptography(void **state)
     (void)state;
     struct ipc_key key =
         key_with(IPC_ATTR_LOCAL | IPC_ATTR_EXTRACTABLE, IPC_ATTR_NEVER_EXTRACTABLE);
-    assert_ok(listing_kek_id(&key, config.token.waive[0]));
-    config.token.waive_n = 1;
+    assert_ok(listing_kek_id(&key, config.tokens[0].waive[0].kek_id));
+    config.tokens[0].waive_n = 1;
     assert_int_equal(verdict_of(&key), RING_GOOD);
     key.bad |= IPC_ATTR_AAD;
     assert_int_equal(verdict_of(&key), RING_BAD);
-    config.token.waive_n = 0;
+    config.tokens[0].waive_n = 0;
 }
 
 static void test_ring_key_unreadable_is_unknown(void **state)

@@ -4,7 +4,7 @@
 
 #include "tests/kit/unit.h"
 
-static const struct config config = {.ring = "prod", .token = {.name = "main"}};
+static const struct config config = {.ring = "prod", .tokens = {{.name = "main"}}, .tokens_n = 1};
 
 static const char *say(enum health_state state, const struct rotation_view *view,
                        const struct ipc_status *token, const char *refused)
