@@ -28,6 +28,7 @@ enum {
 
 enum role_kind {
     /* role → keeper */
+    /* text of these two: the part of the file, empty for the file itself */
     ROLE_STATE_GET = 1, /* file → answered by ROLE_STATE_DATA */
     ROLE_STATE_PUT,     /* file, value = length, + memfd → answered by ROLE_STATE_STORED */
     ROLE_READY,         /* the socket is served (front) */
@@ -82,10 +83,11 @@ MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span 
  * Blocking forms for the token process: ask and wait for the answer (other messages are dropped).
  * E_SYSTEM(EPIPE) when the keeper is gone.
  */
-MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
+MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, const char *part,
+                                   struct span bytes);
 /* E_NOT_FOUND: no such file yet; an empty one is OK with length 0. */
-MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
-                                   size_t *ret_len);
+MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, const char *part,
+                                   struct span_mut room, size_t *ret_len);
 /* Fills room from the descriptor of a ROLE_STATE_DATA. E_INVALID: the file is shorter. */
 MUST_USE err_t role_read_state(int fd, struct span_mut room);
 

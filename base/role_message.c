@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -156,13 +157,27 @@ err_t role_config_read(int fd, struct config *ret_config)
 
 /* ---- state files over the control socket ---- */
 
-err_t role_put_state(int control_fd, enum state_file file, struct span bytes)
+/* One that is too long to be a part is cut to something that is none either. */
+static struct role_message message_about(enum role_kind kind, enum state_file file,
+                                         const char *part)
+{
+    struct role_message message = {.kind = kind, .file = file};
+    (void)snprintf(message.text, sizeof(message.text), "%s", part == NULL ? "" : part);
+    return message;
+}
+
+static err_t put_state(int control_fd, enum state_file file, const char *part, struct span bytes)
 {
     OWN_FD fd = -1;
     TRY(memory_file(bytes, &fd));
-    const struct role_message message = {
-        .kind = ROLE_STATE_PUT, .file = file, .value = (int64_t)bytes.len};
+    struct role_message message = message_about(ROLE_STATE_PUT, file, part);
+    message.value = (int64_t)bytes.len;
     return role_send(control_fd, &message, fd);
+}
+
+err_t role_put_state(int control_fd, enum state_file file, struct span bytes)
+{
+    return put_state(control_fd, file, NULL, bytes);
 }
 
 /* Waits for the answer of this kind about this file. A keeper that goes is no answer: EPIPE. */
@@ -185,9 +200,9 @@ static err_t wait_answer(int control_fd, enum role_kind kind, enum state_file fi
     }
 }
 
-err_t role_put_state_wait(int control_fd, enum state_file file, struct span bytes)
+err_t role_put_state_wait(int control_fd, enum state_file file, const char *part, struct span bytes)
 {
-    TRY(role_put_state(control_fd, file, bytes));
+    TRY(put_state(control_fd, file, part, bytes));
     struct role_message answer;
     OWN_FD fd = -1;
     TRY(wait_answer(control_fd, ROLE_STATE_STORED, file, &answer, &fd));
@@ -196,10 +211,10 @@ err_t role_put_state_wait(int control_fd, enum state_file file, struct span byte
                : FAIL_DETAIL(E_SYSTEM, answer.value, "the keeper could not store a state file");
 }
 
-err_t role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
-                          size_t *ret_len)
+err_t role_get_state_wait(int control_fd, enum state_file file, const char *part,
+                          struct span_mut room, size_t *ret_len)
 {
-    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = file};
+    const struct role_message ask = message_about(ROLE_STATE_GET, file, part);
     TRY(role_send(control_fd, &ask, -1));
     struct role_message answer;
     OWN_FD fd = -1;
@@ -241,9 +256,7 @@ err_t role_refuse_state(int control_fd, const struct state_dir *dir,
                                   .file = message->file,
                                   .value = get ? -state_errno(why) : state_errno(why)};
     char name[STATE_NAME_MAX] = "";
-    if (message->file < STATE_FILES) {
-        state_file_name(dir, (enum state_file)message->file, name);
-    }
+    (void)!failed(state_file_name(dir, (enum state_file)message->file, message->text, name));
     state_explain(dir->path, name, why, answer.text, sizeof(answer.text));
     TRY(role_send(control_fd, &answer, -1));
     return why;
@@ -255,7 +268,7 @@ static err_t serve_get(int control_fd, const struct state_dir *dir,
     struct role_message answer = {.kind = ROLE_STATE_DATA, .file = message->file};
     OWN_FD fd = -1;
     struct stat st = {0};
-    TRY(state_read_fd(dir, (enum state_file)message->file, &fd));
+    TRY(state_read_fd(dir, (enum state_file)message->file, message->text, &fd));
     if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
         return FAIL(E_INVALID, "a state file is not a regular file");
     }
@@ -274,7 +287,8 @@ static err_t serve_put(int control_fd, const struct state_dir *dir,
     if (fd < 0 || fcntl(fd, F_GET_SEALS) < 0) {
         return FAIL_DETAIL(E_SYSTEM, EBADF, "the new state file is not a file in memory");
     }
-    TRY(state_store(dir, (enum state_file)message->file, fd, (size_t)message->value));
+    TRY(state_store(dir, (enum state_file)message->file, message->text, fd,
+                    (size_t)message->value));
     return role_send(control_fd, &answer, -1);
 }
 

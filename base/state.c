@@ -17,22 +17,6 @@
 #define REALM_CHARS  32u
 #define COPY_BYTES   16384u
 
-void state_file_name(const struct state_dir *dir, enum state_file file,
-                     char ret_name[STATE_NAME_MAX])
-{
-    static const char *const names[STATE_FILES] = {[STATE_CURRENT] = "current.",
-                                                   [STATE_SEEDS] = "seeds.",
-                                                   [STATE_HEALTH] = "health",
-                                                   [STATE_PIN] = "pin"};
-    bool per_realm = file == STATE_CURRENT || file == STATE_SEEDS;
-    (void)snprintf(ret_name, STATE_NAME_MAX, "%s%s", names[file], per_realm ? dir->realm : "");
-}
-
-static bool known(enum state_file file)
-{
-    return (unsigned)file < STATE_FILES;
-}
-
 static bool is_realm(const char *text)
 {
     size_t n = 0;
@@ -153,13 +137,11 @@ err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd)
     return OK;
 }
 
-err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd)
+err_t state_read_fd(const struct state_dir *dir, enum state_file file, const char *part,
+                    int *ret_fd)
 {
-    if (!known(file)) {
-        return FAIL(E_INVALID, "there is no such state file");
-    }
     char name[STATE_NAME_MAX];
-    state_file_name(dir, file, name);
+    TRY(state_file_name(dir, file, part, name));
     int fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT) {
         return FAIL_ERRNO("cannot open a state file");
@@ -248,16 +230,14 @@ static err_t lock_folder(int fd)
                : err;
 }
 
-err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd, size_t size)
+err_t state_store(const struct state_dir *dir, enum state_file file, const char *part, int from_fd,
+                  size_t size)
 {
-    if (!known(file)) {
-        return FAIL(E_INVALID, "there is no such state file");
-    }
+    char name[STATE_NAME_MAX];
+    TRY(state_file_name(dir, file, part, name));
     if (size > STATE_SIZE_MAX) {
         return FAIL(E_LIMIT, "a state file is larger than 1 MiB");
     }
-    char name[STATE_NAME_MAX];
-    state_file_name(dir, file, name);
     /* The daemon and p11-kmsctl may store at once: the folder's own lock makes them take turns. */
     TRY(lock_folder(dir->fd));
     err_t err = replace(dir, name, from_fd, size);
@@ -265,11 +245,11 @@ err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd
     return err;
 }
 
-err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
-                 size_t *ret_len)
+err_t state_read(const struct state_dir *dir, enum state_file file, const char *part,
+                 struct span_mut room, size_t *ret_len)
 {
     OWN_FD fd = -1;
-    TRY(state_read_fd(dir, file, &fd));
+    TRY(state_read_fd(dir, file, part, &fd));
     if (fd < 0) {
         return FAIL(E_NOT_FOUND, "the state file does not exist");
     }

@@ -19,13 +19,15 @@ enum state_file {
     STATE_SEEDS,    /* seeds.<realm>: wrapped seeds opened here */
     /* health: last state and mend, for `p11-kmsctl status` and for HARD across restarts */
     STATE_HEALTH,
-    STATE_PIN,      /* pin: the record of the PIN guard */
+    /* pin.<serial>: the record of the PIN guard for one token; pin: that of an earlier build */
+    STATE_PIN,
     STATE_FILES
 };
 
 #define STATE_SIZE_MAX (1u << 20) /* bytes of one file */
 #define STATE_PATH_MAX 256u
 #define STATE_NAME_MAX 64u
+#define STATE_PART_MAX 33u /* of the name of a part, its NUL included */
 
 struct state_dir {
     int fd; /* O_PATH-free directory descriptor, CLOEXEC; -1 when not open */
@@ -70,9 +72,19 @@ MUST_USE err_t state_wait_lock(int fd, int64_t wait_ms);
 /* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 
-/* The name of a file in the folder. */
-void state_file_name(const struct state_dir *dir, enum state_file file,
-                     char ret_name[STATE_NAME_MAX]);
+/*
+ * The name of a file in the folder. `part`: 1 to 32 characters of lower-case hex, for a file that
+ * is kept in parts; NULL or empty: the file itself. E_INVALID: there is no such file. The same
+ * holds wherever a part is named.
+ */
+MUST_USE err_t state_file_name(const struct state_dir *dir, enum state_file file, const char *part,
+                               char ret_name[STATE_NAME_MAX]);
+/*
+ * The next part that has anything in it, for whoever empties them all; in no order. E_NOT_FOUND:
+ * none is left.
+ */
+MUST_USE err_t state_find_part(const struct state_dir *dir, enum state_file file,
+                               char ret_part[STATE_PART_MAX]);
 /*
  * The errno that stands for a failure of the folder or a file: 0 for none, EINVAL for one without
  * any.
@@ -85,21 +97,22 @@ int state_errno(err_t err);
 void state_explain(const char *folder, const char *name, err_t err, char *ret_text, size_t size);
 
 /* Read-only descriptor, CLOEXEC; *ret_fd = -1 when the file does not exist. */
-MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, int *ret_fd);
+MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, const char *part,
+                             int *ret_fd);
 
 /*
  * Atomic replacement with the first `size` bytes of from_fd (a memfd); durable when it returns OK.
  * Waits 2 s for another process that stores, then E_SYSTEM(EWOULDBLOCK).
  */
-MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, int from_fd,
-                           size_t size);
+MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, const char *part,
+                           int from_fd, size_t size);
 
 /*
  * Reads one small file whole (p11-kmsctl status). *ret_len <= room.len. E_NOT_FOUND when it does
  * not exist, E_LIMIT when it is longer than room.
  */
-MUST_USE err_t state_read(const struct state_dir *dir, enum state_file file, struct span_mut room,
-                          size_t *ret_len);
+MUST_USE err_t state_read(const struct state_dir *dir, enum state_file file, const char *part,
+                          struct span_mut room, size_t *ret_len);
 
 /*
  * The two records that more than one program reads. Text lines "key=value" under a first line

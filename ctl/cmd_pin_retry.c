@@ -25,7 +25,7 @@ static bool is_refused(const struct state_dir *state)
 {
     uint8_t record[RECORD_MAX];
     size_t len = 0;
-    return !failed(state_read(state, STATE_PIN, span_mut_of(record, sizeof(record)), &len)) &&
+    return !failed(state_read(state, STATE_PIN, NULL, span_mut_of(record, sizeof(record)), &len)) &&
            len > 0 && memmem(record, len, "failed", 6) != NULL;
 }
 
@@ -68,7 +68,7 @@ static err_t forget(const struct config *config, json_t *report)
     if (empty < 0) {
         return FAIL_ERRNO("cannot make an empty record");
     }
-    return state_store(&workplace.state, STATE_PIN, empty, 0);
+    return state_store(&workplace.state, STATE_PIN, NULL, empty, 0);
 }
 
 int ctl_pin_retry(struct ctl *ctl)

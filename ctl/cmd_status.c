@@ -74,7 +74,7 @@ static err_t read_record(const struct state_dir *dir, struct state_health *ret_h
 {
     uint8_t bytes[HEALTH_MAX];
     size_t len = 0;
-    TRY(state_read(dir, STATE_HEALTH, span_mut_of(bytes, sizeof(bytes)), &len));
+    TRY(state_read(dir, STATE_HEALTH, NULL, span_mut_of(bytes, sizeof(bytes)), &len));
     return state_health_parse(span_of(bytes, len), ret_health);
 }
 

@@ -14,7 +14,7 @@ err_t ring_remembered(const struct workplace *workplace, struct state_current *r
     uint8_t bytes[CURRENT_MAX];
     size_t len = 0;
     err_t err =
-        state_read(&workplace->state, STATE_CURRENT, span_mut_of(bytes, sizeof(bytes)), &len);
+        state_read(&workplace->state, STATE_CURRENT, NULL, span_mut_of(bytes, sizeof(bytes)), &len);
     if (err.code == E_SYSTEM) {
         return err;
     }

@@ -8,7 +8,7 @@
 static err_t get(int control_fd, struct span_mut room, size_t *ret_len, bool *ret_there)
 {
     size_t len = 0;
-    err_t err = role_get_state_wait(control_fd, STATE_PIN, room, &len);
+    err_t err = role_get_state_wait(control_fd, STATE_PIN, NULL, room, &len);
     if (err.code == E_LIMIT || err.code == E_INVALID) {
         /* Not one of ours: a byte that does not parse stands for it. */
         room.ptr[0] = 0;
@@ -43,7 +43,7 @@ err_t pin_store_save(int control_fd, const struct pin_record *record)
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len = 0;
     TRY(pin_record_write(record, span_mut_of(bytes, sizeof(bytes)), &len));
-    TRY(role_put_state_wait(control_fd, STATE_PIN, span_of(bytes, len)));
+    TRY(role_put_state_wait(control_fd, STATE_PIN, NULL, span_of(bytes, len)));
     return OK;
 }
 

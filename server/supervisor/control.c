@@ -14,9 +14,8 @@ static void say_not_served(const struct supervisor *supervisor, const struct kee
 {
     char name[STATE_NAME_MAX] = "";
     char text[256];
-    if (message->file < STATE_FILES) {
-        state_file_name(&supervisor->state, (enum state_file)message->file, name);
-    }
+    (void)!failed(state_file_name(&supervisor->state, (enum state_file)message->file,
+                                  message->text, name));
     state_explain(supervisor->config.state_dir, name, err, text, sizeof(text));
     log_event(EVENT_STATE_NOT_SERVED, LOG_TEXT("role", role->row->program), LOG_TEXT("mend", text),
               LOG_ERR(err));

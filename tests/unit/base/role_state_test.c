@@ -109,7 +109,7 @@ static void test_role_put_state_wait_passes_other_messages_over(void **state)
     answer(f, ROLE_DRAIN, STATE_PIN, 0, -1);
     answer(f, ROLE_STATE_STORED, STATE_HEALTH, EIO, -1);
     answer(f, ROLE_STATE_STORED, STATE_PIN, 0, -1);
-    assert_ok(role_put_state_wait(f->role, STATE_PIN, span_of_text("record")));
+    assert_ok(role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("record")));
     struct role_message asked;
     OWN_FD fd = -1;
     char text[16] = "";
@@ -124,7 +124,7 @@ static void test_role_put_state_wait_refusal_carries_its_errno(void **state)
 {
     struct fixture *f = *state;
     answer(f, ROLE_STATE_STORED, STATE_PIN, ENOSPC, -1);
-    err_t err = role_put_state_wait(f->role, STATE_PIN, span_of_text("record"));
+    err_t err = role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("record"));
     assert_int_equal(err.code, E_SYSTEM);
     assert_int_equal(err.detail, ENOSPC);
 }
@@ -137,10 +137,10 @@ static void test_role_wait_ends_when_the_keeper_goes(void **state)
     answer(f, ROLE_DRAIN, STATE_PIN, 0, -1);
     assert_int_equal(shutdown(f->keeper, SHUT_WR), 0);
     for (int i = 0; i < 2; i++) {
-        err_t err = role_put_state_wait(f->role, STATE_PIN, span_of_text("x"));
+        err_t err = role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("x"));
         assert_true(err.code == E_SYSTEM && err.detail == EPIPE);
         /* Never "no such file": a PIN guard would take that for a first start. */
-        err = role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, sizeof(room)), &len);
+        err = role_get_state_wait(f->role, STATE_PIN, NULL, span_mut_of(room, sizeof(room)), &len);
         assert_true(err.code == E_SYSTEM && err.detail == EPIPE);
         (void)close(f->keeper);
         f->keeper = -1;
@@ -155,11 +155,11 @@ static void test_role_get_state_wait_reads_up_to_the_whole_room(void **state)
     OWN_FD fd = memory("record");
     answer(f, ROLE_STATE_DATA, STATE_HEALTH, 0, -1); /* about another file */
     answer(f, ROLE_STATE_DATA, STATE_PIN, 6, fd);
-    assert_ok(role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, sizeof(room)), &len));
+    assert_ok(role_get_state_wait(f->role, STATE_PIN, NULL, span_mut_of(room, sizeof(room)), &len));
     assert_int_equal(len, 6);
     assert_memory_equal(room, "record", 6);
     answer(f, ROLE_STATE_DATA, STATE_PIN, 0, fd);
-    assert_ok(role_get_state_wait(f->role, STATE_PIN, span_mut_of(room, 0), &len));
+    assert_ok(role_get_state_wait(f->role, STATE_PIN, NULL, span_mut_of(room, 0), &len));
     assert_int_equal(len, 0);
 }
 
@@ -171,15 +171,15 @@ static void test_role_get_state_wait_bad_answers_are_refused(void **state)
     struct span_mut whole = span_mut_of(room, sizeof(room));
     OWN_FD fd = memory("abc");
     answer(f, ROLE_STATE_DATA, STATE_PIN, -EACCES, -1);
-    err_t err = role_get_state_wait(f->role, STATE_PIN, whole, &len);
+    err_t err = role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len);
     assert_int_equal(err.code, E_SYSTEM);
     assert_int_equal(err.detail, EACCES);
     answer(f, ROLE_STATE_DATA, STATE_PIN, 7, fd);
-    assert_fails(role_get_state_wait(f->role, STATE_PIN, whole, &len), E_LIMIT);
+    assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_LIMIT);
     answer(f, ROLE_STATE_DATA, STATE_PIN, 0, -1);
-    assert_fails(role_get_state_wait(f->role, STATE_PIN, whole, &len), E_NOT_FOUND);
+    assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_NOT_FOUND);
     answer(f, ROLE_STATE_DATA, STATE_PIN, 4, fd);
-    assert_fails(role_get_state_wait(f->role, STATE_PIN, whole, &len), E_INVALID);
+    assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_INVALID);
     assert_int_equal(len, 99);
 }
 
@@ -233,6 +233,26 @@ static void test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor(
     assert_int_equal(get(f, STATE_HEALTH, ~0u, E_INVALID), -EINVAL);
 }
 
+static void test_role_serve_state_part_that_leads_elsewhere_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const char *const parts[] = {"aa", "lock", "../pin", "aa/b"};
+    struct role_message put = {.kind = ROLE_STATE_PUT, .file = STATE_PIN, .value = 3};
+    struct role_message got;
+    int none = -1;
+    OWN_FD fd = memory("abc");
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        bool good = i == 0;
+        (void)snprintf(put.text, sizeof(put.text), "%s", parts[i]);
+        assert_fails(role_serve_state(f->keeper, &f->dir, ~0u, &put, fd),
+                     good ? E_NONE : E_INVALID);
+        assert_ok(role_receive(f->role, false, &got, &none));
+        assert_int_equal(got.value, good ? 0 : EINVAL);
+    }
+    assert_int_equal(unlinkat(f->dir.fd, "pin.aa", 0), 0);
+    assert_int_equal(unlinkat(f->dir.fd, "pin", 0), -1);
+}
+
 static void test_role_serve_state_role_that_is_gone_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -263,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_role_send_and_receive_on_what_is_no_socket_fail),
         cmocka_unit_test_setup_teardown(
             test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_role_serve_state_part_that_leads_elsewhere_is_refused,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_role_serve_state_role_that_is_gone_is_told, set_up,
                                         tear_down),
     };

@@ -123,7 +123,7 @@ static void store(struct fixture *f, const char *text)
 {
     OWN_FD fd = memfd_create("test", MFD_CLOEXEC);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    assert_ok(state_store(&f->dir, STATE_PIN, fd, strlen(text)));
+    assert_ok(state_store(&f->dir, STATE_PIN, NULL, fd, strlen(text)));
 }
 
 static int set_up(void **state)
@@ -156,7 +156,7 @@ static void assert_stored(struct fixture *f, const char *wanted)
 {
     char text[8] = "";
     size_t len = 0;
-    assert_ok(state_read(&f->dir, STATE_PIN, span_mut_of(text, sizeof(text) - 1), &len));
+    assert_ok(state_read(&f->dir, STATE_PIN, NULL, span_mut_of(text, sizeof(text) - 1), &len));
     assert_string_equal(text, wanted);
 }
 
@@ -176,7 +176,7 @@ static void test_state_store_call_that_fails_keeps_the_old_file(void **state)
                  {"fsync", EIO},    {"renameat", EIO}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fail_at(cases[i].call, 0, cases[i].error);
-        assert_errno(state_store(&f->dir, STATE_PIN, f->fresh, 3), cases[i].error);
+        assert_errno(state_store(&f->dir, STATE_PIN, NULL, f->fresh, 3), cases[i].error);
         assert_null(faulty);
         assert_stored(f, "old");
         assert_int_equal(faccessat(f->dir.fd, ".new", F_OK, 0), -1);
@@ -189,7 +189,7 @@ static void test_state_store_source_that_cannot_be_read_keeps_the_old_file(void 
 {
     struct fixture *f = *state;
     OWN_FD blind = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    assert_errno(state_store(&f->dir, STATE_PIN, blind, 3), EBADF);
+    assert_errno(state_store(&f->dir, STATE_PIN, NULL, blind, 3), EBADF);
     assert_stored(f, "old");
 }
 
@@ -198,7 +198,7 @@ static void test_state_store_folder_that_does_not_sync_is_told(void **state)
 {
     struct fixture *f = *state;
     fail_at("fsync", 1, EIO);
-    assert_errno(state_store(&f->dir, STATE_PIN, f->fresh, 3), EIO);
+    assert_errno(state_store(&f->dir, STATE_PIN, NULL, f->fresh, 3), EIO);
     assert_stored(f, "new");
 }
 
@@ -206,7 +206,7 @@ static void test_state_store_interrupted_write_goes_on(void **state)
 {
     struct fixture *f = *state;
     fail_at("write", 0, EINTR);
-    assert_ok(state_store(&f->dir, STATE_PIN, f->fresh, 3));
+    assert_ok(state_store(&f->dir, STATE_PIN, NULL, f->fresh, 3));
     assert_null(faulty);
     assert_stored(f, "new");
 }
@@ -260,13 +260,13 @@ static void test_state_read_what_is_no_file_or_fails_is_refused(void **state)
     size_t len = 99;
     struct span_mut whole = span_mut_of(room, sizeof(room));
     fail_at("pread", 0, EIO);
-    assert_errno(state_read(&f->dir, STATE_PIN, whole, &len), EIO);
+    assert_errno(state_read(&f->dir, STATE_PIN, NULL, whole, &len), EIO);
     fail_at("openat", 0, EACCES);
-    assert_errno(state_read(&f->dir, STATE_PIN, whole, &len), EACCES);
-    assert_fails(state_read(&f->dir, STATE_FILES, whole, &len), E_INVALID);
+    assert_errno(state_read(&f->dir, STATE_PIN, NULL, whole, &len), EACCES);
+    assert_fails(state_read(&f->dir, STATE_FILES, NULL, whole, &len), E_INVALID);
     assert_int_equal(mkfifoat(f->dir.fd, "health", 0600), 0);
     /* and it does not wait */
-    assert_fails(state_read(&f->dir, STATE_HEALTH, whole, &len), E_INVALID);
+    assert_fails(state_read(&f->dir, STATE_HEALTH, NULL, whole, &len), E_INVALID);
     assert_int_equal(len, 99);
 }
 

@@ -133,16 +133,16 @@ static void test_state_store_replaces_whole_files_privately(void **state)
     uint8_t room[16] = {0};
     size_t len = 99;
     struct stat st;
-    assert_fails(state_read(&f->dir, STATE_PIN, span_mut_of(room, sizeof(room)), &len),
+    assert_fails(state_read(&f->dir, STATE_PIN, NULL, span_mut_of(room, sizeof(room)), &len),
                  E_NOT_FOUND);
     assert_int_equal(len, 99);
     OWN_FD long_one = memory("0123456789abcdef", 16);
     OWN_FD short_one = memory("xyz", 3);
-    assert_ok(state_store(&f->dir, STATE_PIN, long_one, 16));
+    assert_ok(state_store(&f->dir, STATE_PIN, NULL, long_one, 16));
     OWN_FD before = -1;
-    assert_ok(state_read_fd(&f->dir, STATE_PIN, &before));
-    assert_ok(state_store(&f->dir, STATE_PIN, short_one, 3));
-    assert_ok(state_read(&f->dir, STATE_PIN, span_mut_of(room, 3), &len));
+    assert_ok(state_read_fd(&f->dir, STATE_PIN, NULL, &before));
+    assert_ok(state_store(&f->dir, STATE_PIN, NULL, short_one, 3));
+    assert_ok(state_read(&f->dir, STATE_PIN, NULL, span_mut_of(room, 3), &len));
     assert_int_equal(len, 3);
     assert_memory_equal(room, "xyz", 3);
     /* the old file lives on for who has it open */
@@ -159,13 +159,13 @@ static void test_state_store_failure_keeps_the_old_file(void **state)
     uint8_t room[16];
     size_t len = 0;
     OWN_FD fd = memory("abc", 3);
-    assert_ok(state_store(&f->dir, STATE_SEEDS, fd, 3));
-    assert_fails(state_store(&f->dir, STATE_SEEDS, fd, 4), E_INVALID);
-    assert_fails(state_store(&f->dir, STATE_SEEDS, fd, STATE_SIZE_MAX + 1), E_LIMIT);
-    assert_fails(state_store(&f->dir, STATE_FILES, fd, 3), E_INVALID);
-    assert_ok(state_read(&f->dir, STATE_SEEDS, span_mut_of(room, sizeof(room)), &len));
+    assert_ok(state_store(&f->dir, STATE_SEEDS, NULL, fd, 3));
+    assert_fails(state_store(&f->dir, STATE_SEEDS, NULL, fd, 4), E_INVALID);
+    assert_fails(state_store(&f->dir, STATE_SEEDS, NULL, fd, STATE_SIZE_MAX + 1), E_LIMIT);
+    assert_fails(state_store(&f->dir, STATE_FILES, NULL, fd, 3), E_INVALID);
+    assert_ok(state_read(&f->dir, STATE_SEEDS, NULL, span_mut_of(room, sizeof(room)), &len));
     assert_int_equal(len, 3);
-    assert_fails(state_read(&f->dir, STATE_SEEDS, span_mut_of(room, 2), &len), E_LIMIT);
+    assert_fails(state_read(&f->dir, STATE_SEEDS, NULL, span_mut_of(room, 2), &len), E_LIMIT);
     assert_int_equal(faccessat(f->dir.fd, "seeds." REALM, F_OK, 0), 0);
     assert_int_equal(faccessat(f->dir.fd, ".new", F_OK, 0), -1);
 }
@@ -177,8 +177,8 @@ static void test_state_store_largest_file_and_leftover_are_fine(void **state)
     assert_int_equal(ftruncate(fd, STATE_SIZE_MAX), 0);
     OWN_FD leftover = openat(f->dir.fd, ".new", O_WRONLY | O_CREAT, 0600);
     assert_true(leftover >= 0);
-    assert_ok(state_store(&f->dir, STATE_HEALTH, fd, STATE_SIZE_MAX));
-    assert_ok(state_store(&f->dir, STATE_HEALTH, fd, 0));
+    assert_ok(state_store(&f->dir, STATE_HEALTH, NULL, fd, STATE_SIZE_MAX));
+    assert_ok(state_store(&f->dir, STATE_HEALTH, NULL, fd, 0));
 }
 
 /* As behind a p11-kmsctl that was stopped while it stored. */
@@ -189,11 +189,11 @@ static void test_state_store_locked_folder_is_given_up(void **state)
     OWN_FD holder = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(flock(holder, LOCK_EX), 0);
     (void)alarm(60); /* waiting for ever fails the test */
-    err_t err = state_store(&f->dir, STATE_PIN, fresh, 3);
+    err_t err = state_store(&f->dir, STATE_PIN, NULL, fresh, 3);
     (void)alarm(0);
     assert_true(err.code == E_SYSTEM && err.detail == EWOULDBLOCK);
     assert_int_equal(flock(holder, LOCK_UN), 0);
-    assert_ok(state_store(&f->dir, STATE_PIN, fresh, 3));
+    assert_ok(state_store(&f->dir, STATE_PIN, NULL, fresh, 3));
 }
 
 static void test_state_read_link_is_refused(void **state)
@@ -201,7 +201,7 @@ static void test_state_read_link_is_refused(void **state)
     struct fixture *f = *state;
     OWN_FD fd = -1;
     assert_int_equal(symlinkat("/etc/passwd", f->dir.fd, "health"), 0);
-    assert_fails(state_read_fd(&f->dir, STATE_HEALTH, &fd), E_SYSTEM);
+    assert_fails(state_read_fd(&f->dir, STATE_HEALTH, NULL, &fd), E_SYSTEM);
 }
 
 /* ---- records ---- */

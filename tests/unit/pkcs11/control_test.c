@@ -72,7 +72,7 @@ static void test_keeper_question_and_answer_pass_and_a_reload_between_takes_effe
     (void)state;
     say_reload(LOG_FORMAT_JSON);
     say(ROLE_STATE_STORED, 0, -1);
-    assert_ok(role_put_state_wait(asker_fd, STATE_PIN, span_of_text("record")));
+    assert_ok(role_put_state_wait(asker_fd, STATE_PIN, NULL, span_of_text("record")));
     assert_logged("\"event\":\"reloaded\"");
     struct role_message asked;
     OWN_FD fd = -1;
@@ -105,7 +105,8 @@ static void test_keeper_gone_ends_the_wait(void **state)
     char room[4];
     size_t len = 0;
     (void)close(keeper_fd);
-    err_t err = role_get_state_wait(asker_fd, STATE_PIN, span_mut_of(room, sizeof(room)), &len);
+    err_t err =
+        role_get_state_wait(asker_fd, STATE_PIN, NULL, span_mut_of(room, sizeof(room)), &len);
     assert_true(failed(err));
 }
 

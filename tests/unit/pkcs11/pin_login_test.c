@@ -35,18 +35,20 @@ static struct {
     struct pin_record hashed; /* on disk at the last hash of a PIN */
 } module_state;
 
-err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
-                                 size_t *ret_len);
-err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct span bytes);
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, const char *part,
+                                 struct span_mut room, size_t *ret_len);
+err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, const char *part,
+                                 struct span bytes);
 int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char *salt,
                              int salt_len, int rounds, const EVP_MD *digest, int len,
                              unsigned char *out);
 
-err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct span_mut room,
-                                 size_t *ret_len)
+err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, const char *part,
+                                 struct span_mut room, size_t *ret_len)
 {
     (void)control_fd;
     assert_int_equal(file, STATE_PIN);
+    assert_null(part);
     if (!disk.there) {
         return FAIL(E_NOT_FOUND, "no record");
     }
@@ -55,10 +57,12 @@ err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, struct sp
     return OK;
 }
 
-err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, struct span bytes)
+err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, const char *part,
+                                 struct span bytes)
 {
     (void)control_fd;
     assert_int_equal(file, STATE_PIN);
+    assert_null(part);
     if (disk.full) {
         return FAIL_DETAIL(E_SYSTEM, ENOSPC, "no space");
     }
