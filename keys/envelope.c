@@ -84,6 +84,25 @@ err_t envelope_parse(struct span bytes, struct envelope *ret_envelope)
     return FAIL(E_INVALID, "not an envelope of ours");
 }
 
+static void rebase(struct span *span, const uint8_t *from, const uint8_t *to)
+{
+    if (span->len > 0) {
+        span->ptr = to + (span->ptr - from);
+    }
+}
+
+void envelope_rebase(struct envelope *envelope, const uint8_t *from, const uint8_t *to)
+{
+    rebase(&envelope->wrapped, from, to);
+    rebase(&envelope->salt, from, to);
+    rebase(&envelope->commitment, from, to);
+    rebase(&envelope->iv, from, to);
+    rebase(&envelope->ciphertext, from, to);
+    rebase(&envelope->tag, from, to);
+    rebase(&envelope->before_salt, from, to);
+    rebase(&envelope->before_iv, from, to);
+}
+
 /* Bytes 0..47. */
 static void write_fields(struct writer *w, const struct envelope_head *head)
 {

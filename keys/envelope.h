@@ -77,6 +77,9 @@ struct envelope {
  */
 MUST_USE err_t envelope_parse(struct span bytes, struct envelope *ret_envelope);
 
+/* Its bytes were copied from `from` to `to`: from now on its spans borrow from there. */
+void envelope_rebase(struct envelope *envelope, const uint8_t *from, const uint8_t *to);
+
 /* Writes bytes 0..49 and `wrapped`. */
 void envelope_write_head(struct writer *w, const struct envelope_head *head, struct span wrapped);
 

@@ -1,6 +1,7 @@
 /*
- * call: one RPC of a client, as grpc hands it to this room and as it gets the answer. (What the
- * token is asked on its behalf is a request: token/client.h.)
+ * call: one RPC of a client: as grpc hands it to this room (service_call), as this room works on it
+ * (call), and as its answer goes back (service_reply). What the token is asked on its behalf is a
+ * request (token/client.h).
  */
 #ifndef SERVER_KMS_CALL_H
 #define SERVER_KMS_CALL_H
@@ -11,6 +12,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/ticket.h"
+#include "keys/envelope.h"
 #include "proto/codec.h"
 
 /*
@@ -41,6 +43,25 @@ struct service_events {
     void *ctx;
     /* The answer to a pending call, exactly once unless it was cancelled. Takes reply->body. */
     void (*on_reply)(void *ctx, struct ticket ticket, struct service_reply *reply);
+};
+
+#define CALL_UID_LEN 65u
+
+enum call_wait { CALL_FOR_NOTHING, CALL_FOR_SEED, CALL_FOR_LISTING, CALL_FOR_PROOF };
+
+/* A call that was checked, and how far it has come. Borrows its bytes. */
+struct call {
+    enum codec_method method;
+    struct ticket ticket;
+    enum service_authority authority;
+    /* CLOCK_MONOTONIC: then it is answered without what it waits for */
+    int64_t expires_ms;
+    char uid[CALL_UID_LEN];   /* for the log: checked, or "-" */
+    struct span payload;      /* of Encrypt the plaintext, of Decrypt the envelope */
+    struct envelope envelope; /* of Decrypt: its payload, parsed */
+    enum call_wait wait;
+    uint8_t seed_key[32]; /* CALL_FOR_SEED */
+    uint64_t listing;     /* CALL_FOR_LISTING: number of the listing that decides */
 };
 
 #endif

@@ -24,24 +24,20 @@ void calls_done(struct calls *calls)
     *calls = (struct calls){0};
 }
 
-bool calls_owns(const struct calls *calls, const struct call *call)
-{
-    return call >= calls->pool && call < calls->pool + CALLS_MAX;
-}
-
 static bool is_plaintext(enum codec_method method)
 {
     return method == CODEC_V1_ENCRYPT || method == CODEC_V2_ENCRYPT;
 }
 
-/* Moves the payload from where it was borrowed into the call's own memory. */
-static err_t keep_payload(struct calls *calls, struct call *kept, struct span payload)
+/* Moves the payload from where it was borrowed into memory of its own. */
+static err_t keep_payload(struct calls *calls, struct parked *kept, struct span payload)
 {
-    if (!is_plaintext(kept->method)) {
+    if (!is_plaintext(kept->call.method)) {
         if (!span_copy(span_mut_of(kept->ciphertext, sizeof(kept->ciphertext)), payload)) {
             return FAIL(E_BUG, "an unchecked payload waits");
         }
-        kept->payload = span_of(kept->ciphertext, payload.len);
+        kept->call.payload = span_of(kept->ciphertext, payload.len);
+        envelope_rebase(&kept->call.envelope, payload.ptr, kept->ciphertext);
         return OK;
     }
     if (calls->secrets_n >= CALLS_SECRETS_MAX) {
@@ -49,38 +45,22 @@ static err_t keep_payload(struct calls *calls, struct call *kept, struct span pa
     }
     TRY(secret_new(SECRET_SLOT, payload.len, &kept->plaintext));
     TRY(secret_append(kept->plaintext, payload));
-    kept->payload = secret_view(kept->plaintext);
+    kept->call.payload = secret_view(kept->plaintext);
     calls->secrets_n++;
     return OK;
 }
 
-/* All but the link, the payload and the buffers. */
-static void copy_facts(struct call *to, const struct call *from)
+err_t calls_park(struct calls *calls, const struct call *call)
 {
-    to->method = from->method;
-    to->ticket = from->ticket;
-    to->authority = from->authority;
-    to->expires_ms = from->expires_ms;
-    to->wait = from->wait;
-    to->listing = from->listing;
-    span_move(to->uid, from->uid, sizeof(to->uid));
-    span_move(to->seed_key, from->seed_key, sizeof(to->seed_key));
-}
-
-err_t calls_park(struct calls *calls, struct call *call)
-{
-    if (calls_owns(calls, call)) {
-        return OK;
-    }
     if (TAILQ_EMPTY(&calls->unused) && calls->fresh < CALLS_MAX) {
-        struct call *never_used = &calls->pool[calls->fresh++];
+        struct parked *never_used = &calls->pool[calls->fresh++];
         TAILQ_INSERT_HEAD(&calls->unused, never_used, link);
     }
-    struct call *kept = TAILQ_FIRST(&calls->unused);
+    struct parked *kept = TAILQ_FIRST(&calls->unused);
     if (kept == NULL) {
         return FAIL(E_LIMIT, "too many calls wait for the token");
     }
-    copy_facts(kept, call);
+    kept->call = *call;
     err_t err = keep_payload(calls, kept, call->payload);
     if (failed(err)) {
         secret_free(TAKE(kept->plaintext));
@@ -92,50 +72,50 @@ err_t calls_park(struct calls *calls, struct call *call)
     return OK;
 }
 
-static void wipe_payload(struct calls *calls, struct call *call)
+static void wipe_payload(struct calls *calls, struct parked *parked)
 {
-    calls->secrets_n -= call->plaintext != NULL ? 1 : 0;
-    secret_free(TAKE(call->plaintext));
-    call->payload = span_of(NULL, 0);
+    calls->secrets_n -= parked->plaintext != NULL ? 1 : 0;
+    secret_free(TAKE(parked->plaintext));
+    parked->call.payload = span_of(NULL, 0);
 }
 
-void calls_answer(struct calls *calls, struct call *call, struct service_reply *reply)
+void calls_answer(struct calls *calls, struct parked *parked, struct service_reply *reply)
 {
-    wipe_payload(calls, call);
-    call->wait = CALL_FOR_NOTHING;
-    call->answered = true;
-    call->reply = *reply;
+    wipe_payload(calls, parked);
+    parked->call.wait = CALL_FOR_NOTHING;
+    parked->answered = true;
+    parked->reply = *reply;
     reply->body = NULL;
-    TAILQ_REMOVE(&calls->waiting, call, link);
-    TAILQ_INSERT_TAIL(&calls->answered, call, link);
+    TAILQ_REMOVE(&calls->waiting, parked, link);
+    TAILQ_INSERT_TAIL(&calls->answered, parked, link);
 }
 
-void calls_end(struct calls *calls, struct call *call)
+void calls_end(struct calls *calls, struct parked *parked)
 {
-    wipe_payload(calls, call);
-    secret_free(TAKE(call->reply.body));
-    if (call->answered) {
-        TAILQ_REMOVE(&calls->answered, call, link);
+    wipe_payload(calls, parked);
+    secret_free(TAKE(parked->reply.body));
+    if (parked->answered) {
+        TAILQ_REMOVE(&calls->answered, parked, link);
     } else {
-        TAILQ_REMOVE(&calls->waiting, call, link);
+        TAILQ_REMOVE(&calls->waiting, parked, link);
     }
-    call->wait = CALL_FOR_NOTHING;
-    call->answered = false;
-    TAILQ_INSERT_HEAD(&calls->unused, call, link);
+    parked->call.wait = CALL_FOR_NOTHING;
+    parked->answered = false;
+    TAILQ_INSERT_HEAD(&calls->unused, parked, link);
     calls->n--;
 }
 
 bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket,
                        struct service_reply *ret_reply)
 {
-    struct call *call = TAILQ_FIRST(&calls->answered);
-    if (call == NULL) {
+    struct parked *parked = TAILQ_FIRST(&calls->answered);
+    if (parked == NULL) {
         return false;
     }
-    *ret_ticket = call->ticket;
-    *ret_reply = call->reply;
-    call->reply.body = NULL;
-    calls_end(calls, call);
+    *ret_ticket = parked->call.ticket;
+    *ret_reply = parked->reply;
+    parked->reply.body = NULL;
+    calls_end(calls, parked);
     return true;
 }
 
@@ -145,17 +125,17 @@ static bool is_from(const struct call *call, struct ticket ticket)
            call->ticket.stream == ticket.stream;
 }
 
-struct call *calls_find(struct calls *calls, struct ticket ticket)
+struct parked *calls_find(struct calls *calls, struct ticket ticket)
 {
-    struct call *call;
-    TAILQ_FOREACH (call, &calls->waiting, link) {
-        if (is_from(call, ticket)) {
-            return call;
+    struct parked *parked;
+    TAILQ_FOREACH (parked, &calls->waiting, link) {
+        if (is_from(&parked->call, ticket)) {
+            return parked;
         }
     }
-    TAILQ_FOREACH (call, &calls->answered, link) {
-        if (is_from(call, ticket)) {
-            return call;
+    TAILQ_FOREACH (parked, &calls->answered, link) {
+        if (is_from(&parked->call, ticket)) {
+            return parked;
         }
     }
     return NULL;
@@ -163,10 +143,10 @@ struct call *calls_find(struct calls *calls, struct ticket ticket)
 
 bool calls_want_seed(const struct calls *calls, const uint8_t key[32])
 {
-    const struct call *call;
-    TAILQ_FOREACH (call, &calls->waiting, link) {
-        if (call->wait == CALL_FOR_SEED &&
-            span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
+    const struct parked *parked;
+    TAILQ_FOREACH (parked, &calls->waiting, link) {
+        if (parked->call.wait == CALL_FOR_SEED &&
+            span_equal(span_of(parked->call.seed_key, 32), span_of(key, 32))) {
             return true;
         }
     }
@@ -176,9 +156,10 @@ bool calls_want_seed(const struct calls *calls, const uint8_t key[32])
 int64_t calls_next_ms(const struct calls *calls)
 {
     int64_t next_ms = INT64_MAX;
-    const struct call *call;
-    TAILQ_FOREACH (call, &calls->waiting, link) {
-        next_ms = call->expires_ms < next_ms ? call->expires_ms : next_ms;
+    const struct parked *parked;
+    TAILQ_FOREACH (parked, &calls->waiting, link) {
+        int64_t expires_ms = parked->call.expires_ms;
+        next_ms = expires_ms < next_ms ? expires_ms : next_ms;
     }
     return next_ms;
 }

@@ -9,7 +9,7 @@
 
 static bool is_uid(struct span uid)
 {
-    if (uid.len == 0 || uid.len >= CALLS_UID_LEN) {
+    if (uid.len == 0 || uid.len >= CALL_UID_LEN) {
         return false;
     }
     for (size_t i = 0; i < uid.len; i++) {
@@ -36,13 +36,12 @@ static err_t take_ciphertext(const struct store *store, const struct codec_reque
                              struct call *call)
 {
     bool v2 = call->method == CODEC_V2_DECRYPT;
-    struct envelope envelope;
     if (request->payload.len == 0 || request->payload.len > ENVELOPE_MAX) {
         return FAIL(E_INVALID, "the ciphertext must have 1 to 1024 bytes");
     }
-    TRY(envelope_parse(request->payload, &envelope));
+    TRY(envelope_parse(request->payload, &call->envelope));
     call->payload = request->payload;
-    const struct envelope_head *head = &envelope.head;
+    const struct envelope_head *head = &call->envelope.head;
     if (head->suite != ENVELOPE_SEED) {
         return FAIL(E_INVALID, "the ciphertext is of a suite that is not configured");
     }
@@ -69,9 +68,8 @@ err_t methods_take(const struct store *store, const struct codec_request *reques
     if (is_v1(call->method) && store->config.kms_v1 == CONFIG_V1_OFF) {
         return FAIL(E_UNSUPPORTED, "KMS v1 is turned off here (kms_v1: off)");
     }
-    (void)snprintf(call->uid, sizeof(call->uid), "%.*s",
-                   is_uid(request->uid) ? (int)request->uid.len : 1,
-                   is_uid(request->uid) ? (const char *)request->uid.ptr : "-");
+    struct span uid = is_uid(request->uid) ? request->uid : span_of_text("-");
+    (void)snprintf(call->uid, sizeof(call->uid), "%.*s", (int)uid.len, (const char *)uid.ptr);
     switch (call->method) {
     case CODEC_V1_ENCRYPT:
     case CODEC_V2_ENCRYPT:
@@ -176,10 +174,8 @@ static err_t run_encrypt(struct store *store, struct call *call, struct secret *
 static err_t run_decrypt(struct store *store, struct call *call, struct secret *body)
 {
     CLEANUP(secret_free_p) struct secret *plaintext = NULL;
-    struct envelope envelope;
-    TRY(envelope_parse(call->payload, &envelope));
     TRY(secret_new(SECRET_SLOT, ENVELOPE_PLAIN_MAX, &plaintext));
-    TRY(store_open(store, &envelope, call, plaintext));
+    TRY(store_open(store, &call->envelope, call, plaintext));
     if (call->wait != CALL_FOR_NOTHING) {
         return OK;
     }

@@ -39,13 +39,10 @@ static void log_refused(struct service *service, const struct call *call, err_t 
 /* "what (key_id sha256:...)": the name under which the API server's own logs know the key. */
 static void fill_not_found(const struct call *call, err_t err, struct service_reply *reply)
 {
-    struct envelope envelope;
+    const struct envelope_head *head = &call->envelope.head;
     char key_id[KEY_ID_TEXT_LEN + 1];
     char hash[KEY_ID_HASH_LEN + 1];
-    if (failed(envelope_parse(call->payload, &envelope))) {
-        return;
-    }
-    key_id_text(envelope.head.kek_id, envelope.head.activation, key_id);
+    key_id_text(head->kek_id, head->activation, key_id);
     if (!failed(key_id_hash(span_of_text(key_id), hash))) {
         (void)snprintf(reply->text, sizeof(reply->text), "%.99s (key_id %s)", err.what, hash);
     }
@@ -154,64 +151,66 @@ void service_limit_bites(struct service *service, enum limit limit)
 
 void service_cancel(struct service *service, struct ticket ticket)
 {
-    struct call *call = calls_find(&service->calls, ticket);
-    if (call == NULL) {
+    struct parked *parked = calls_find(&service->calls, ticket);
+    if (parked == NULL) {
         return;
     }
-    bool for_seed = call->wait == CALL_FOR_SEED;
+    bool for_seed = parked->call.wait == CALL_FOR_SEED;
     uint8_t key[32];
-    span_move(key, call->seed_key, sizeof(key));
-    calls_end(&service->calls, call);
+    span_move(key, parked->call.seed_key, sizeof(key));
+    calls_end(&service->calls, parked);
     if (for_seed && !calls_want_seed(&service->calls, key)) {
         unwraps_abandon(&service->store->unwraps, key);
     }
 }
 
 /* Tries it again; answered calls are said later, from say_answers. */
-static void retry(struct service *service, struct call *call, bool last)
+static void retry(struct service *service, struct parked *parked, bool last)
 {
     struct service_reply reply;
-    if (attempt(service, call, last, &reply)) {
-        calls_answer(&service->calls, call, &reply);
+    if (attempt(service, &parked->call, last, &reply)) {
+        calls_answer(&service->calls, parked, &reply);
     }
 }
 
-static void fail_call(struct service *service, struct call *call, err_t err)
+static void fail_call(struct service *service, struct parked *parked, err_t err)
 {
-    struct service_reply reply = failure(service, call, err);
-    calls_answer(&service->calls, call, &reply);
+    struct service_reply reply = failure(service, &parked->call, err);
+    calls_answer(&service->calls, parked, &reply);
 }
 
-static struct call *next_of(struct call *call)
+static struct parked *next_of(struct parked *parked)
 {
-    return TAILQ_NEXT(call, link);
+    return TAILQ_NEXT(parked, link);
 }
 
 static void on_seed(void *ctx, const uint8_t key[32], err_t err, bool again)
 {
     struct service *service = ctx;
-    struct call *next;
-    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
-        next = next_of(call);
-        if (call->wait != CALL_FOR_SEED ||
-            !span_equal(span_of(call->seed_key, 32), span_of(key, 32))) {
+    struct parked *next;
+    for (struct parked *parked = TAILQ_FIRST(&service->calls.waiting); parked != NULL;
+         parked = next) {
+        next = next_of(parked);
+        if (parked->call.wait != CALL_FOR_SEED ||
+            !span_equal(span_of(parked->call.seed_key, 32), span_of(key, 32))) {
             continue;
         }
         if (failed(err) && !again) {
-            fail_call(service, call, err);
+            fail_call(service, parked, err);
         } else {
-            retry(service, call, false);
+            retry(service, parked, false);
         }
     }
 }
 
 static void retry_all(struct service *service, enum call_wait wait)
 {
-    struct call *next;
-    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
-        next = next_of(call);
-        if (call->wait == wait) {
-            retry(service, call, false);
+    struct parked *next;
+    for (struct parked *parked = TAILQ_FIRST(&service->calls.waiting); parked != NULL;
+         parked = next) {
+        next = next_of(parked);
+        if (parked->call.wait == wait) {
+            retry(service, parked, false);
         }
     }
 }
@@ -229,16 +228,17 @@ static void on_ready(void *ctx)
 /* Status is answered whatever is known; the others are told that the token cannot be reached. */
 static void expire(struct service *service, int64_t now_ms)
 {
-    struct call *next;
-    for (struct call *call = TAILQ_FIRST(&service->calls.waiting); call != NULL; call = next) {
-        next = next_of(call);
-        if (call->expires_ms > now_ms) {
+    struct parked *next;
+    for (struct parked *parked = TAILQ_FIRST(&service->calls.waiting); parked != NULL;
+         parked = next) {
+        next = next_of(parked);
+        if (parked->call.expires_ms > now_ms) {
             continue;
         }
-        if (call->method == CODEC_V2_STATUS) {
-            retry(service, call, true);
+        if (parked->call.method == CODEC_V2_STATUS) {
+            retry(service, parked, true);
         } else {
-            fail_call(service, call, FAIL(E_UNAVAILABLE, "the token cannot be reached"));
+            fail_call(service, parked, FAIL(E_UNAVAILABLE, "the token cannot be reached"));
         }
     }
 }

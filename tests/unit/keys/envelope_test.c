@@ -1,5 +1,6 @@
 #include "keys/envelope.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "tests/kit/unit.h"
@@ -185,6 +186,31 @@ static void test_parse_suite_2_has_no_sealed_part_and_no_born(void **state)
     assert_int_equal(e.before_salt.len + e.before_iv.len, 0);
 }
 
+static void assert_rebased(const struct bytes *from, const struct bytes *to)
+{
+    struct envelope moved;
+    struct envelope parsed;
+    assert_ok(envelope_parse(span_of(from->at, from->len), &moved));
+    assert_ok(envelope_parse(span_of(to->at, to->len), &parsed));
+    envelope_rebase(&moved, from->at, to->at);
+    assert_memory_equal(&moved.wrapped, &parsed.wrapped,
+                        sizeof(moved) - offsetof(struct envelope, wrapped));
+}
+
+static void test_rebase_is_what_a_parse_of_the_copy_gives(void **state)
+{
+    (void)state;
+    struct envelope_head direct = usual;
+    direct.suite = ENVELOPE_DIRECT;
+    direct.born = 0;
+    struct bytes sealed = build_seed(5);
+    struct bytes sealed_copy = sealed;
+    struct bytes wrapped = build(&direct, 16, 2 + 32 + 16, 0);
+    struct bytes wrapped_copy = wrapped;
+    assert_rebased(&sealed, &sealed_copy);
+    assert_rebased(&wrapped, &wrapped_copy);
+}
+
 static void test_parse_failure_leaves_the_result_untouched(void **state)
 {
     (void)state;
@@ -261,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_parse_wrapped_length_lies_is_refused),
         cmocka_unit_test(test_parse_suite_2_limits_hold_at_and_past),
         cmocka_unit_test(test_parse_suite_2_has_no_sealed_part_and_no_born),
+        cmocka_unit_test(test_rebase_is_what_a_parse_of_the_copy_gives),
         cmocka_unit_test(test_parse_failure_leaves_the_result_untouched),
         cmocka_unit_test(test_write_head_is_drawn_as_in_the_header),
         cmocka_unit_test(test_write_head_without_room_or_wrapped_too_long_is_bad),

@@ -1,45 +1,14 @@
-/* calls and unwraps: who waits, what the token is asked for them, and what is left when they go. */
+#include "server/kms/calls.h"
+
 #include <string.h>
 
-#include "server/kms/calls.h"
-#include "server/kms/unwraps.h"
 #include "tests/kit/unit.h"
 
-static unsigned asked_n;
-static unsigned cancelled_n;
-static enum err_code client_says;
-
-err_t __wrap_client_call(struct client *client, const struct client_request *request,
-                         int64_t now_ms);
-void __wrap_client_cancel(struct client *client, uint64_t cookie);
-
-err_t __wrap_client_call(struct client *client, const struct client_request *request,
-                         int64_t now_ms)
-{
-    (void)client;
-    (void)request;
-    (void)now_ms;
-    asked_n++;
-    return client_says == E_NONE ? OK : FAIL(E_LIMIT, "full");
-}
-
-void __wrap_client_cancel(struct client *client, uint64_t cookie)
-{
-    (void)client;
-    (void)cookie;
-    cancelled_n++;
-}
-
 static struct calls calls;
-static struct unwraps unwraps;
-static const struct ipc_key_ref ref = {.id_len = 16};
 
 static int setup(void **state)
 {
     (void)state;
-    asked_n = cancelled_n = 0;
-    client_says = E_NONE;
-    unwraps_init(&unwraps, NULL, 0x100000);
     return failed(secret_init(&secret_budget_front)) || failed(calls_init(&calls));
 }
 
@@ -71,13 +40,40 @@ static void test_park_copies_the_payload(void **state)
     call.payload = span_of_text(text);
     assert_ok(calls_park(&calls, &call));
     memset(text, 'x', sizeof(text) - 1);
-    struct call *kept = calls_find(&calls, call.ticket);
+    struct parked *kept = calls_find(&calls, call.ticket);
     assert_non_null(kept);
-    assert_memory_equal(kept->payload.ptr, "plain", 5);
+    assert_memory_equal(kept->call.payload.ptr, "plain", 5);
     assert_int_equal(secret_in_use(SECRET_SLOT), 1);
     calls_end(&calls, kept);
     assert_int_equal(secret_in_use(SECRET_SLOT), 0);
     assert_null(calls_find(&calls, call.ticket));
+}
+
+static bool is_within(struct span part, struct span whole)
+{
+    return part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
+}
+
+/* What the envelope was parsed from is gone when the call is tried again. */
+static void test_park_keeps_the_envelope_in_bytes_of_its_own(void **state)
+{
+    (void)state;
+    struct call call = call_of(CODEC_V2_DECRYPT, 1);
+    uint8_t bytes[ENVELOPE_MAX];
+    struct writer w = writer_of(span_mut_of(bytes, sizeof(bytes)));
+    const uint8_t wrapped[61] = {12};
+    const struct envelope_head head = {
+        .suite = ENVELOPE_SEED, .scheme = ENVELOPE_AES_GCM, .api = 2};
+    envelope_write_head(&w, &head, span_of(wrapped, sizeof(wrapped)));
+    (void)writer_room(&w, ENVELOPE_SALT + ENVELOPE_COMMIT + ENVELOPE_IV + 9 + ENVELOPE_TAG);
+    call.payload = writer_done(&w);
+    assert_ok(envelope_parse(call.payload, &call.envelope));
+    assert_ok(calls_park(&calls, &call));
+    const struct call *kept = &calls_find(&calls, call.ticket)->call;
+    assert_ptr_not_equal(kept->payload.ptr, bytes);
+    assert_true(is_within(kept->envelope.wrapped, kept->payload));
+    assert_true(is_within(kept->envelope.before_iv, kept->payload));
+    assert_ptr_equal(kept->envelope.tag.ptr, kept->payload.ptr + kept->payload.len - 16);
 }
 
 static void test_park_513th_call_is_refused(void **state)
@@ -169,85 +165,16 @@ static void test_want_seed_sees_only_calls_that_wait_for_it(void **state)
     assert_ok(calls_park(&calls, &call));
     assert_true(calls_want_seed(&calls, call.seed_key));
     assert_false(calls_want_seed(&calls, other));
-    calls_find(&calls, call.ticket)->wait = CALL_FOR_LISTING;
+    calls_find(&calls, call.ticket)->call.wait = CALL_FOR_LISTING;
     assert_false(calls_want_seed(&calls, call.seed_key));
-}
-
-static struct seed_name name_of(unsigned n)
-{
-    struct seed_name name = {.wrapped_len = 61};
-    name.key[0] = (uint8_t)n;
-    name.key[1] = (uint8_t)(n >> 8);
-    return name;
-}
-
-static void test_unwraps_start_again_asks_once(void **state)
-{
-    (void)state;
-    struct seed_name name = name_of(1);
-    struct unwrap unwrap;
-    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 5));
-    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 6));
-    assert_int_equal(asked_n, 1);
-    assert_true(unwraps_take(&unwraps, 0x100001, &unwrap));
-    assert_int_equal(unwrap.started_ms, 5);
-    assert_false(unwraps_take(&unwraps, 0x100001, &unwrap));
-}
-
-static void test_unwraps_start_more_urgently_takes_over(void **state)
-{
-    (void)state;
-    struct seed_name name = name_of(1);
-    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_BACKGROUND, 5));
-    assert_int_equal(unwraps.background_n, 1);
-    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_KNOWN, 6));
-    assert_int_equal(asked_n, 2);
-    assert_int_equal(cancelled_n, 1);
-    assert_int_equal(unwraps.background_n, 0);
-    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_BACKGROUND, 7));
-    assert_int_equal(asked_n, 2);
-    assert_int_equal(unwraps.n, 1);
-}
-
-static void test_unwraps_start_past_the_limit_is_refused(void **state)
-{
-    (void)state;
-    for (unsigned n = 0; n < UNWRAPS_MAX; n++) {
-        struct seed_name name = name_of(n);
-        assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 5));
-    }
-    struct seed_name name = name_of(UNWRAPS_MAX);
-    assert_fails(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 5), E_LIMIT);
-    struct seed_name known = name_of(1);
-    assert_ok(unwraps_start(&unwraps, &known, &ref, CLIENT_LIVE, 5));
-}
-
-static void test_unwraps_start_with_a_full_client_leaves_nothing(void **state)
-{
-    (void)state;
-    struct seed_name name = name_of(1);
-    client_says = E_LIMIT;
-    assert_fails(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 5), E_LIMIT);
-    assert_int_equal(unwraps.n, 0);
-}
-
-static void test_unwraps_abandon_spares_the_background(void **state)
-{
-    (void)state;
-    struct seed_name live = name_of(1);
-    struct seed_name background = name_of(2);
-    assert_ok(unwraps_start(&unwraps, &live, &ref, CLIENT_LIVE, 5));
-    assert_ok(unwraps_start(&unwraps, &background, &ref, CLIENT_BACKGROUND, 5));
-    unwraps_abandon(&unwraps, live.key);
-    unwraps_abandon(&unwraps, background.key);
-    assert_int_equal(cancelled_n, 1);
-    assert_int_equal(unwraps.n, 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_park_copies_the_payload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_park_keeps_the_envelope_in_bytes_of_its_own, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_park_513th_call_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_129th_plaintext_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_a_plaintext_gives_its_place_to_another, setup,
@@ -258,15 +185,6 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_answered_call_can_still_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_again_asks_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_more_urgently_takes_over, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_past_the_limit_is_refused, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_start_with_a_full_client_leaves_nothing, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_unwraps_abandon_spares_the_background, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

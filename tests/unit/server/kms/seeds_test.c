@@ -1,9 +1,7 @@
-/* seeds, derived and negative: what they keep, what they wipe, what they refuse. */
+#include "server/kms/seeds.h"
+
 #include <string.h>
 
-#include "server/kms/derived.h"
-#include "server/kms/negative.h"
-#include "server/kms/seeds.h"
 #include "tests/kit/unit.h"
 
 static int setup(void **state)
@@ -16,7 +14,6 @@ static int teardown(void **state)
 {
     (void)state;
     assert_int_equal(secret_in_use(SECRET_SEED), 0);
-    assert_int_equal(secret_in_use(SECRET_DERIVED), 0);
     assert_int_equal(secret_in_use(SECRET_SLOT), 0);
     assert_true(secret_free_space_is_zero());
     secret_done();
@@ -169,79 +166,6 @@ static void test_seed_name_of_lengths_at_and_past_the_limit(void **state)
     assert_fails(seed_name_of(seal, &head, span_of(wrapped, 0), true, &name), E_INVALID);
 }
 
-static void add_derived(struct derived *derived, const char *before_iv, uint8_t value)
-{
-    struct secret *keys = NULL;
-    uint8_t bytes[64] = {value};
-    assert_ok(secret_new(SECRET_SLOT, sizeof(bytes), &keys));
-    assert_ok(secret_append(keys, span_of(bytes, sizeof(bytes))));
-    derived_add(derived, span_of_text(before_iv), keys);
-}
-
-static void test_derived_keeps_up_to_max(void **state)
-{
-    (void)state;
-    CLEANUP(derived_free_p) struct derived *derived = NULL;
-    assert_ok(derived_new(2, &derived));
-    add_derived(derived, "a", 1);
-    add_derived(derived, "b", 2);
-    assert_int_equal(derived_find(derived, span_of_text("a")).ptr[0], 1);
-    add_derived(derived, "c", 3);
-    assert_int_equal(derived_find(derived, span_of_text("b")).len, 0);
-    assert_int_equal(derived_find(derived, span_of_text("a")).len, 64);
-    assert_int_equal(secret_in_use(SECRET_DERIVED), 2);
-}
-
-static void test_derived_off_keeps_nothing(void **state)
-{
-    (void)state;
-    CLEANUP(derived_free_p) struct derived *derived = NULL;
-    assert_ok(derived_new(0, &derived));
-    add_derived(derived, "a", 1);
-    assert_int_equal(derived_find(derived, span_of_text("a")).len, 0);
-    assert_int_equal(derived_count(derived), 0);
-}
-
-static void test_derived_more_than_the_arena_holds_goes_on(void **state)
-{
-    (void)state;
-    CLEANUP(derived_free_p) struct derived *derived = NULL;
-    assert_ok(derived_new(5000, &derived));
-    for (unsigned i = 0; i < 1100; i++) {
-        char text[16];
-        (void)snprintf(text, sizeof(text), "%u", i);
-        add_derived(derived, text, 1);
-    }
-    assert_int_equal(derived_count(derived), 1024);
-}
-
-static void test_negative_holds_for_one_minute(void **state)
-{
-    (void)state;
-    CLEANUP(negative_free_p) struct negative *negative = NULL;
-    assert_ok(negative_new(&negative));
-    negative_add(negative, name_of(1).key, 1000);
-    assert_true(negative_has(negative, name_of(1).key, 1000 + NEGATIVE_MS - 1));
-    assert_false(negative_has(negative, name_of(1).key, 1000 + NEGATIVE_MS));
-    assert_false(negative_has(negative, name_of(2).key, 1000));
-}
-
-static void test_negative_past_the_limit_forgets_the_oldest(void **state)
-{
-    (void)state;
-    CLEANUP(negative_free_p) struct negative *negative = NULL;
-    uint8_t key[32] = {0};
-    assert_ok(negative_new(&negative));
-    for (unsigned i = 0; i <= NEGATIVE_MAX; i++) {
-        key[0] = (uint8_t)i;
-        key[1] = (uint8_t)(i >> 8);
-        negative_add(negative, key, 0);
-    }
-    assert_true(negative_has(negative, key, 1));
-    memset(key, 0, sizeof(key));
-    assert_false(negative_has(negative, key, 1));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,13 +182,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_seeds_drop_wipes_it_and_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seeds_pinned_one_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_seed_name_of_lengths_at_and_past_the_limit, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_derived_keeps_up_to_max, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_derived_off_keeps_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_derived_more_than_the_arena_holds_goes_on, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_negative_holds_for_one_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_negative_past_the_limit_forgets_the_oldest, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
