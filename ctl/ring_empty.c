@@ -5,8 +5,7 @@
 
 #include "keys/key_id.h"
 
-#define CURRENT_MAX  1024u
-#define LABEL_PREFIX "p11k:"
+#define CURRENT_MAX 1024u
 
 err_t ring_remembered(const struct workplace *workplace, struct state_current *ret_current,
                       bool *ret_known)
@@ -20,22 +19,6 @@ err_t ring_remembered(const struct workplace *workplace, struct state_current *r
     }
     *ret_known = !failed(err) && !failed(state_current_parse(span_of(bytes, len), ret_current));
     return OK;
-}
-
-/* The name in a label of any ring; false when it is none. */
-static bool ring_of(const char *label, char ret_name[sizeof(((struct config *)0)->ring)])
-{
-    uint32_t unused[2];
-    size_t prefix = sizeof(LABEL_PREFIX) - 1;
-    const char *name = label + prefix;
-    const char *end = strncmp(label, LABEL_PREFIX, prefix) == 0 ? strchr(name, ':') : NULL;
-    struct span_mut room = span_mut_of(ret_name, sizeof(((struct config *)0)->ring) - 1);
-    if (end == NULL || !span_copy(room, span_of(name, (size_t)(end - name)))) {
-        return false;
-    }
-    ret_name[end - name] = '\0';
-    return ring_name_ok(ret_name) &&
-           !failed(ring_label_parse(span_of_text(label), ret_name, &unused[0], &unused[1]));
 }
 
 /* Adds a name that is not there yet; what does not fit is left out. */
@@ -62,9 +45,10 @@ void ring_others(const struct workplace *workplace, char ret_names[RING_NAMES_MA
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        char name[sizeof(workplace->config->ring)];
-        if (ring_of(keys[i].label, name) && strcmp(name, workplace->config->ring) != 0) {
-            add_name(ret_names, name);
+        const struct ipc_activation *activation = &keys[i].activation;
+        bool placed = activation->by != IPC_BY_NOTHING && activation->by != IPC_BY_BROKEN_LABEL;
+        if (placed && strcmp(activation->ring, workplace->config->ring) != 0) {
+            add_name(ret_names, activation->ring);
         }
     }
 }

@@ -49,11 +49,13 @@ err_t ring_view_new(const struct config *config, const struct ipc_key *keys, siz
     }
     for (size_t i = 0; i < n; i++) {
         struct ring_view_row row = {.key = keys[i]};
-        err_t err = ring_label_parse(span_of_text(keys[i].label), config->ring,
-                                     &row.ring.not_before, &row.ring.created);
-        view.broken_labels += err.code == E_INVALID;
+        bool broken = keys[i].activation.by == IPC_BY_BROKEN_LABEL;
+        bool of_ring = ipc_key_of_ring(&keys[i], config->ring);
+        view.broken_labels += of_ring && broken;
         view.unnamed += ipc_key_unnamed(&keys[i]);
-        if (!failed(err)) {
+        if (of_ring && !broken) {
+            row.ring.not_before = keys[i].activation.not_before;
+            row.ring.created = keys[i].activation.created;
             judge(config, &row);
             view.rows[view.n++] = row;
         }

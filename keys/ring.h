@@ -1,7 +1,5 @@
 /*
- * ring: which KEK seals. Pure functions of a listing and a time; see docs/rotate.md. A managed KEK
- * is labelled `p11k:<ring>:<not-before>:<created>`, both times 8 lower-case hex digits of Unix
- * seconds.
+ * ring: which KEK seals. Pure functions of a listing and a time; see docs/rotate.md.
  */
 #ifndef KEYS_RING_H
 #define KEYS_RING_H
@@ -11,10 +9,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/span.h"
 #include "keys/envelope.h"
 
-#define RING_LABEL_MAX 32u
 #define RING_HORIZON_S (32u * 86400u) /* a not-before further ahead is ignored with an alarm */
 #define RING_SKEW_S    60u            /* clocks of makers of KEKs agree within so much */
 
@@ -30,15 +26,6 @@ struct ring_key {
     uint32_t created;
     enum ring_verdict verdict;
 };
-
-/* 1..9 of [a-z0-9-]. */
-bool ring_name_ok(const char *ring);
-/* ret_label: RING_LABEL_MAX + 1 bytes. */
-MUST_USE err_t ring_label_write(const char *ring, uint32_t not_before, uint32_t created,
-                                char *ret_label);
-/* E_NOT_FOUND: a label of another ring or none of ours; E_INVALID: ours but broken. */
-MUST_USE err_t ring_label_parse(struct span label, const char *ring, uint32_t *ret_not_before,
-                                uint32_t *ret_created);
 
 /*
  * > 0 when a ranks above b: later created, then larger not-before, then smaller kek_id. The

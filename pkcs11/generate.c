@@ -1,10 +1,10 @@
 #include "pkcs11/generate.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keys/ring_label.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/key.h"
 #include "pkcs11/lie.h"
@@ -31,23 +31,19 @@ err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
     return OK;
 }
 
-void generate_label(const char *ring, const struct generate_times *times, char ret_label[33])
-{
-    (void)snprintf(ret_label, 33, "p11k:%.9s:%08x:%08x", ring, times->not_before, times->created);
-}
-
 /* Stamps and creates at once, so that nothing can lie between the time in the label and the key. */
 static err_t create(const struct session *session, const struct ipc_generate *ask,
-                    bool modifiable_said, CK_OBJECT_HANDLE *ret_handle, char ret_label[33])
+                    bool modifiable_said, CK_OBJECT_HANDLE *ret_handle,
+                    char ret_label[RING_LABEL_MAX + 1])
 {
     CK_ATTRIBUTE template[AUDIT_TEMPLATE_MAX + 2] = {
         {CKA_ID, p11_bytes(span_of(ask->id, sizeof(ask->id))), sizeof(ask->id)},
-        {CKA_LABEL, ret_label, 32}};
+        {CKA_LABEL, ret_label, RING_LABEL_MAX}};
     size_t n = 2 + audit_template(template + 2) - (modifiable_said ? 0 : 1);
     CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
     struct generate_times times;
     TRY(generate_times(ask, clock_real_s(), &times));
-    generate_label(ask->ring, &times, ret_label);
+    TRY(ring_label_write(ask->ring, times.not_before, times.created, ret_label));
     template[1].ulValueLen = span_of_text(ret_label).len;
     if (ask->limit_s > 0) {
         watch_hold("C_GenerateKey", ask->limit_s * 1000u);
@@ -85,7 +81,7 @@ static err_t find_made(const struct session *session, const struct ipc_generate 
         return FAIL(E_NOT_FOUND, "no key of this id");
     }
     TRY(describe(session, handles[0], &key));
-    if (n > 1 || !key_is_of_ring(key.label, ask->ring)) {
+    if (n > 1 || !ipc_key_of_ring(&key, ask->ring)) {
         return FAIL(E_UNSUPPORTED, "the id belongs to another key");
     }
     *ret_key = key;
@@ -96,7 +92,7 @@ static err_t create_checked(const struct session *session, const struct ipc_gene
                             struct ipc_key *ret_key)
 {
     CK_OBJECT_HANDLE handle = 0;
-    char label[33];
+    char label[RING_LABEL_MAX + 1];
     struct ipc_key made;
     TRY(mechanism_check(session));
     err_t err = create(session, ask, true, &handle, label);

@@ -21,8 +21,6 @@ struct generate_times {
  */
 MUST_USE err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
                               struct generate_times *ret_times);
-/* "p11k:<ring>:<not-before>:<created>" */
-void generate_label(const char *ring, const struct generate_times *times, char ret_label[33]);
 
 /*
  * E_STATE as above; E_TOKEN; E_UNSUPPORTED with a detail: as of mechanism.h, nothing was made;

@@ -2,8 +2,9 @@
 
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "keys/ring_label.h"
+#include "pkcs11/activation.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
@@ -11,16 +12,9 @@
 #define BLOCK     16u
 #define VALUE_MAX 4096u /* of an attribute; what says that it is longer is not believed */
 
-bool key_is_of_ring(const char *label, const char *ring)
+bool key_is_managed(const struct key *key)
 {
-    char prefix[32];
-    int n = snprintf(prefix, sizeof(prefix), "p11k:%s:", ring);
-    return n > 0 && (size_t)n < sizeof(prefix) && strncmp(label, prefix, (size_t)n) == 0;
-}
-
-bool key_is_managed(const char *label)
-{
-    return strncmp(label, "p11k:", 5) == 0;
+    return ring_label_ours(span_of_text(key->info.label));
 }
 
 bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b)
@@ -62,6 +56,7 @@ static err_t read_label(const struct session *session, struct key *key)
     }
     TRY(err);
     find_text(key->info.label, sizeof(key->info.label), span_of(label, len));
+    key->info.activation = activation_of_label(key->info.label);
     return OK;
 }
 

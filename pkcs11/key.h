@@ -24,10 +24,8 @@ struct key {
     struct wrap_canary canary;
 };
 
-/* "p11k:<ring>:..." */
-bool key_is_of_ring(const char *label, const char *ring);
-/* "p11k:...": a KEK of this or another ring. */
-bool key_is_managed(const char *label);
+/* By its label, be that broken, it is a KEK of this or another ring. */
+bool key_is_managed(const struct key *key);
 
 /*
  * Label and CKA_ID alone. What has a length that is nonsense is not taken for empty: the key is

@@ -119,7 +119,7 @@ bool keys_missing(const char *ring, const CK_OBJECT_HANDLE *handles, size_t n, s
     for (size_t i = 0; i < entries_n && !missing; i++) {
         const struct entry *entry = &entries[i];
         missing = entry->key.info.state == IPC_KEY_READ &&
-                  key_is_of_ring(entry->key.info.label, ring) &&
+                  ipc_key_of_ring(&entry->key.info, ring) &&
                   !(entry->live && is_among(entry->key.handle, handles, n)) && give(entry, ret_key);
     }
     (void)pthread_mutex_unlock(&lock);

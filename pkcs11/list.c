@@ -22,7 +22,7 @@ static void log_verdict(const struct key *key, const struct key *known)
 {
     char names[300];
     uint32_t faults = key->info.bad & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
-    if ((!key_is_managed(key->info.label) && !key_is_nameless(key)) ||
+    if ((!key_is_managed(key) && !key_is_nameless(key)) ||
         (known != NULL && known->info.state == key->info.state && known->info.rv == key->info.rv)) {
         return;
     }
@@ -40,7 +40,7 @@ static void log_verdict(const struct key *key, const struct key *known)
 
 static bool wanted(const struct ipc_list *ask, const struct key *key)
 {
-    return ask->all != 0 || key_is_of_ring(key->info.label, ask->ring) ||
+    return ask->all != 0 || ipc_key_of_ring(&key->info, ask->ring) ||
            ipc_key_unnamed(&key->info);
 }
 
@@ -74,6 +74,7 @@ static err_t look_again(const struct session *session, const struct ipc_list *as
         return key_read_rest(session, key, true);
     }
     span_move(key->info.label, now.info.label, sizeof(key->info.label));
+    key->info.activation = now.info.activation;
     /* By its id: after one look that showed another value the next must be a look again. */
     if (ask->has_serving != 0 && span_equal(span_of(ask->serving.id, ask->serving.id_len),
                                             span_of(key->info.ref.id, key->info.ref.id_len))) {
@@ -88,7 +89,7 @@ static err_t look_first(const struct session *session, const struct ipc_list *as
     struct key now;
     TRY(key_read_name(session, key->handle, &now));
     if (wanted(ask, &now)) {
-        TRY(key_read_rest(session, &now, key_is_of_ring(now.info.label, ask->ring)));
+        TRY(key_read_rest(session, &now, ipc_key_of_ring(&now.info, ask->ring)));
     }
     if (wanted(ask, &now)) {
         log_verdict(&now, known ? key : NULL);
@@ -200,7 +201,7 @@ static err_t find_by_id(const struct session *session, const struct ipc_key_ref 
         struct key before;
         bool known = keys_by_handle(handles[i], &before);
         TRY(key_read_name(session, handles[i], &key));
-        TRY(key_read_rest(session, &key, key_is_managed(key.info.label)));
+        TRY(key_read_rest(session, &key, key_is_managed(&key)));
         log_verdict(&key, known ? &before : NULL);
         keys_put(&key);
         if (key.info.state == IPC_KEY_READ && key_ref_equal(&key.info.ref, ref)) {

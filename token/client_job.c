@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
-#define LIST_MS      10000
-#define GENERATE_MS  (LIST_MS + 1000 * (int64_t)IPC_GENERATE_MAX_S)
-#define RANDOM_MAX   256u
-#define KEYS_FIRST   16u
+#include "keys/ring_label.h"
+
+#define LIST_MS     10000
+#define GENERATE_MS (LIST_MS + 1000 * (int64_t)IPC_GENERATE_MAX_S)
+#define RANDOM_MAX  256u
+#define KEYS_FIRST  16u
 
 static int64_t longest_ms(enum ipc_verb verb)
 {
@@ -160,11 +162,29 @@ bool job_repeats(const struct job *job)
            (job->verb == IPC_WRAP || job->verb == IPC_UNWRAP || job->verb == IPC_RANDOM);
 }
 
+static bool activation_ok(const struct ipc_activation *activation)
+{
+    if (!ends_with_nul(activation->ring, sizeof(activation->ring))) {
+        return false;
+    }
+    bool dated = activation->not_before != 0 || activation->created != 0;
+    switch ((enum ipc_activated_by)activation->by) {
+    case IPC_BY_NOTHING:
+        return activation->ring[0] == '\0' && !dated;
+    case IPC_BY_BROKEN_LABEL:
+        return ring_name_ok(activation->ring) && !dated;
+    case IPC_BY_LABEL:
+        return ring_name_ok(activation->ring);
+    }
+    return false;
+}
+
 static bool key_ok(const struct ipc_key *key)
 {
     return ref_ok(&key->ref) && ends_with_nul(key->label, sizeof(key->label)) &&
            ends_with_nul(key->serial, sizeof(key->serial)) &&
-           ends_with_nul(key->token, sizeof(key->token)) && key->state <= IPC_KEY_NO_ID;
+           ends_with_nul(key->token, sizeof(key->token)) && activation_ok(&key->activation) &&
+           key->state <= IPC_KEY_NO_ID;
 }
 
 /* False when the key does not fit: then the whole listing fails, for a part of it would mislead. */

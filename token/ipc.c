@@ -2,6 +2,7 @@
 #include "token/ipc.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -105,6 +106,11 @@ err_t ipc_status_read(struct span payload, struct ipc_status *ret_status)
 bool ipc_key_unnamed(const struct ipc_key *key)
 {
     return key->state == IPC_KEY_UNREADABLE && key->ref.id_len == 0 && key->label[0] == '\0';
+}
+
+bool ipc_key_of_ring(const struct ipc_key *key, const char *ring)
+{
+    return key->activation.by != IPC_BY_NOTHING && strcmp(key->activation.ring, ring) == 0;
 }
 
 const char *ipc_attribute_name(uint32_t bit)

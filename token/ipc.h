@@ -80,7 +80,7 @@ struct ipc_key_ref {
 };
 
 struct ipc_list {
-    char ring[16];              /* keys labelled p11k:<ring>: are listed and fingerprinted */
+    char ring[16];              /* keys of this ring are listed and fingerprinted */
     uint8_t all;                /* 1: other AES keys too (an unknown kek_id is looked for) */
     uint8_t has_serving;
     struct ipc_key_ref serving; /* fingerprinted anew each time */
@@ -119,11 +119,28 @@ enum ipc_key_state {
     IPC_KEY_NO_ID       /* CKA_ID empty or longer than IPC_ID_MAX: refused */
 };
 
+/* What places a key in a ring. */
+enum ipc_activated_by {
+    IPC_BY_NOTHING,      /* no ring knows it: not ours, or its label could not be read */
+    IPC_BY_BROKEN_LABEL, /* its label names the ring, and no times that can be read */
+    IPC_BY_LABEL
+};
+
+/* From when on a key of a ring may seal; one key may have several. */
+struct ipc_activation {
+    uint32_t by;         /* enum ipc_activated_by */
+    uint32_t not_before; /* Unix seconds, as created; 0 unless the key is placed */
+    uint32_t created;
+    char ring[16];       /* "" when nothing names one */
+};
+
+/* A row of a listing: one activation of one key. */
 struct ipc_key {
     struct ipc_key_ref ref; /* fingerprint_len 0 while it is not known */
     char label[64];         /* CKA_LABEL as span_to_text shows and cuts it */
     char serial[17];        /* of the token */
     char token[33];         /* label of the token */
+    struct ipc_activation activation;
     uint32_t state;         /* enum ipc_key_state */
     uint32_t bad;           /* enum ipc_attribute bits */
     uint32_t not_reported;  /* bits of attributes that the token does not know */
@@ -201,6 +218,8 @@ MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_statu
 
 /* Not even its label could be read: it may be any key. */
 bool ipc_key_unnamed(const struct ipc_key *key);
+/* Something names this ring for it, be it broken. */
+bool ipc_key_of_ring(const struct ipc_key *key, const char *ring);
 
 /* The word for a bit of enum ipc_attribute: "CKA_EXTRACTABLE", ... */
 const char *ipc_attribute_name(uint32_t bit);

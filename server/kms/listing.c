@@ -22,8 +22,15 @@ err_t listing_ring_key(const struct ipc_key *key, const struct config *config,
         *ret_key = ring_key;
         return OK;
     }
-    TRY(ring_label_parse(span_of_text(key->label), config->ring, &ring_key.not_before,
-                         &ring_key.created));
+    if (!ipc_key_of_ring(key, config->ring)) {
+        return FAIL(E_NOT_FOUND, "not a key of this ring");
+    }
+    if (key->activation.by == IPC_BY_BROKEN_LABEL) {
+        return FAIL(E_INVALID,
+                    "a label of this ring that does not read p11k:<ring>:<8 hex>:<8 hex>");
+    }
+    ring_key.not_before = key->activation.not_before;
+    ring_key.created = key->activation.created;
     if (key->state == IPC_KEY_NO_ID) {
         return FAIL(E_INVALID,
                     "a key of this ring has a CKA_ID that is empty or longer than 64 bytes");

@@ -2,14 +2,9 @@
 
 #include <stdio.h>
 
-#include "keys/ring.h"
-
 static bool may_be_of(const struct ipc_key *key, const char *ring)
 {
-    uint32_t not_before;
-    uint32_t created;
-    err_t err = ring_label_parse(span_of_text(key->label), ring, &not_before, &created);
-    return ipc_key_unnamed(key) || err.code != E_NOT_FOUND;
+    return ipc_key_unnamed(key) || ipc_key_of_ring(key, ring);
 }
 
 void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, const char *ring,

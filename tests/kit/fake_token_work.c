@@ -74,13 +74,31 @@ static bool is_unnamed(const struct fake_key *key)
     return key->state == IPC_KEY_UNREADABLE && key->label[0] == '\0';
 }
 
+/* Any label that begins like one of ours names a ring; only a whole one has dates. */
+static struct ipc_activation activation_of(const char *label)
+{
+    struct ipc_activation out = {0};
+    int end = 0;
+    if (sscanf(label, "p11k:%9[a-z0-9-]:", out.ring) != 1 ||
+        label[strlen("p11k:") + strlen(out.ring)] != ':') {
+        return (struct ipc_activation){0};
+    }
+    int n = sscanf(label, "p11k:%*[a-z0-9-]:%8x:%8x%n", &out.not_before, &out.created, &end);
+    out.by = n == 2 && label[end] == '\0' ? IPC_BY_LABEL : IPC_BY_BROKEN_LABEL;
+    if (out.by == IPC_BY_BROKEN_LABEL) {
+        out.not_before = out.created = 0;
+    }
+    return out;
+}
+
 static struct ipc_key describe(struct fake_token *token, size_t index)
 {
     const struct fake_key *key = &token->keys[index];
     struct ipc_key out = {.ref = fake_token_ref(token, index),
                           .bad = key->bad,
                           .not_reported = key->not_reported,
-                          .state = key->state};
+                          .state = key->state,
+                          .activation = activation_of(key->label)};
     if (key->state != IPC_KEY_READ) {
         out.ref.fingerprint_len = 0;
         out.rv = 5;

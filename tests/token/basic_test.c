@@ -48,6 +48,10 @@ static void test_generate_key_is_all_that_a_kek_must_be(void **state)
     assert_int_equal(sscanf(key.label, "p11k:test:%8x:%8x", &not_before, &created), 2);
     (void)snprintf(label, sizeof(label), "p11k:test:%08x:%08x", not_before, created);
     assert_string_equal(key.label, label);
+    assert_int_equal(key.activation.by, IPC_BY_LABEL);
+    assert_string_equal(key.activation.ring, "test");
+    assert_int_equal(key.activation.not_before, not_before);
+    assert_int_equal(key.activation.created, created);
     assert_int_equal(not_before, created);
     assert_true((time_t)created <= time(NULL) && (time_t)created >= time(NULL) - 20);
     assert_int_equal(key.state, IPC_KEY_READ);

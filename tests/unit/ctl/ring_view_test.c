@@ -16,6 +16,8 @@ static void set(size_t i, uint32_t not_before, uint32_t created, uint32_t bad)
 {
     keys[i] = (struct ipc_key){.ref = {.id_len = 1, .fingerprint_len = 16}, .bad = bad};
     keys[i].ref.id[0] = (uint8_t)(i + 1);
+    keys[i].activation = (struct ipc_activation){
+        .by = IPC_BY_LABEL, .not_before = not_before, .created = created, .ring = "test"};
     (void)snprintf(keys[i].label, sizeof(keys[i].label), "p11k:test:%08x:%08x", not_before,
                    created);
 }
@@ -154,8 +156,8 @@ static void test_new_takes_only_this_ring_and_counts_broken_labels(void **state)
     set(0, NOW_S, NOW_S, 0);
     set(1, NOW_S, NOW_S, 0);
     set(2, NOW_S, NOW_S, 0);
-    (void)snprintf(keys[1].label, sizeof(keys[1].label), "p11k:other:00000001:00000001");
-    (void)snprintf(keys[2].label, sizeof(keys[2].label), "p11k:test:xyz");
+    (void)snprintf(keys[1].activation.ring, sizeof(keys[1].activation.ring), "other");
+    keys[2].activation = (struct ipc_activation){.by = IPC_BY_BROKEN_LABEL, .ring = "test"};
     look(3);
     assert_int_equal(view.n, 1);
     assert_int_equal(view.broken_labels, 1);

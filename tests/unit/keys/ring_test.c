@@ -14,75 +14,6 @@ static struct ring_key key(uint32_t not_before, uint32_t created, uint8_t id,
     return k;
 }
 
-static void test_name_ok_bounds_and_alphabet(void **state)
-{
-    (void)state;
-    assert_true(ring_name_ok("a"));
-    assert_true(ring_name_ok("prod-eu-1"));
-    assert_false(ring_name_ok(""));
-    assert_false(ring_name_ok("prod-eu-12"));
-    assert_false(ring_name_ok("Prod"));
-    assert_false(ring_name_ok("a:b"));
-    assert_false(ring_name_ok("a_b"));
-}
-
-static void test_label_longest_ring_is_32_characters(void **state)
-{
-    (void)state;
-    char label[RING_LABEL_MAX + 1];
-    assert_ok(ring_label_write("prod-eu-1", 0x6b49d200, 0xffffffff, label));
-    assert_string_equal(label, "p11k:prod-eu-1:6b49d200:ffffffff");
-    assert_int_equal(strlen(label), RING_LABEL_MAX);
-    assert_fails(ring_label_write("prod-eu-12", 1, 1, label), E_INVALID);
-}
-
-static void test_label_round_trips(void **state)
-{
-    (void)state;
-    char label[RING_LABEL_MAX + 1];
-    uint32_t not_before = 0;
-    uint32_t created = 0;
-    assert_ok(ring_label_write("x", 0x12345678, 0x9abcdef0, label));
-    assert_ok(ring_label_parse(span_of_text(label), "x", &not_before, &created));
-    assert_int_equal(not_before, 0x12345678);
-    assert_true(created == 0x9abcdef0u);
-}
-
-static void test_label_parse_other_rings_are_not_found(void **state)
-{
-    (void)state;
-    uint32_t nb = 7;
-    uint32_t created = 7;
-    static const char *const others[] = {"",
-                                         "p11k:",
-                                         "p11k:prod",
-                                         "p11k:prod2:00000001:00000001",
-                                         "my key",
-                                         "p11k:pro:00000001:00000001",
-                                         "P11K:prod:00000001:00000001"};
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        assert_fails(ring_label_parse(span_of_text(others[i]), "prod", &nb, &created), E_NOT_FOUND);
-    }
-    assert_int_equal(nb, 7);
-}
-
-static void test_label_parse_broken_ones_of_ours_are_invalid(void **state)
-{
-    (void)state;
-    uint32_t nb = 0;
-    uint32_t created = 0;
-    static const char *const broken[] = {"p11k:prod:",
-                                         "p11k:prod:0000000g:00000001",
-                                         "p11k:prod:00000001",
-                                         "p11k:prod:00000001:0000001",
-                                         "p11k:prod:00000001:00000001 ",
-                                         "p11k:prod:0000000A:00000001",
-                                         "p11k:prod:00000001-00000001"};
-    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-        assert_fails(ring_label_parse(span_of_text(broken[i]), "prod", &nb, &created), E_INVALID);
-    }
-}
-
 static void test_compare_created_then_not_before_then_id(void **state)
 {
     (void)state;
@@ -243,11 +174,6 @@ static void test_clock_doubtful_400_days_past_the_newest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_name_ok_bounds_and_alphabet),
-        cmocka_unit_test(test_label_longest_ring_is_32_characters),
-        cmocka_unit_test(test_label_round_trips),
-        cmocka_unit_test(test_label_parse_other_rings_are_not_found),
-        cmocka_unit_test(test_label_parse_broken_ones_of_ours_are_invalid),
         cmocka_unit_test(test_compare_created_then_not_before_then_id),
         cmocka_unit_test(test_emergency_outranks_what_was_staged_before_it),
         cmocka_unit_test(test_next_created_ranks_above_all_but_mad_clocks),

@@ -65,15 +65,6 @@ static void test_generate_times_clock_out_of_range_fails(void **state)
     assert_fails(generate_times(&ask, (int64_t)UINT32_MAX + 1, &times), E_INVALID);
 }
 
-static void test_generate_label_longest_ring_is_32_characters(void **state)
-{
-    (void)state;
-    struct generate_times times = {.not_before = 0xabcdef01u, .created = 0x1u};
-    char label[33];
-    generate_label("cluster-1", &times, label);
-    assert_string_equal(label, "p11k:cluster-1:abcdef01:00000001");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,7 +74,6 @@ int main(void)
         cmocka_unit_test(test_generate_times_notice_at_the_limit_passes_one_less_fails),
         cmocka_unit_test(test_generate_times_not_before_in_the_past_fails),
         cmocka_unit_test(test_generate_times_clock_out_of_range_fails),
-        cmocka_unit_test(test_generate_label_longest_ring_is_32_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,10 @@ static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
                           .state = IPC_KEY_READ,
                           .bad = bad,
                           .not_reported = not_reported,
+                          .activation = {.by = IPC_BY_LABEL,
+                                         .not_before = 0x10,
+                                         .created = 8,
+                                         .ring = "prod"},
                           .label = "p11k:prod:00000010:00000008"};
     key.ref.id[0] = 1;
     return key;
@@ -97,6 +101,7 @@ static void test_unread_tells_keys_of_the_ring_from_others(void **state)
     struct unread unread = {0};
     struct ipc_key keys[] = {key_with(0, 0), key_with(0, 0)};
     keys[0].state = IPC_KEY_UNREADABLE;
+    keys[0].activation = (struct ipc_activation){0};
     (void)snprintf(keys[0].label, sizeof(keys[0].label), "somebody else's");
     unread_take(&unread, keys, 2, "prod", true);
     assert_true(unread.any);
@@ -122,9 +127,9 @@ static void test_ring_key_of_no_id_or_broken_label_is_refused(void **state)
     key.ref.id_len = 0;
     assert_fails(listing_ring_key(&key, &config, &ring_key), E_INVALID);
     key = key_with(0, 0);
-    key.label[strlen(key.label) - 1] = 'x';
+    key.activation = (struct ipc_activation){.by = IPC_BY_BROKEN_LABEL, .ring = "prod"};
     assert_fails(listing_ring_key(&key, &config, &ring_key), E_INVALID);
-    (void)snprintf(key.label, sizeof(key.label), "p11k:other:00000010:00000008");
+    (void)snprintf(key.activation.ring, sizeof(key.activation.ring), "other");
     assert_fails(listing_ring_key(&key, &config, &ring_key), E_NOT_FOUND);
 }
 
