@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "token/ipc.h"
+#include "pkcs11/find.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 

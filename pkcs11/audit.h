@@ -6,7 +6,7 @@
 #define PKCS11_AUDIT_H
 
 #include "base/err.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 #include "pkcs11/wrap_gcm.h"
 
 struct audit {

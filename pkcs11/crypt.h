@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 #include "token/ipc.h"
 
 /*

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "pkcs11/module.h"
+#include "pkcs11/session.h"
 #include "pkcs11/uri.h"
 
 struct token {
@@ -49,19 +50,6 @@ MUST_USE err_t find_token_patiently(const struct module *module, const struct to
 
 /* A blank-padded field as text: trailing blanks cut, then as span_to_text shows it. */
 void find_text(char *to, size_t to_len, struct span padded);
-
-struct session {
-    const struct module *module;
-    const struct token *token;
-    CK_SESSION_HANDLE handle;
-    bool open;
-};
-
-/* Read-only where the token allows it; `writable` for C_GenerateKey. */
-MUST_USE err_t session_open(struct session *session, bool writable);
-void session_close(struct session *session);
-/* A new session for one whose state is in doubt. */
-MUST_USE err_t session_renew(struct session *session);
 
 /* One attribute, asked for again when the failure may pass. E_TOKEN. */
 MUST_USE err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object,

@@ -115,17 +115,12 @@ static err_t create_checked(const struct session *session, const struct ipc_gene
     return OK;
 }
 
-static void session_close_p(struct session *session)
-{
-    session_close(session);
-}
-
 err_t generate_key(const struct session *session, const struct ipc_generate *ask,
                    struct ipc_key *ret_key)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
-    CLEANUP(session_close_p) struct session writable = {.module = session->module,
-                                                        .token = session->token};
+    CLEANUP(session_close) struct session writable = {.module = session->module,
+                                                      .token = session->token};
     TRY(session_open(&writable, true));
     /* Two callers with one id must not both find nothing. */
     (void)pthread_mutex_lock(&one);

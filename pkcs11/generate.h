@@ -5,7 +5,7 @@
 #define PKCS11_GENERATE_H
 
 #include "base/err.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 #include "token/ipc.h"
 
 /* The two times of a new key. */

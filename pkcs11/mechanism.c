@@ -1,7 +1,8 @@
 #include "pkcs11/mechanism.h"
 
-#include "token/ipc.h"
+#include "pkcs11/find.h"
 #include "pkcs11/rv.h"
+#include "token/ipc.h"
 
 static const struct {
     CK_MECHANISM_TYPE type;

@@ -3,7 +3,7 @@
 #define PKCS11_MECHANISM_H
 
 #include "base/err.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 
 /*
  * Asks C_GetMechanismInfo; a module that has no such function is taken at its calls. E_UNSUPPORTED:

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 #include "token/ipc.h"
 
 /* A request of this verb may have this payload. A client that sends others is not of our build. */

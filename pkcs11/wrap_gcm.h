@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "pkcs11/find.h"
+#include "pkcs11/session.h"
 
 #define WRAP_GCM_OVERHEAD  29u /* bytes that a wrap adds */
 #define WRAP_GCM_DATA_MAX  1024u

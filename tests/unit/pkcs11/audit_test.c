@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "pkcs11/find.h"
 #include "token/ipc.h"
 #include "tests/kit/unit.h"
 
