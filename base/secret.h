@@ -13,11 +13,13 @@
  *   part            block     blocks            what sleeps there
  *   SECRET_SEED       64 B     4096   256 KiB   seeds (32 B used)
  *   SECRET_DERIVED   128 B     1024   128 KiB   the LRU of derived keys
- *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, token
- * payloads up to 2 KiB SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB SECRET_NET 16
- * KiB       32   512 KiB   receive buffer, output buffers SECRET_PIN       1 KiB        4     4 KiB
- * PINs SECRET_CRYPTO   heap                1 MiB   everything libcrypto allocates SECRET_PROTO heap
- * 256 KiB   protobuf-c's unpacked messages
+ *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, payloads for
+ *                                               the token up to 2 KiB
+ *   SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB
+ *   SECRET_NET      16 KiB       32   512 KiB   receive buffer, output buffers
+ *   SECRET_PIN       1 KiB        4     4 KiB   PINs
+ *   SECRET_CRYPTO   heap                1 MiB   everything libcrypto allocates
+ *   SECRET_PROTO    heap              256 KiB   protobuf-c's unpacked messages
  *
  * A struct secret has a capacity fixed at birth; free wipes the capacity. It has no text form and
  * no copy to plain memory. Thread safe: each part has its own lock.

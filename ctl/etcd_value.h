@@ -1,10 +1,11 @@
 /*
  * etcd_value: what kube-apiserver writes to etcd, read without any key.
  *
- *   plain    "k8s" 0x00 protobuf Unknown {typeMeta = 1 {apiVersion = 1, kind = 2}, raw = 2}, or
- * JSON native   "k8s:enc:" ("aescbc" | "aesgcm" | "secretbox") ":v1:" key ":" the object under that
- * key KMS v1   "k8s:enc:kms:v1:" name ":" u16 length, encrypted DEK, the object under its DEK KMS
- * v2   "k8s:enc:kms:v2:" name ":" protobuf EncryptedObject {encryptedData = 1, keyID = 2,
+ *   plain    "k8s" 0x00 protobuf Unknown {typeMeta = 1 {apiVersion = 1, kind = 2}, raw = 2},
+ *            or JSON
+ *   native   "k8s:enc:" ("aescbc" | "aesgcm" | "secretbox") ":v1:" key ":" the object under it
+ *   KMS v1   "k8s:enc:kms:v1:" name ":" u16 length, encrypted DEK, the object under its DEK
+ *   KMS v2   "k8s:enc:kms:v2:" name ":" protobuf EncryptedObject {encryptedData = 1, keyID = 2,
  *            encryptedDEKSource = 3, annotations = 4, encryptedDEKSourceType = 5}
  *
  * The encrypted DEK or its source is whatever the plugin made of it: an envelope when the plugin is

@@ -3,9 +3,10 @@
  * and given a new key each time. Used by seal alone. Keys and results lie in the caller's arena
  * rooms.
  *
- *   derived = KBKDF, SP 800-108 counter mode: HMAC(seed, u32 i ‖ label ‖ 0 ‖ context ‖ u32 512), i
- * = 1, 2 context = SHA-256(bytes before the salt) ‖ salt salt    = HMAC(seed, "p11-kms/v1/salt" ‖
- * 32 random bytes ‖ plaintext)
+ *   derived = KBKDF, SP 800-108 counter mode:
+ *             HMAC(seed, u32 i ‖ label ‖ 0 ‖ context ‖ u32 512), i = 1, 2
+ *   context = SHA-256(bytes before the salt) ‖ salt
+ *   salt    = HMAC(seed, "p11-kms/v1/salt" ‖ 32 random bytes ‖ plaintext)
  */
 #ifndef KEYS_KDF_H
 #define KEYS_KDF_H

@@ -1,11 +1,12 @@
 /*
  * key_id: names of KEKs. All derived from public facts, equal on every node.
  *   realm   = first 16 bytes of SHA-256("p11-kms realm v1" ‖ ring name)
- *   kek_id  = first 16 bytes of SHA-256("p11-kms kek-id v1" ‖ scheme ‖ u8 length ‖ CKA_ID ‖
- * fingerprint) key_id  = "p11-kms/1/<kek_id, 32 lower-case hex>/<activation, 8 hex>", what
- * Kubernetes sees The fingerprint is bound to the key's value: for AES one block of AES-CBC over 16
- * zero bytes with KEY_FINGERPRINT_IV (first 16 bytes of SHA-256("p11-kms fingerprint v1")), made by
- * the token process.
+ *   kek_id  = first 16 bytes of
+ *             SHA-256("p11-kms kek-id v1" ‖ scheme ‖ u8 length ‖ CKA_ID ‖ fingerprint)
+ *   key_id  = "p11-kms/1/<kek_id, 32 lower-case hex>/<activation, 8 hex>", what Kubernetes sees
+ * The fingerprint is bound to the key's value: for AES one block of AES-CBC over 16 zero bytes with
+ * KEY_FINGERPRINT_IV (first 16 bytes of SHA-256("p11-kms fingerprint v1")), made by the token
+ * process.
  */
 #ifndef KEYS_KEY_ID_H
 #define KEYS_KEY_ID_H

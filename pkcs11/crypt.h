@@ -6,7 +6,7 @@
  *   under another AAD with that very code; or
  *   when it refused them 7 times with one code, and between the last 6 tries, further and further
  *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token
- * can fit) and refused it under another AAD with that code.
+ *   can fit) and refused it under another AAD with that code.
  *
  * One canary that does not open, or another code, and the counting begins anew. Whatever else fails
  * is tried again until the call's time is over, and is then an outage. Bytes beside which a canary

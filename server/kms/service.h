@@ -4,8 +4,7 @@
  * blocks.
  *
  *   grpc → service_handle → codec → store → seal/open → codec → back by value
- *   a miss: service_handle returns SERVICE_PENDING, and later service_events.on_reply gives the
- * answer
+ *   a miss: service_handle returns SERVICE_PENDING, and service_events.on_reply answers later
  */
 #ifndef SERVER_KMS_SERVICE_H
 #define SERVER_KMS_SERVICE_H

@@ -3,9 +3,9 @@
  * peer is, and moves bytes between sockets and sessions. The door of this room for front/main.
  *
  *   128 connections; when one more peer comes, those go that were idle the longest (GOAWAY, and
- * closed 2 s later), and while all are busy accepting pauses · a refused peer gets
- * PERMISSION_DENIED to its first call, at most 4 such at a time · a peer that reads nothing for 10
- * s is closed
+ *   closed 2 s later), and while all are busy accepting pauses
+ *   a refused peer gets PERMISSION_DENIED to its first call, at most 4 such at a time
+ *   a peer that reads nothing for 10 s is closed
  *
  * What a peer sends and what it gets pass through SECRET_NET blocks only: one to receive, one to
  * send, and one more for each peer whose socket is full.

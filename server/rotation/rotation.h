@@ -6,13 +6,14 @@
  *
  *   serving becomes the selected key (keys/ring) only once that key's first seed is proven
  *   serving never moves back in the order of ring_compare (a KEK made later ranks above), also not
- * across a restart (remembered) with nothing remembered the first choice needs two equal complete
- * listings 2 s apart missing, changed or bad is believed only when two looks 2 s apart agree; until
- * then the last state holds. A key that could not be read is none of these, and while one is
- * unnamed no key is missing a proof of the serving key clears a confirmed verdict, but for
- * ROTATION_BAD: what an attribute says is not disproved by an encryption, so only a listing that
- * shows it good again does that the clock counts as at least the not-before of the newest key ever
- * served
+ *     across a restart (remembered)
+ *   with nothing remembered the first choice needs two equal complete listings 2 s apart
+ *   missing, changed or bad is believed only when two looks 2 s apart agree; until then the last
+ *     state holds. A key that could not be read is none of these, and while one is unnamed no key
+ *     is missing
+ *   a proof of the serving key clears a confirmed verdict, but for ROTATION_BAD: what an attribute
+ *     says is not disproved by an encryption, so only a listing that shows it good again does that
+ *   the clock counts as at least the not-before of the newest key ever served
  */
 #ifndef SERVER_ROTATION_ROTATION_H
 #define SERVER_ROTATION_ROTATION_H

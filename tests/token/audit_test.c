@@ -2,7 +2,7 @@
 #include "tests/kit/unit.h"
 #include "tests/token/rig.h"
 
-static struct ipc_key only_key(struct rig *rig)
+static struct ipc_key only_key(struct token_rig *rig)
 {
     struct rig_listing listing;
     assert_true(rig_list(rig, false, &listing));
@@ -13,7 +13,7 @@ static struct ipc_key only_key(struct rig *rig)
 
 static void test_list_token_that_ignores_the_aad_is_found_out(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig_start_ready(rig);
     assert_int_equal(rig_generate(rig, 3).bad, 0);
     (void)rig_stop(rig);
@@ -24,7 +24,7 @@ static void test_list_token_that_ignores_the_aad_is_found_out(void **state)
 
 static void test_generate_template_refused_is_retried_without_modifiable(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig_start_ready(rig);
     rig_shim(rig, "C_GenerateKey rv 0x12 1\n");
     struct ipc_key key = rig_generate(rig, 3);
@@ -35,7 +35,7 @@ static void test_generate_template_refused_is_retried_without_modifiable(void **
 
 static void test_generate_token_without_a_mechanism_makes_nothing(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_generate ask = {.ring = RIG_RING, .id = {4}};
     struct rig_listing listing;
     struct rig_reply reply;

@@ -14,7 +14,7 @@ static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
 static int set_up(void **state)
 {
-    struct rig *rig = rig_new_softhsm();
+    struct token_rig *rig = rig_new_softhsm();
     rig_start_ready(rig);
     *state = rig;
     return 0;
@@ -170,7 +170,7 @@ static void test_random_gives_what_is_asked(void **state)
 
 static void test_request_past_its_deadline_never_reaches_the_module(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_random ask = {.n = 8};
     uint64_t calls = rig_status(rig).calls;
     struct ipc_header header = {.verb = IPC_RANDOM, .call = rig->call + 1, .remaining_ms = 0};
@@ -200,7 +200,7 @@ static void test_wrap_unknown_scheme_is_refused(void **state)
 
 static void test_frame_that_does_not_fit_its_verb_ends_the_process(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_header header = {.verb = IPC_RANDOM, .call = 1, .remaining_ms = 1000};
     assert_ok(ipc_send(rig->service_fd, &header, span_of("x", 1)));
     assert_int_equal(rig_wait_end(rig, 5000), TOKEN_EXIT_PROTOCOL);
@@ -208,7 +208,7 @@ static void test_frame_that_does_not_fit_its_verb_ends_the_process(void **state)
 
 static void test_stop_sockets_closed_ends_cleanly(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig_start_ready(rig);
     assert_int_equal(rig_stop(rig), 0);
 }
@@ -218,7 +218,7 @@ static void test_stop_sockets_closed_ends_cleanly(void **state)
  */
 static void test_probe_socket_full_is_answered_when_it_is_read(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply reply;
     unsigned sent = 0;
     rig_start_ready(rig);
@@ -247,7 +247,7 @@ static void test_probe_socket_full_is_answered_when_it_is_read(void **state)
 /* A service manager whose log reader died must not find a process that dies at its first line. */
 static void test_start_log_that_nobody_reads_is_ready_all_the_same(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     int ends[2];
     int error_fd = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);

@@ -16,7 +16,7 @@
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
 struct world {
-    struct rig *rig;
+    struct token_rig *rig;
     struct ipc_key key;
     struct rig_reply wrapped;
 };

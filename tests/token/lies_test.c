@@ -104,7 +104,7 @@ static struct ipc_key kek;
 
 static int set_up(void **state)
 {
-    struct rig *rig = rig_new_softhsm();
+    struct token_rig *rig = rig_new_softhsm();
     rig_use_shim(rig);
     rig_start_ready(rig);
     kek = rig_generate(rig, 3);
@@ -113,7 +113,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static void start_logged(struct rig *rig)
+static void start_logged(struct token_rig *rig)
 {
     char path[256];
     rig_write(rig, "log", "");
@@ -128,7 +128,7 @@ static void start_logged(struct rig *rig)
     (void)close(error_fd);
 }
 
-static void log_says(struct rig *rig, const char *what, const char *orders)
+static void log_says(struct token_rig *rig, const char *what, const char *orders)
 {
     static char log[LOG_MAX];
     rig_read(rig, "log", log, sizeof(log));
@@ -138,7 +138,7 @@ static void log_says(struct rig *rig, const char *what, const char *orders)
     }
 }
 
-static void ready_again(struct rig *rig, const char *orders)
+static void ready_again(struct token_rig *rig, const char *orders)
 {
     pid_t pid = rig->pid;
     rig_shim(rig, NULL);
@@ -152,7 +152,7 @@ static void ready_again(struct rig *rig, const char *orders)
 
 static void test_start_each_lie_is_named_and_waited_out(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     for (size_t i = 0; i < COUNT(start_lies); i++) {
         const struct start_lie *lie = &start_lies[i];
             rig_shim(rig, lie->orders);
@@ -165,7 +165,7 @@ static void test_start_each_lie_is_named_and_waited_out(void **state)
     }
 }
 
-static enum ipc_outcome list(struct rig *rig)
+static enum ipc_outcome list(struct token_rig *rig)
 {
     struct rig_listing listing;
     assert_true(rig_list(rig, false, &listing));
@@ -176,7 +176,7 @@ static enum ipc_outcome list(struct rig *rig)
     return (enum ipc_outcome)listing.outcome;
 }
 
-static enum ipc_outcome generate(struct rig *rig)
+static enum ipc_outcome generate(struct token_rig *rig)
 {
     /* The id of the key that is there: a truthful call finds it and makes none. */
     struct ipc_generate ask = {.ring = "test"};
@@ -186,7 +186,7 @@ static enum ipc_outcome generate(struct rig *rig)
     return (enum ipc_outcome)reply.header.outcome;
 }
 
-static enum ipc_outcome do_ask(struct rig *rig, enum ask ask, const struct rig_reply *wrapped)
+static enum ipc_outcome do_ask(struct token_rig *rig, enum ask ask, const struct rig_reply *wrapped)
 {
     const struct ipc_random random = {.n = 64};
     struct rig_reply reply;
@@ -208,7 +208,7 @@ static enum ipc_outcome do_ask(struct rig *rig, enum ask ask, const struct rig_r
     return IPC_OK;
 }
 
-static void try_call_lie(struct rig *rig, const struct call_lie *lie)
+static void try_call_lie(struct token_rig *rig, const struct call_lie *lie)
 {
     struct rig_reply wrapped = {0};
     start_logged(rig);
@@ -244,7 +244,7 @@ static void test_call_each_lie_is_named_and_forgotten(void **state)
 
 static void test_list_each_lie_about_a_key_makes_it_unreadable(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     for (size_t i = 0; i < COUNT(key_lies); i++) {
         const struct key_lie *lie = &key_lies[i];
@@ -267,7 +267,7 @@ static void test_list_each_lie_about_a_key_makes_it_unreadable(void **state)
 /* The key is there, whatever was said of it: it is looked for by its id. */
 static void test_generate_no_handle_given_finds_the_key(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     start_logged(rig);
     (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
     rig_shim(rig, "C_GenerateKey handle 0");
@@ -282,7 +282,7 @@ static void test_generate_no_handle_given_finds_the_key(void **state)
 /* Seventy slots are no lie: an HSM with many partitions has them. */
 static void test_start_seventy_slots_finds_the_token_among_them(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig_shim(rig, "C_GetSlotList slots 70");
     start_logged(rig);
     (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);

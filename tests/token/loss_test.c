@@ -11,7 +11,7 @@
 
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
-static void move(struct rig *rig, const char *from, const char *to)
+static void move(struct token_rig *rig, const char *from, const char *to)
 {
     char old[256];
     char new[256];
@@ -20,7 +20,7 @@ static void move(struct rig *rig, const char *from, const char *to)
     assert_int_equal(rename(old, new), 0);
 }
 
-static void take_token_away(struct rig *rig)
+static void take_token_away(struct token_rig *rig)
 {
     char path[256];
     move(rig, "token/tokens", "token/away");
@@ -28,7 +28,7 @@ static void take_token_away(struct rig *rig)
     rig_run((const char *const[]){"mkdir", "-m", "700", path, NULL}, NULL);
 }
 
-static void bring_token_back(struct rig *rig)
+static void bring_token_back(struct token_rig *rig)
 {
     char path[256];
     rig_path(rig, "token/tokens", path, sizeof(path));
@@ -37,7 +37,7 @@ static void bring_token_back(struct rig *rig)
 }
 
 /* pkcs11-tool on the rig's token, with the PIN from the environment of that one process. */
-static int try_tool(struct rig *rig, const char *const *more)
+static int try_tool(struct token_rig *rig, const char *const *more)
 {
     const char *argv[24] = {"pkcs11-tool", "--module", SOFTHSM_MODULE, "--token-label",
                             "p11-kms-test", "--login", "--pin", "env:RIG_PIN"};
@@ -51,14 +51,14 @@ static int try_tool(struct rig *rig, const char *const *more)
     return rig_try(argv, (const char *const[]){rig->config.tokens[0].env[0], pin, NULL});
 }
 
-static void tool(struct rig *rig, const char *const *more)
+static void tool(struct token_rig *rig, const char *const *more)
 {
     assert_int_equal(try_tool(rig, more), 0);
 }
 
 static void test_token_late_is_found_by_itself(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     take_token_away(rig);
     rig_start(rig);
     struct ipc_status status = rig_wait_phase(rig, IPC_PHASE_NO_TOKEN, 10000);
@@ -69,7 +69,7 @@ static void test_token_late_is_found_by_itself(void **state)
 
 static void test_module_late_is_loaded_by_itself(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     char path[256];
     rig_path(rig, "late.so", path, sizeof(path));
     (void)snprintf(rig->config.tokens[0].module, CONFIG_PATH_LEN, "%s", path);
@@ -81,7 +81,7 @@ static void test_module_late_is_loaded_by_itself(void **state)
 
 static void test_token_other_than_the_uri_says_is_not_used(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN, "pkcs11:token=other");
     rig_start(rig);
     struct ipc_status status = rig_wait_phase(rig, IPC_PHASE_NO_TOKEN, 10000);
@@ -91,7 +91,7 @@ static void test_token_other_than_the_uri_says_is_not_used(void **state)
 
 static void test_uri_with_a_pin_is_a_config_fault(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     (void)snprintf(rig->config.tokens[0].uri, CONFIG_TEXT_LEN, "pkcs11:token=a?pin-value=1234");
     rig_start(rig);
     struct ipc_status status = rig_wait_phase(rig, IPC_PHASE_CONFIG, 10000);
@@ -100,7 +100,7 @@ static void test_uri_with_a_pin_is_a_config_fault(void **state)
 
 static void test_token_gone_ends_the_process_and_never_lies(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     struct rig_reply reply;
     rig_start_ready(rig);
@@ -120,7 +120,7 @@ static void test_token_gone_ends_the_process_and_never_lies(void **state)
 
 static void test_token_gone_ends_a_wrap_without_an_answer(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     uint8_t frame[sizeof(struct ipc_crypt) + 1] = {0};
     struct rig_reply reply;
     rig_start_ready(rig);
@@ -134,7 +134,7 @@ static void test_token_gone_ends_a_wrap_without_an_answer(void **state)
 
 static void test_key_deleted_is_believed_by_a_fresh_process_only(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -151,7 +151,7 @@ static void test_key_deleted_is_believed_by_a_fresh_process_only(void **state)
 
 static void test_key_replaced_under_id_and_label_has_another_fingerprint(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -173,7 +173,7 @@ static void test_key_replaced_under_id_and_label_has_another_fingerprint(void **
 
 static void test_key_made_carelessly_is_reported_attribute_by_attribute(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     tool(rig, (const char *const[]){"--keygen", "--key-type", "AES:16", "--id", "aa", "--label",
                                     "p11k:test:00000001:00000001", "--extractable", NULL});
@@ -188,7 +188,7 @@ static void test_key_made_carelessly_is_reported_attribute_by_attribute(void **s
 
 static void test_list_foreign_keys_are_listed_on_request_only(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     tool(rig, (const char *const[]){"--keygen", "--key-type", "AES:32", "--id", "bb", "--label",
                                     "somebody else's", "--private", NULL});
@@ -202,7 +202,7 @@ static void test_list_foreign_keys_are_listed_on_request_only(void **state)
 
 static void test_call_that_hangs_ends_the_process(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_random ask = {.n = 8};
     struct ipc_header header = {.verb = IPC_RANDOM, .call = 77, .remaining_ms = 20000};
     rig_start_ready(rig);
@@ -216,7 +216,7 @@ static void test_call_that_hangs_ends_the_process(void **state)
 
 static void test_start_that_hangs_ends_after_its_own_limit(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig->config.tokens[0].start_timeout_s = 2;
     rig_shim(rig, "C_Initialize hang\n");
     rig_start(rig);
@@ -225,7 +225,7 @@ static void test_start_that_hangs_ends_after_its_own_limit(void **state)
 
 static void test_session_spoilt_once_costs_no_answer(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply reply;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -238,7 +238,7 @@ static void test_session_spoilt_once_costs_no_answer(void **state)
 
 static void test_handle_gone_once_is_found_again(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply reply;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -250,7 +250,7 @@ static void test_handle_gone_once_is_found_again(void **state)
 /* SoftHSM rewrites the token's file at each login, and other processes may meet it half-written. */
 static void test_logins_of_other_processes_disturb_nobody(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     struct rig_reply reply;
     rig_start_ready(rig);
@@ -274,7 +274,7 @@ static void test_logins_of_other_processes_disturb_nobody(void **state)
 
 static void test_errors_that_go_on_replace_the_process(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_random ask = {.n = 8};
     struct rig_reply reply;
     rig_start_ready(rig);
@@ -289,7 +289,7 @@ static void test_errors_that_go_on_replace_the_process(void **state)
 
 static void test_device_removed_replaces_the_process(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     rig_start_ready(rig);
     rig_shim(rig, "C_FindObjectsInit rv 0x32\n");
@@ -300,7 +300,7 @@ static void test_device_removed_replaces_the_process(void **state)
 
 static void test_key_unreadable_is_told_and_read_again(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_listing listing;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -319,7 +319,7 @@ static void test_key_unreadable_is_told_and_read_again(void **state)
 
 static void test_session_spoilt_again_is_unavailable(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply reply;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
@@ -339,7 +339,7 @@ static void test_session_spoilt_again_is_unavailable(void **state)
 
 static void test_unwrap_error_that_hits_the_canary_too_is_an_outage(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply wrapped;
     struct rig_reply reply;
     rig_start_ready(rig);

@@ -8,7 +8,7 @@ static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
 static int set_up(void **state)
 {
-    struct rig *rig = rig_new_nss();
+    struct token_rig *rig = rig_new_nss();
     rig_start_ready(rig);
     *state = rig;
     return 0;
@@ -63,7 +63,7 @@ static void test_random_gives_what_is_asked(void **state)
 
 static void test_start_again_finds_the_same_key(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct ipc_key key = rig_generate(rig, 7);
     struct rig_listing listing;
     (void)rig_stop(rig);

@@ -10,7 +10,7 @@
 static const uint8_t seed[32] = "0123456789abcdef0123456789abcde";
 
 /* Until the module has been entered so often. */
-static void wait_calls(struct rig *rig, const char *function, unsigned n)
+static void wait_calls(struct token_rig *rig, const char *function, unsigned n)
 {
     for (int i = 0; i < 3000 && rig_shim_count(rig, function) < n; i++) {
         (void)poll(NULL, 0, 20);
@@ -20,7 +20,7 @@ static void wait_calls(struct rig *rig, const char *function, unsigned n)
 
 static void test_peer_gone_while_logged_in_costs_no_login(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply wrapped;
     rig_start_ready(rig);
     pid_t pid = rig->pid;
@@ -40,7 +40,7 @@ static void test_peer_gone_while_logged_in_costs_no_login(void **state)
 
 static void test_peer_gone_within_a_login_leaves_it_whole(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     rig_shim(rig, "C_Login delay 3000\n");
     rig_start(rig);
     for (int i = 0; i < 8; i++) {
@@ -58,7 +58,7 @@ static void test_peer_gone_within_a_login_leaves_it_whole(void **state)
  */
 static void test_peer_gone_its_answers_reach_nobody(void **state)
 {
-    struct rig *rig = *state;
+    struct token_rig *rig = *state;
     struct rig_reply wrapped;
     struct rig_listing listing;
     rig_start_ready(rig);

@@ -9,7 +9,7 @@
 #include "tests/token/rig.h"
 
 struct fixture {
-    struct rig *rig;
+    struct token_rig *rig;
     char right[64]; /* the content of "token/pin" */
 };
 

@@ -48,12 +48,12 @@ void rig_run(const char *const *argv, const char *const *env)
     assert_int_equal(rig_try(argv, env), 0);
 }
 
-void rig_path(const struct rig *rig, const char *name, char *to, size_t to_len)
+void rig_path(const struct token_rig *rig, const char *name, char *to, size_t to_len)
 {
     assert_true(snprintf(to, to_len, "%s/%s", rig->folder, name) < (int)to_len);
 }
 
-void rig_write(struct rig *rig, const char *name, const char *text)
+void rig_write(struct token_rig *rig, const char *name, const char *text)
 {
     char path[256];
     char temporary[256];
@@ -66,7 +66,7 @@ void rig_write(struct rig *rig, const char *name, const char *text)
     assert_int_equal(rename(temporary, path), 0);
 }
 
-void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
+void rig_read(struct token_rig *rig, const char *name, char *to, size_t to_len)
 {
     char path[256];
     rig_path(rig, name, path, sizeof(path));
@@ -77,16 +77,16 @@ void rig_read(struct rig *rig, const char *name, char *to, size_t to_len)
     (void)close(fd); /* -1 does no harm */
 }
 
-static void add_env(struct rig *rig, const char *name, const char *value)
+static void add_env(struct token_rig *rig, const char *name, const char *value)
 {
     struct config_token *token = &rig->config.tokens[0];
     assert_true(token->env_n < CONFIG_ENV_MAX);
     (void)snprintf(token->env[token->env_n++], CONFIG_TEXT_LEN, "%s=%s", name, value);
 }
 
-static struct rig *rig_new(void)
+static struct token_rig *rig_new(void)
 {
-    struct rig *rig = calloc(1, sizeof(*rig));
+    struct token_rig *rig = calloc(1, sizeof(*rig));
     assert_non_null(rig);
     (void)snprintf(rig->folder, sizeof(rig->folder), "/tmp/p11-kms-rig.XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
@@ -108,9 +108,9 @@ static struct rig *rig_new(void)
     return rig;
 }
 
-struct rig *rig_new_softhsm(void)
+struct token_rig *rig_new_softhsm(void)
 {
-    struct rig *rig = rig_new();
+    struct token_rig *rig = rig_new();
     char path[256];
     rig_path(rig, "token", path, sizeof(path));
     rig_run((const char *const[]){SOFTHSM_MAKE, path, NULL}, NULL);
@@ -121,9 +121,9 @@ struct rig *rig_new_softhsm(void)
     return rig;
 }
 
-struct rig *rig_new_nss(void)
+struct token_rig *rig_new_nss(void)
 {
-    struct rig *rig = rig_new();
+    struct token_rig *rig = rig_new();
     char path[256];
     rig_path(rig, "token", path, sizeof(path));
     rig_run((const char *const[]){NSS_MAKE, path, NULL}, NULL);
@@ -135,7 +135,7 @@ struct rig *rig_new_nss(void)
     return rig;
 }
 
-void rig_free(struct rig *rig)
+void rig_free(struct token_rig *rig)
 {
     (void)rig_stop(rig);
     state_close(&rig->state);
@@ -143,7 +143,7 @@ void rig_free(struct rig *rig)
     free(rig);
 }
 
-void rig_use_shim(struct rig *rig)
+void rig_use_shim(struct token_rig *rig)
 {
     char path[256];
     add_env(rig, "P11KMS_SHIM_MODULE", rig->config.tokens[0].module);
@@ -156,7 +156,7 @@ void rig_use_shim(struct rig *rig)
 
 int rig_set_up_shim(void **state)
 {
-    struct rig *rig = rig_new_softhsm();
+    struct token_rig *rig = rig_new_softhsm();
     rig_use_shim(rig);
     *state = rig;
     return 0;
@@ -168,12 +168,12 @@ int rig_tear_down(void **state)
     return 0;
 }
 
-void rig_shim(struct rig *rig, const char *orders)
+void rig_shim(struct token_rig *rig, const char *orders)
 {
     rig_write(rig, "shim.control", orders == NULL ? "" : orders);
 }
 
-unsigned rig_shim_count(struct rig *rig, const char *function)
+unsigned rig_shim_count(struct token_rig *rig, const char *function)
 {
     char path[256];
     char line[80];
@@ -190,7 +190,7 @@ unsigned rig_shim_count(struct rig *rig, const char *function)
     return n;
 }
 
-static void greet(struct rig *rig, int fd)
+static void greet(struct token_rig *rig, int fd)
 {
     struct ipc_header hello = {.verb = IPC_HELLO};
     rig->service_fd = fd;
@@ -198,7 +198,7 @@ static void greet(struct rig *rig, int fd)
     assert_ok(ipc_send(fd, &hello, span_of_text(P11KMS_BUILD_ID)));
 }
 
-void rig_start(struct rig *rig)
+void rig_start(struct token_rig *rig)
 {
     CLEANUP(role_program_close)
     struct role_program program = {.fd = open(TOKEN_PROGRAM, O_RDONLY | O_CLOEXEC),
@@ -216,7 +216,7 @@ void rig_start(struct rig *rig)
     greet(rig, running.service_fd);
 }
 
-void rig_change_client(struct rig *rig)
+void rig_change_client(struct token_rig *rig)
 {
     int service_fd = -1;
     (void)close(rig->service_fd);
@@ -224,7 +224,7 @@ void rig_change_client(struct rig *rig)
     greet(rig, service_fd);
 }
 
-static void close_sockets(struct rig *rig)
+static void close_sockets(struct token_rig *rig)
 {
     (void)close(rig->control_fd);
     (void)close(rig->service_fd);
@@ -232,7 +232,7 @@ static void close_sockets(struct rig *rig)
     rig->service_fd = -1;
 }
 
-int rig_stop(struct rig *rig)
+int rig_stop(struct token_rig *rig)
 {
     int status = 0;
     if (rig->pid == 0) {
@@ -244,7 +244,7 @@ int rig_stop(struct rig *rig)
     return status;
 }
 
-static void serve_state(struct rig *rig)
+static void serve_state(struct token_rig *rig)
 {
     struct role_message message;
     int fd = -1;
@@ -262,7 +262,7 @@ static void serve_state(struct rig *rig)
     (void)close(fd);
 }
 
-bool rig_wait_frame(struct rig *rig, int64_t until_ms)
+bool rig_wait_frame(struct token_rig *rig, int64_t until_ms)
 {
     while (clock_mono_ms() < until_ms) {
         struct pollfd fds[] = {{.fd = rig->service_fd, .events = POLLIN},
@@ -281,7 +281,7 @@ bool rig_wait_frame(struct rig *rig, int64_t until_ms)
     return false;
 }
 
-void rig_serve(struct rig *rig, int ms)
+void rig_serve(struct token_rig *rig, int ms)
 {
     int64_t until_ms = clock_mono_ms() + ms;
     while (clock_mono_ms() < until_ms) {
@@ -292,7 +292,7 @@ void rig_serve(struct rig *rig, int ms)
     }
 }
 
-int rig_wait_end(struct rig *rig, int timeout_ms)
+int rig_wait_end(struct token_rig *rig, int timeout_ms)
 {
     int64_t until_ms = clock_mono_ms() + (int64_t)timeout_ms * PATIENCE;
     struct rig_reply reply;

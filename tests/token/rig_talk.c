@@ -11,7 +11,7 @@
 #define REPLY_MS    30000
 #define CRYPT_FRAME (sizeof(struct ipc_crypt) + 1024)
 
-static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
+static bool receive(struct token_rig *rig, uint64_t call, struct rig_reply *reply)
 {
     int64_t until_ms = clock_mono_ms() + REPLY_MS;
     for (;;) {
@@ -36,7 +36,7 @@ static bool receive(struct rig *rig, uint64_t call, struct rig_reply *reply)
     }
 }
 
-static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span payload)
+static uint64_t send_request(struct token_rig *rig, enum ipc_verb verb, struct span payload)
 {
     struct ipc_header header = {
         .verb = (uint16_t)verb, .call = ++rig->call, .remaining_ms = rig->call_ms};
@@ -44,12 +44,13 @@ static uint64_t send_request(struct rig *rig, enum ipc_verb verb, struct span pa
     return rig->call;
 }
 
-bool rig_call(struct rig *rig, enum ipc_verb verb, struct span payload, struct rig_reply *ret_reply)
+bool rig_call(struct token_rig *rig, enum ipc_verb verb, struct span payload,
+              struct rig_reply *ret_reply)
 {
     return receive(rig, send_request(rig, verb, payload), ret_reply);
 }
 
-struct ipc_status rig_status(struct rig *rig)
+struct ipc_status rig_status(struct token_rig *rig)
 {
     struct rig_reply reply;
     struct ipc_status status;
@@ -59,7 +60,7 @@ struct ipc_status rig_status(struct rig *rig)
     return status;
 }
 
-struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int timeout_ms)
+struct ipc_status rig_wait_phase(struct token_rig *rig, enum ipc_phase phase, int timeout_ms)
 {
     int64_t until_ms = clock_mono_ms() + (int64_t)timeout_ms * PATIENCE;
     for (;;) {
@@ -74,13 +75,13 @@ struct ipc_status rig_wait_phase(struct rig *rig, enum ipc_phase phase, int time
     }
 }
 
-void rig_start_ready(struct rig *rig)
+void rig_start_ready(struct token_rig *rig)
 {
     rig_start(rig);
     (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
 }
 
-bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing)
+bool rig_list_as(struct token_rig *rig, const struct ipc_list *ask, struct rig_listing *ret_listing)
 {
     struct rig_reply reply;
     uint64_t call = send_request(rig, IPC_LIST, span_of(ask, sizeof(*ask)));
@@ -99,7 +100,7 @@ bool rig_list_as(struct rig *rig, const struct ipc_list *ask, struct rig_listing
     }
 }
 
-struct ipc_key rig_generate(struct rig *rig, uint8_t id)
+struct ipc_key rig_generate(struct token_rig *rig, uint8_t id)
 {
     struct ipc_generate ask = {.ring = RIG_RING};
     struct rig_reply reply;
@@ -125,14 +126,14 @@ static struct span crypt_frame(uint8_t frame[CRYPT_FRAME], const struct ipc_key_
     return span_of(frame, sizeof(ask) + data.len);
 }
 
-void rig_ask_unwrap(struct rig *rig, const struct ipc_key_ref *key, const char *aad,
+void rig_ask_unwrap(struct token_rig *rig, const struct ipc_key_ref *key, const char *aad,
                     struct span data)
 {
     uint8_t frame[CRYPT_FRAME];
     (void)send_request(rig, IPC_UNWRAP, crypt_frame(frame, key, aad, data));
 }
 
-enum ipc_outcome rig_crypt(struct rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
+enum ipc_outcome rig_crypt(struct token_rig *rig, enum ipc_verb verb, const struct ipc_key_ref *key,
                            const char *aad, struct span data, struct rig_reply *ret_reply)
 {
     uint8_t frame[CRYPT_FRAME];

@@ -11,11 +11,13 @@
  *                        crash        ends the process by SIGSEGV
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
  *                        jams         C_Decrypt: after a refusal no operation can begin on the
- * session wrong        C_Encrypt and C_Decrypt: CKR_OK, and the first byte is another then-rv
- * <CK_RV>, then-crash   C_Login: after the module was called others       lies about what came
- * back, see lies.c times: on the first calls only, counted anew once the line has gone every: of
- * these on each <every>-th only, the first included P11KMS_SHIM_LOG      the name of each wrapped
- * call is appended
+ *                                     session
+ *                        wrong        C_Encrypt, C_Decrypt: CKR_OK, and the first byte is another
+ *                        then-rv <CK_RV>, then-crash   C_Login: after the module was called
+ *                        others       lies about what came back, see lies.c
+ *                        times: on the first calls only, counted anew once the line has gone
+ *                        every: of these on each <every>-th only, the first included
+ *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
  *
  * Wrapped are the calls of the list at the end; every other goes straight to the module.
  */

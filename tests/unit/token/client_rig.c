@@ -4,7 +4,7 @@
 
 static const struct secret_budget budget = {.amount = {[SECRET_SLOT] = 300}};
 
-struct rig t;
+struct client_rig t;
 
 static void on_reply(void *ctx, const struct client_reply *reply)
 {
@@ -49,7 +49,7 @@ int rig_setup(void **state)
     (void)state;
     static const struct client_events events = {
         .on_reply = on_reply, .on_status = on_status, .on_hung = on_hung};
-    t = (struct rig){0};
+    t = (struct client_rig){0};
     t.now_ms = 1000;
     t.token = fake_token_new(NOW_S);
     if (failed(secret_init(&budget)) || failed(client_new(&events, WINDOW, &t.client))) {

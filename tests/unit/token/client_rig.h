@@ -19,7 +19,7 @@ struct heard {
     size_t len;
 };
 
-struct rig {
+struct client_rig {
     struct fake_token *token;
     struct client *client;
     struct heard heard[HEARD_MAX];
@@ -30,7 +30,7 @@ struct rig {
     int flood_fd; /* not 0: each status that arrives there sets off the next */
 };
 
-extern struct rig t;
+extern struct client_rig t;
 
 /* The teardown fails when anything is left in the arena. */
 int rig_setup(void **state);

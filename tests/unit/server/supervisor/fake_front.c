@@ -2,12 +2,14 @@
  * A front for the tests of the supervisor. It speaks the contract of base/role.h, and tells whoever
  * connects one line: "pid=P token=T greets=G config=L state=S env=N" (T: token sockets got, G: pid
  * said by the token process on the last of them, L: log level, S: bytes of its state file, N:
- * variables of its environment). A client that sends a letter orders: w writes a state file   p
- * writes a file that is not its own   k has the token killed o has the token before this one killed
- * x ends with status 1    h does not end when it is to drain l says much, writes a state file and
- * ends without waiting m writes many state files without waiting c ends as one that cannot start (a
- * front of the ring "never" does so at its start) r says that it is ready (a front of the ring
- * "late" does so on this order only)
+ * variables of its environment). A client that sends a letter orders:
+ *   w writes a state file   p writes a file that is not its own   k has the token killed
+ *   o has the token before this one killed   x ends with status 1
+ *   h does not end when it is to drain
+ *   l says much, writes a state file and ends without waiting
+ *   m writes many state files without waiting
+ *   c ends as one that cannot start (a front of the ring "never" does so at its start)
+ *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
