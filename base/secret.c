@@ -16,20 +16,20 @@
 const struct secret_budget secret_budget_front = {
     .amount = {[SECRET_SEED] = 4096,
                [SECRET_DERIVED] = 1024,
-               [SECRET_SLOT] = 672,
-               [SECRET_LARGE] = 8,
+               [SECRET_2KIB] = 672,
+               [SECRET_128KIB] = 8,
                [SECRET_NET] = 32,
                [SECRET_CRYPTO] = 1u << 20,
                [SECRET_PROTO] = 1u << 18},
 };
 
 const struct secret_budget secret_budget_token = {
-    .amount = {[SECRET_SLOT] = 160, [SECRET_PIN] = 4, [SECRET_CRYPTO] = 1u << 20},
+    .amount = {[SECRET_2KIB] = 160, [SECRET_PIN] = 4, [SECRET_CRYPTO] = 1u << 20},
 };
 
 const struct secret_budget secret_budget_ctl = {
     .amount = {[SECRET_SEED] = 16,
-               [SECRET_SLOT] = 64,
+               [SECRET_2KIB] = 64,
                [SECRET_PIN] = 4,
                [SECRET_CRYPTO] = 1u << 20,
                [SECRET_PROTO] = 1u << 16},
@@ -37,6 +37,7 @@ const struct secret_budget secret_budget_ctl = {
 
 struct secret {
     uint8_t *ptr;
+    size_t cap; /* what may be used of the block while it is taken */
     size_t len;
     uint32_t next_free; /* index + 1 of the next free block, 0 at the end */
     enum secret_part part;
@@ -58,8 +59,12 @@ struct part {
 };
 
 static const size_t block_size[SECRET_PARTS] = {
-    [SECRET_SEED] = 64,           [SECRET_DERIVED] = 128,      [SECRET_SLOT] = 2048,
-    [SECRET_LARGE] = 128u * 1024, [SECRET_NET] = 16u * 1024,   [SECRET_PIN] = 1024,
+    [SECRET_SEED] = 64,
+    [SECRET_DERIVED] = 128,
+    [SECRET_2KIB] = SECRET_2KIB_BYTES,
+    [SECRET_128KIB] = SECRET_128KIB_BYTES,
+    [SECRET_NET] = SECRET_NET_BYTES,
+    [SECRET_PIN] = 1024,
 };
 
 static struct part parts[SECRET_PARTS];
@@ -224,8 +229,9 @@ err_t secret_new(enum secret_part which, size_t cap, struct secret **ret_secret)
         return FAIL(E_LIMIT, "this part of the secret arena is used up");
     }
     taken->taken = true;
+    taken->cap = cap;
     taken->len = 0;
-    UNPOISON(taken->ptr, block_size[which]);
+    UNPOISON(taken->ptr, cap);
     *ret_secret = taken;
     return OK;
 }
@@ -239,9 +245,11 @@ void secret_free(struct secret *secret)
         abort(); /* double free */
     }
     struct part *part = &parts[secret->part];
+    UNPOISON(secret->ptr, block_size[secret->part]);
     secret_wipe(secret->ptr, block_size[secret->part]);
     POISON(secret->ptr, block_size[secret->part]);
     secret->taken = false;
+    secret->cap = 0;
     secret->len = 0;
     (void)pthread_mutex_lock(&part->lock);
     secret->next_free = part->free_head;
@@ -252,7 +260,7 @@ void secret_free(struct secret *secret)
 
 size_t secret_cap(const struct secret *secret)
 {
-    return block_size[secret->part];
+    return secret->cap;
 }
 
 struct span secret_view(const struct secret *secret)
@@ -262,12 +270,12 @@ struct span secret_view(const struct secret *secret)
 
 struct span_mut secret_room(struct secret *secret)
 {
-    return span_mut_of(secret->ptr, block_size[secret->part]);
+    return span_mut_of(secret->ptr, secret->cap);
 }
 
 void secret_set_len(struct secret *secret, size_t len)
 {
-    if (len > block_size[secret->part]) {
+    if (len > secret->cap) {
         abort();
     }
     if (len < secret->len) {
@@ -278,7 +286,7 @@ void secret_set_len(struct secret *secret, size_t len)
 
 err_t secret_append(struct secret *secret, struct span bytes)
 {
-    if (bytes.len > block_size[secret->part] - secret->len) {
+    if (bytes.len > secret->cap - secret->len) {
         return FAIL(E_LIMIT, "does not fit into its secret");
     }
     span_move(secret->ptr + secret->len, bytes.ptr, bytes.len);

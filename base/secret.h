@@ -13,16 +13,17 @@
  *   part            block     blocks            what sleeps there
  *   SECRET_SEED       64 B     4096   256 KiB   seeds (32 B used)
  *   SECRET_DERIVED   128 B     1024   128 KiB   the LRU of derived keys
- *   SECRET_SLOT      2 KiB      672   1.3 MiB   request and reply bodies of 640 calls, payloads for
- *                                               the token up to 2 KiB
- *   SECRET_LARGE   128 KiB        8     1 MiB   bodies above 2 KiB
+ *   SECRET_2KIB      2 KiB      672   1.3 MiB   whatever fits and has no part of its own: bodies
+ *                                               of 640 calls, payloads for the token
+ *   SECRET_128KIB  128 KiB        8     1 MiB   what is longer: bodies above 2 KiB
  *   SECRET_NET      16 KiB       32   512 KiB   receive buffer, output buffers
  *   SECRET_PIN       1 KiB        4     4 KiB   PINs
  *   SECRET_CRYPTO   heap                1 MiB   everything libcrypto allocates
  *   SECRET_PROTO    heap              256 KiB   protobuf-c's unpacked messages
  *
- * A struct secret has a capacity fixed at birth; free wipes the capacity. It has no text form and
- * no copy to plain memory. Thread safe: each part has its own lock.
+ * A struct secret takes a block and has the capacity that was asked for, fixed at birth: in an ASan
+ * build a byte past it is an error, also within the block. Free wipes the block. It has no text
+ * form and no copy to plain memory. Thread safe: each part has its own lock.
  */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
@@ -38,14 +39,19 @@
 enum secret_part {
     SECRET_SEED,
     SECRET_DERIVED,
-    SECRET_SLOT,
-    SECRET_LARGE,
+    SECRET_2KIB,
+    SECRET_128KIB,
     SECRET_NET,
     SECRET_PIN,
     SECRET_CRYPTO,
     SECRET_PROTO,
     SECRET_PARTS
 };
+
+/* Bytes of a block, for those who want a whole one. */
+#define SECRET_2KIB_BYTES   (2u * 1024)
+#define SECRET_128KIB_BYTES (128u * 1024)
+#define SECRET_NET_BYTES    (16u * 1024)
 
 /*
  * Blocks of each block part, bytes of each heap part (a power of two); 0 = the program has no such
@@ -80,12 +86,9 @@ void secret_done(void);
  */
 MUST_USE err_t secret_serve_crypto(bool overflow);
 
-/*
- * A secret of at least `cap` bytes, length 0, all zero. E_LIMIT: part used up or cap above its
- * block.
- */
+/* A secret of `cap` bytes, length 0, all zero. E_LIMIT: part used up or cap above its block. */
 MUST_USE err_t secret_new(enum secret_part which, size_t cap, struct secret **ret_secret);
-/* Wipes the whole capacity and returns the block. NULL is fine. */
+/* Wipes the whole block and returns it. NULL is fine. */
 void secret_free(struct secret *secret);
 DEFINE_CLEANUP(struct secret *, secret_free)
 

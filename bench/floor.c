@@ -86,7 +86,7 @@ static void prepare(void)
     must(secret_serve_crypto(false));
     must(seal_new(&work.seal));
     must(secret_new(SECRET_SEED, SEED_LEN, &work.seed));
-    must(secret_new(SECRET_SLOT, ENVELOPE_MAX, &work.plain));
+    must(secret_new(SECRET_2KIB, ENVELOPE_MAX, &work.plain));
     must(secret_new(SECRET_DERIVED, SEAL_DERIVED_LEN, &work.derived));
     secret_set_len(work.seed, SEED_LEN);
     make();

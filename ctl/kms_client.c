@@ -11,11 +11,9 @@
 #include <sys/un.h>
 
 #include "base/clock.h"
-#include "base/secret.h"
 #include "base/version.h"
 
 #define PREFIX_LEN 5u /* compressed flag, u32 length */
-#define BODY_MAX   2048u
 #define FRAME_HEAD 9u
 #define NO_STATUS  UINT32_MAX
 
@@ -255,9 +253,9 @@ err_t kms_client_open(const char *socket_name, int timeout_ms, struct kms_client
         return FAIL_ERRNO("out of memory for a client");
     }
     client->fd = -1;
-    TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->inbox));
-    TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->request));
-    TRY(secret_new(SECRET_SLOT, BODY_MAX, &client->response));
+    TRY(secret_new(SECRET_2KIB, KMS_CLIENT_BODY_MAX, &client->inbox));
+    TRY(secret_new(SECRET_2KIB, KMS_CLIENT_BODY_MAX, &client->request));
+    TRY(secret_new(SECRET_2KIB, KMS_CLIENT_BODY_MAX, &client->response));
     TRY(connect_to(socket_name, timeout_ms, &client->fd));
     TRY(new_session(client));
     *ret_client = TAKE(client);

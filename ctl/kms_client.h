@@ -1,6 +1,6 @@
 /*
  * kms_client: a blocking gRPC client of one call at a time over a unix socket, as an API server
- * would call. Request and reply bodies lie in the arena (SECRET_SLOT).
+ * would call. Request and reply bodies lie in the arena (SECRET_2KIB).
  */
 #ifndef CTL_KMS_CLIENT_H
 #define CTL_KMS_CLIENT_H
@@ -9,7 +9,10 @@
 
 #include "base/err.h"
 #include "base/own.h"
+#include "base/secret.h"
 #include "proto/codec.h"
+
+#define KMS_CLIENT_BODY_MAX SECRET_2KIB_BYTES /* of a request, and of a response */
 
 struct kms_client;
 

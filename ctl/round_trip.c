@@ -76,9 +76,9 @@ static err_t both_ways(struct kms_client *client, const struct version *version,
     CLEANUP(secret_free_p) struct secret *plain = NULL;
     CLEANUP(secret_free_p) struct secret *sealed = NULL;
     CLEANUP(secret_free_p) struct secret *key_id = NULL;
-    TRY(secret_new(SECRET_SLOT, PLAIN_LEN, &plain));
-    TRY(secret_new(SECRET_SLOT, ENVELOPE_MAX, &sealed));
-    TRY(secret_new(SECRET_SLOT, CODEC_TEXT_MAX, &key_id));
+    TRY(secret_new(SECRET_2KIB, PLAIN_LEN, &plain));
+    TRY(secret_new(SECRET_2KIB, KMS_CLIENT_BODY_MAX, &sealed));
+    TRY(secret_new(SECRET_2KIB, CODEC_TEXT_MAX, &key_id));
     if (getrandom(secret_room(plain).ptr, PLAIN_LEN, 0) != (ssize_t)PLAIN_LEN) {
         return FAIL_ERRNO("cannot draw a plaintext");
     }

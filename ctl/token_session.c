@@ -199,7 +199,7 @@ static err_t open_session(const struct config *config, const struct role_program
     session->state = state;
     session->end_ms = (int64_t)config->tokens[0].start_timeout_s * 1000 + END_MS;
     const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
-    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &session->data));
+    TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &session->data));
     TRY(client_new(&events, 1, &session->client));
     TRY(start(session, config, program));
     err_t err = wait_ready(session, (int64_t)config->tokens[0].start_timeout_s * 1000, progress);
@@ -359,9 +359,9 @@ err_t token_session_prove(struct token_session *session, const struct ipc_key_re
     CLEANUP(secret_free_p) struct secret *random = NULL;
     CLEANUP(secret_free_p) struct secret *wrapped = NULL;
     CLEANUP(secret_free_p) struct secret *opened = NULL;
-    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &random));
-    TRY(secret_new(SECRET_SLOT, ENVELOPE_WRAPPED_MAX, &wrapped));
-    TRY(secret_new(SECRET_SLOT, PROOF_LEN, &opened));
+    TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &random));
+    TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &wrapped));
+    TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &opened));
     TRY(crypt_call(session, IPC_RANDOM, NULL, span_of(NULL, 0), random));
     TRY(crypt_call(session, IPC_WRAP, key, secret_view(random), wrapped));
     TRY(crypt_call(session, IPC_UNWRAP, key, secret_view(wrapped), opened));

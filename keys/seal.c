@@ -82,7 +82,7 @@ static err_t check_derivation(struct seal *seal)
     TRY(seal_random(seal, span_mut_of(context, sizeof(context))));
     TRY(seal_random(seal, span_mut_of(seal->work->random, RANDOM_LEN)));
     CLEANUP(secret_free_p) struct secret *slow = NULL;
-    TRY(secret_new(SECRET_SLOT, KDF_OUT, &slow));
+    TRY(secret_new(SECRET_2KIB, KDF_OUT, &slow));
     struct span seed = span_of(seal->work->random, RANDOM_LEN);
     TRY(kdf_derive(&seal->kdf, seed, context, seal->work->derived));
     TRY(kdf_derive_slow(seed, context, secret_room(slow).ptr));
@@ -98,8 +98,8 @@ err_t seal_new(struct seal **ret_seal)
     if (seal == NULL) {
         return FAIL_ERRNO("out of memory");
     }
-    TRY(secret_new(SECRET_SLOT, sizeof(struct pool), &seal->pool_room));
-    TRY(secret_new(SECRET_SLOT, sizeof(struct work), &seal->work_room));
+    TRY(secret_new(SECRET_2KIB, sizeof(struct pool), &seal->pool_room));
+    TRY(secret_new(SECRET_2KIB, sizeof(struct work), &seal->work_room));
     seal->pool = (struct pool *)(void *)secret_room(seal->pool_room).ptr;
     seal->work = (struct work *)(void *)secret_room(seal->work_room).ptr;
     TRY(fetch_all(seal));

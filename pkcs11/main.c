@@ -24,7 +24,7 @@
 #include "pkcs11/status.h"
 #include "pkcs11/watchdog.h"
 
-#define FRAME_MAX  2048u /* a block of the arena; no request is longer */
+#define FRAME_MAX  SECRET_2KIB_BYTES /* no request is longer */
 #define DRAIN_MS   2000
 #define PROGRAM    "p11-kms-token"
 
@@ -85,7 +85,7 @@ static err_t take_frame(struct talk *talk, unsigned peer)
     CLEANUP(secret_free_p) struct secret *payload = NULL;
     struct ipc_header header;
     struct span bytes;
-    TRY(secret_new(SECRET_SLOT, FRAME_MAX, &payload));
+    TRY(secret_new(SECRET_2KIB, FRAME_MAX, &payload));
     TRY(peer_receive(peer, &header, secret_room(payload), &bytes));
     secret_set_len(payload, bytes.len);
     if (header.verb == IPC_HELLO) {

@@ -22,7 +22,7 @@
 /* longer than a hung front lives: its keeper replaces it, and us it leaves alone */
 #define SEND_WAIT_MS  30000
 #define RANDOM_MAX    256u
-#define OUT_BYTES     2048u
+#define OUT_BYTES     SECRET_2KIB_BYTES
 #define RANDOM_SURE   16u /* so many zeros are no chance */
 #define OUTAGES_MAX   3u /* calls in a row that came to nothing */
 
@@ -275,7 +275,7 @@ void serve_request(struct session *session, unsigned peer, const struct ipc_head
         serve_refuse(peer, header, IPC_EXPIRED);
         return;
     }
-    if (failed(secret_new(SECRET_SLOT, OUT_BYTES, &out))) {
+    if (failed(secret_new(SECRET_2KIB, OUT_BYTES, &out))) {
         serve_refuse(peer, header, IPC_BUSY);
         return;
     }

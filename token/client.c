@@ -47,7 +47,7 @@ err_t client_new(const struct client_events *events, unsigned window, struct cli
     client->fd = -1;
     queue_init(&client->queue);
     TRY(job_spares_init(&client->spares));
-    TRY(secret_new(SECRET_SLOT, sizeof(struct ipc_status), &client->inbox));
+    TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &client->inbox));
     *ret_client = TAKE(client);
     return OK;
 }

@@ -25,6 +25,8 @@
 
 #define CLIENT_QUEUE_MAX 256u
 #define CLIENT_KEYS_MAX  1024u
+/* Bytes of a call and of its reply: a block of the arena. */
+#define CLIENT_PAYLOAD_MAX SECRET_2KIB_BYTES
 #define CLIENT_CALL_MS   2500 /* no call waits longer for the token */
 
 enum client_class {
@@ -78,7 +80,7 @@ struct client_events {
 
 struct client;
 
-/* window: calls in flight at once, the token's sessions. Needs SECRET_SLOT in the arena. */
+/* window: calls in flight at once, the token's sessions. Needs SECRET_2KIB in the arena. */
 MUST_USE err_t client_new(const struct client_events *events, unsigned window,
                           struct client **ret_client);
 void client_free(struct client *client);

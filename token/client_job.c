@@ -92,7 +92,7 @@ err_t job_spares_init(struct job_spares *spares)
 {
     *spares = (struct job_spares){0};
     for (size_t i = 0; i < JOB_SPARES; i++) {
-        TRY(secret_new(SECRET_SLOT, sizeof(struct ipc_crypt), &spares->slots[i]));
+        TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &spares->slots[i]));
     }
     return OK;
 }
@@ -106,7 +106,7 @@ void job_spares_done(struct job_spares *spares)
 
 static err_t take_payload(struct job *job, struct job_spares *spares)
 {
-    err_t err = secret_new(SECRET_SLOT, sizeof(struct ipc_crypt), &job->payload);
+    err_t err = secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &job->payload);
     for (size_t i = 0; failed(err) && job->class == CLIENT_CANARY && i < JOB_SPARES; i++) {
         if (spares->slots[i] != NULL) {
             job->spare = &spares->slots[i];

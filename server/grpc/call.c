@@ -7,7 +7,6 @@
 #include "server/grpc/timeout.h"
 #include "server/kms/service.h"
 
-#define SLOT_MAX 2048u /* longer messages take one of the few large blocks */
 
 void grpc_call_init(struct grpc_call *call, struct service *service, struct ticket ticket)
 {
@@ -173,7 +172,7 @@ static err_t take_part(struct grpc_call *call, enum grpc_frame_event event, stru
     if (len == 0) {
         return OK; /* Status asks for nothing, so it is answered even when no slot is free */
     }
-    return secret_new(len <= SLOT_MAX ? SECRET_SLOT : SECRET_LARGE, len, &call->request);
+    return secret_new(len <= SECRET_2KIB_BYTES ? SECRET_2KIB : SECRET_128KIB, len, &call->request);
 }
 
 static err_t take_bytes(struct grpc_call *call, struct span bytes)

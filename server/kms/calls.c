@@ -43,7 +43,7 @@ static err_t keep_payload(struct calls *calls, struct parked *kept, struct span 
     if (calls->secrets_n >= CALLS_SECRETS_MAX) {
         return FAIL(E_LIMIT, "too many calls wait for the token");
     }
-    TRY(secret_new(SECRET_SLOT, payload.len, &kept->plaintext));
+    TRY(secret_new(SECRET_2KIB, payload.len, &kept->plaintext));
     TRY(secret_append(kept->plaintext, payload));
     kept->call.payload = secret_view(kept->plaintext);
     calls->secrets_n++;

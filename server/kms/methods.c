@@ -159,7 +159,7 @@ static err_t run_encrypt(struct store *store, struct call *call, struct secret *
 {
     CLEANUP(secret_free_p) struct secret *envelope = NULL;
     uint8_t api = call->method == CODEC_V2_ENCRYPT ? ENVELOPE_V2 : ENVELOPE_V1;
-    TRY(secret_new(SECRET_SLOT, ENVELOPE_MAX, &envelope));
+    TRY(secret_new(SECRET_2KIB, ENVELOPE_MAX, &envelope));
     TRY(store_seal(store, api, call, envelope));
     if (call->wait != CALL_FOR_NOTHING) {
         return OK;
@@ -174,7 +174,7 @@ static err_t run_encrypt(struct store *store, struct call *call, struct secret *
 static err_t run_decrypt(struct store *store, struct call *call, struct secret *body)
 {
     CLEANUP(secret_free_p) struct secret *plaintext = NULL;
-    TRY(secret_new(SECRET_SLOT, ENVELOPE_PLAIN_MAX, &plaintext));
+    TRY(secret_new(SECRET_2KIB, ENVELOPE_PLAIN_MAX, &plaintext));
     TRY(store_open(store, &call->envelope, call, plaintext));
     if (call->wait != CALL_FOR_NOTHING) {
         return OK;

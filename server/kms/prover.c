@@ -206,7 +206,7 @@ static err_t mix(struct prover *prover, struct proof *proof, struct span token_r
     if (token_random.len != SEED_LEN) {
         return FAIL(E_TOKEN, "the token gave another number of random bytes than asked");
     }
-    TRY(secret_new(SECRET_SLOT, SEED_LEN, &proof->fresh));
+    TRY(secret_new(SECRET_2KIB, SEED_LEN, &proof->fresh));
     secret_set_len(proof->fresh, SEED_LEN);
     struct span_mut room = secret_room(proof->fresh);
     TRY(seal_random(prover->seal, span_mut_of(room.ptr, SEED_LEN)));
@@ -260,7 +260,7 @@ static err_t take_wrapped(struct prover *prover, struct proof *proof,
 static err_t take_reopened(struct prover *prover, struct proof *proof,
                            const struct client_reply *reply, struct times now)
 {
-    TRY(secret_new(SECRET_SLOT, reply->data.len, &proof->fresh));
+    TRY(secret_new(SECRET_2KIB, reply->data.len, &proof->fresh));
     TRY(secret_append(proof->fresh, reply->data));
     return ask_unwrap(prover, proof, PROOF_UNWRAP, &proof->name, now.mono_ms)
                ? OK

@@ -81,7 +81,7 @@ static bool attempt(struct service *service, struct call *call, bool last,
                     struct service_reply *ret_reply)
 {
     CLEANUP(secret_free_p) struct secret *body = NULL;
-    err_t err = secret_new(SECRET_SLOT, METHODS_REPLY_MAX, &body);
+    err_t err = secret_new(SECRET_2KIB, METHODS_REPLY_MAX, &body);
     if (!failed(err)) {
         err = methods_run(service->store, call, last, body);
     }

@@ -98,7 +98,7 @@ static err_t derive_and_open(struct store *store, const struct envelope *envelop
                              const struct seed *seed, struct call *call, struct secret *out)
 {
     CLEANUP(secret_free_p) struct secret *keys = NULL;
-    TRY(secret_new(SECRET_SLOT, SEAL_DERIVED_LEN, &keys));
+    TRY(secret_new(SECRET_2KIB, SEAL_DERIVED_LEN, &keys));
     TRY(seal_derive(store->seal, envelope, secret_view(seed->bytes),
                     span_mut_of(secret_room(keys).ptr, SEAL_DERIVED_LEN)));
     secret_set_len(keys, SEAL_DERIVED_LEN);

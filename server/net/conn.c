@@ -99,7 +99,7 @@ static bool send_some(struct conn *conn, struct span bytes, size_t *ret_sent)
 static bool block(struct conn *conn, size_t sent, int64_t now_ms)
 {
     struct secret *fresh = NULL;
-    if (failed(secret_new(SECRET_NET, 1, &fresh))) {
+    if (failed(secret_new(SECRET_NET, SECRET_NET_BYTES, &fresh))) {
         return false; /* more blocked peers than blocks: this one is let go */
     }
     conn->blocked = conn->env->send;

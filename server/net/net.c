@@ -276,8 +276,8 @@ err_t net_new(struct loop *loop, int listen_fd, struct service *service,
     net->refused.event = EVENT_PEER_REFUSED;
     net->failed.event = EVENT_CONNECTION_FAILED;
     TRY(h2_shared_new(service, &net->env.shared));
-    TRY(secret_new(SECRET_NET, 1, &net->env.receive));
-    TRY(secret_new(SECRET_NET, 1, &net->env.send));
+    TRY(secret_new(SECRET_NET, SECRET_NET_BYTES, &net->env.receive));
+    TRY(secret_new(SECRET_NET, SECRET_NET_BYTES, &net->env.send));
     TRY(loop_timer_new(loop, on_time, net, &net->timer));
     TRY(loop_turn_new(loop, on_turn, net, &net->turn));
     TRY(net_listen(net, listen_fd));

@@ -296,7 +296,7 @@ int32_t world_send(struct world *world, enum codec_method method,
     assert_true((size_t)stream < WORLD_ANSWERS);
     world->answers[stream] = (struct answer){0};
     world->methods[stream] = method;
-    assert_ok(secret_new(SECRET_LARGE, 4096, &body));
+    assert_ok(secret_new(SECRET_128KIB, 4096, &body));
     assert_ok(codec_pack_request(method, request, body));
     const struct service_call call = {.method = method,
                                       .ticket = {1, 1, stream},

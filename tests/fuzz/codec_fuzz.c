@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum codec_method method = (enum codec_method)(data[0] % CODEC_METHODS);
     struct span bytes = span_of(data + 1, size - 1);
     struct secret *out = NULL;
-    must(!failed(secret_new(SECRET_SLOT, 1, &out)));
+    must(!failed(secret_new(SECRET_2KIB, SECRET_2KIB_BYTES, &out)));
     if ((data[0] & 0x80) == 0) {
         try_request(method, bytes, out);
     } else {

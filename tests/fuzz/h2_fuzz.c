@@ -104,6 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     service.large = 3000;
     run(shared, &service, span_of(data, size));
     must(h2_shared_calls(shared) == 0 && service.pending_n == 0);
-    must(secret_in_use(SECRET_SLOT) == 0 && secret_in_use(SECRET_LARGE) == 0);
+    must(secret_in_use(SECRET_2KIB) == 0 && secret_in_use(SECRET_128KIB) == 0);
     return 0;
 }

@@ -15,7 +15,7 @@
 
 #define NOW_MS 1000
 
-static const struct secret_budget budget = {.amount = {[SECRET_SLOT] = 16}};
+static const struct secret_budget budget = {.amount = {[SECRET_2KIB] = 16}};
 
 static void on_reply(void *ctx, const struct client_reply *reply)
 {
@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     run(cursor_of(span_of(data, size)));
-    if (secret_in_use(SECRET_SLOT) != 0) {
+    if (secret_in_use(SECRET_2KIB) != 0) {
         abort();
     }
     secret_done();

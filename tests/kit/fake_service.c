@@ -8,7 +8,8 @@
 static struct service_reply reply_of(size_t len)
 {
     struct service_reply reply = {.err = OK};
-    reply.err = secret_new(len <= 2048 ? SECRET_SLOT : SECRET_LARGE, len, &reply.body);
+    enum secret_part part = len <= SECRET_2KIB_BYTES ? SECRET_2KIB : SECRET_128KIB;
+    reply.err = secret_new(part, len, &reply.body);
     return reply;
 }
 

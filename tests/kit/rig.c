@@ -43,7 +43,7 @@ void rig_free(struct rig *rig)
     h2_shared_free(rig->shared);
     wire_peer_free(rig->peer);
     free(rig);
-    must(secret_in_use(SECRET_SLOT) == 0 && secret_in_use(SECRET_LARGE) == 0);
+    must(secret_in_use(SECRET_2KIB) == 0 && secret_in_use(SECRET_128KIB) == 0);
 }
 
 void rig_pull(struct rig *rig)

@@ -11,7 +11,7 @@
 
 static const struct secret_budget small = {
     .amount =
-        {[SECRET_SEED] = 2, [SECRET_SLOT] = 3, [SECRET_PROTO] = 4096, [SECRET_CRYPTO] = 1u << 20},
+        {[SECRET_SEED] = 2, [SECRET_2KIB] = 3, [SECRET_PROTO] = 4096, [SECRET_CRYPTO] = 1u << 20},
 };
 
 /* -1: nothing fails; n: the n-th wrapped call from now fails once. */
@@ -84,8 +84,8 @@ static void test_new_fresh_block_is_zero_and_empty(void **state)
 {
     (void)state;
     CLEANUP(secret_free_p) struct secret *s = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 100, &s));
-    assert_int_equal(secret_cap(s), 2048);
+    assert_ok(secret_new(SECRET_2KIB, 100, &s));
+    assert_int_equal(secret_cap(s), 100);
     assert_int_equal(secret_view(s).len, 0);
     struct span_mut room = secret_room(s);
     for (size_t i = 0; i < room.len; i++) {
@@ -98,33 +98,33 @@ static void test_new_part_used_up_refuses_and_serves_again_after_free(void **sta
     (void)state;
     struct secret *s[3] = {0};
     for (int i = 0; i < 3; i++) {
-        assert_ok(secret_new(SECRET_SLOT, 2048, &s[i]));
+        assert_ok(secret_new(SECRET_2KIB, 2048, &s[i]));
     }
     struct secret *more = NULL;
-    assert_fails(secret_new(SECRET_SLOT, 1, &more), E_LIMIT);
+    assert_fails(secret_new(SECRET_2KIB, 1, &more), E_LIMIT);
     assert_null(more);
     secret_free(s[1]);
-    assert_ok(secret_new(SECRET_SLOT, 1, &s[1]));
-    assert_int_equal(secret_peak(SECRET_SLOT), 3);
+    assert_ok(secret_new(SECRET_2KIB, 1, &s[1]));
+    assert_int_equal(secret_peak(SECRET_2KIB), 3);
     for (int i = 0; i < 3; i++) {
         secret_free(s[i]);
     }
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
 }
 
 static void test_new_larger_than_a_block_is_refused(void **state)
 {
     (void)state;
     struct secret *s = NULL;
-    assert_fails(secret_new(SECRET_SLOT, 2049, &s), E_LIMIT);
-    assert_fails(secret_new(SECRET_LARGE, 1, &s), E_LIMIT); /* the budget has none */
+    assert_fails(secret_new(SECRET_2KIB, 2049, &s), E_LIMIT);
+    assert_fails(secret_new(SECRET_128KIB, 1, &s), E_LIMIT); /* the budget has none */
 }
 
 static void test_free_wipes_the_whole_capacity(void **state)
 {
     (void)state;
     struct secret *s = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 2048, &s));
+    assert_ok(secret_new(SECRET_2KIB, 2048, &s));
     memset(secret_room(s).ptr, 0xa5, 2048);
     secret_set_len(s, 16);
     secret_free(s);
@@ -202,7 +202,7 @@ static void test_fork_child_sees_wiped_memory(void **state)
 {
     (void)state;
     CLEANUP(secret_free_p) struct secret *s = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 8, &s));
+    assert_ok(secret_new(SECRET_2KIB, 8, &s));
     assert_ok(secret_append(s, span_of("visible!", 8)));
     pid_t child = fork();
     if (child == 0) {
@@ -335,7 +335,7 @@ static void test_broken_promises_abort(void **state)
 {
     (void)state;
     CLEANUP(secret_free_p) struct secret *s = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 8, &s));
+    assert_ok(secret_new(SECRET_2KIB, 8, &s));
     assert_true(dies(free_twice, s));
     assert_true(dies(set_len_past_the_end, s));
     assert_true(dies(release_twice, s));
@@ -345,7 +345,7 @@ static void test_free_space_with_a_byte_left_behind_is_seen(void **state)
 {
     (void)state;
     struct secret *s = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 8, &s));
+    assert_ok(secret_new(SECRET_2KIB, 8, &s));
     uint8_t *ptr = secret_room(s).ptr;
     secret_free(s);
     UNPOISON(ptr, 1);

@@ -21,7 +21,7 @@
 #define STREAM 1
 
 static const struct secret_budget budget = {
-    .amount = {[SECRET_SLOT] = 16, [SECRET_PROTO] = 1u << 16}};
+    .amount = {[SECRET_2KIB] = 16, [SECRET_PROTO] = 1u << 16}};
 
 static struct {
     char path[64];
@@ -125,7 +125,7 @@ static int teardown(void **state)
     (void)state;
     (void)pthread_join(server.thread, NULL);
     (void)close(server.listener);
-    bool clean = secret_in_use(SECRET_SLOT) == 0 && secret_in_use(SECRET_PROTO) == 0 &&
+    bool clean = secret_in_use(SECRET_2KIB) == 0 && secret_in_use(SECRET_PROTO) == 0 &&
                  secret_free_space_is_zero();
     secret_done();
     return clean ? 0 : -1;

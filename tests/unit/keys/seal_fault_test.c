@@ -89,7 +89,7 @@ static void test_whole_way_any_call_of_libcrypto_fails_is_an_error_that_leaves_n
         err_t err = whole_way(&sample, out, &len);
         bool reached = calls_left < 0;
         calls_left = -1;
-        assert_int_equal(secret_in_use(SECRET_SLOT) + secret_in_use(SECRET_DERIVED), 0);
+        assert_int_equal(secret_in_use(SECRET_2KIB) + secret_in_use(SECRET_DERIVED), 0);
         assert_true(secret_free_space_is_zero());
         if (!reached) {
             assert_ok(err);
@@ -107,7 +107,7 @@ static void test_new_without_arena_room_is_refused(void **state)
     (void)state;
     struct secret *taken[1024];
     size_t n = 0;
-    while (n < 1024 && !failed(secret_new(SECRET_SLOT, 1, &taken[n]))) {
+    while (n < 1024 && !failed(secret_new(SECRET_2KIB, 1, &taken[n]))) {
         n++;
     }
     struct seal *seal = NULL;
@@ -132,7 +132,7 @@ static void test_new_derivation_differs_from_kbkdf_by_one_bit_is_a_bug(void **st
     kdf_lies = false;
     assert_int_equal(err.code, E_BUG);
     assert_null(seal);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
 }
 
 static int setup(void **state)

@@ -16,7 +16,7 @@ static int setup(void **state)
 {
     (void)state;
     return failed(secret_init(&secret_budget_front)) || failed(secret_serve_crypto(false)) ||
-                   failed(secret_new(SECRET_SLOT, 1, &first)) || failed(seal_new(&seal))
+                   failed(secret_new(SECRET_2KIB, 1, &first)) || failed(seal_new(&seal))
                ? -1
                : 0;
 }
@@ -26,7 +26,7 @@ static int teardown(void **state)
     (void)state;
     seal_free(seal);
     secret_free(first);
-    return secret_in_use(SECRET_SLOT) == 0 && secret_free_space_is_zero() ? 0 : -1;
+    return secret_in_use(SECRET_2KIB) == 0 && secret_free_space_is_zero() ? 0 : -1;
 }
 
 /* How often the seal's own memory holds these bytes. */

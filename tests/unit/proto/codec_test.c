@@ -13,8 +13,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bool clean = secret_in_use(SECRET_PROTO) == 0 && secret_in_use(SECRET_SLOT) == 0 &&
-                 secret_in_use(SECRET_LARGE) == 0 && secret_free_space_is_zero();
+    bool clean = secret_in_use(SECRET_PROTO) == 0 && secret_in_use(SECRET_2KIB) == 0 &&
+                 secret_in_use(SECRET_128KIB) == 0 && secret_free_space_is_zero();
     secret_done();
     return clean ? 0 : -1;
 }
@@ -155,7 +155,7 @@ static err_t unpack_sized(size_t key_id, size_t uid)
     static uint8_t text[16384];
     memset(text, 'k', sizeof(text));
     CLEANUP(secret_free_p) struct secret *out = NULL;
-    assert_ok(secret_new(SECRET_LARGE, 1, &out));
+    assert_ok(secret_new(SECRET_128KIB, SECRET_128KIB_BYTES, &out));
     struct codec_request request = {.key_id = span_of(text, key_id), .uid = span_of(text, uid)};
     assert_ok(codec_pack_request(CODEC_V2_DECRYPT, &request, out));
     return unpack_once(CODEC_V2_DECRYPT, secret_view(out));
@@ -205,7 +205,7 @@ static void test_pack_response_of_each_method_unpacks_to_the_same(void **state)
                                         .runtime_version = BYTES("1.0.0")};
     for (int method = 0; method < CODEC_METHODS; method++) {
         CLEANUP(secret_free_p) struct secret *out = NULL;
-        assert_ok(secret_new(SECRET_SLOT, 1, &out));
+        assert_ok(secret_new(SECRET_2KIB, SECRET_2KIB_BYTES, &out));
         assert_ok(codec_pack_response((enum codec_method)method, &full, out));
         struct codec_response got = {0};
         assert_ok(codec_unpack_response((enum codec_method)method, secret_view(out), &got));
@@ -222,7 +222,7 @@ static void test_pack_response_appends_and_refuses_what_does_not_fit(void **stat
     (void)state;
     static const uint8_t payload[2048];
     CLEANUP(secret_free_p) struct secret *out = NULL;
-    assert_ok(secret_new(SECRET_SLOT, 1, &out));
+    assert_ok(secret_new(SECRET_2KIB, SECRET_2KIB_BYTES, &out));
     assert_ok(secret_append(out, BYTES("head")));
     struct codec_response response = {.payload = span_of(payload, 2048 - 4 - 3)};
     assert_ok(codec_pack_response(CODEC_V2_DECRYPT, &response, out));

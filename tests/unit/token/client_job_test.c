@@ -8,7 +8,7 @@
 
 #define NOW_MS 1000
 
-static const struct secret_budget budget = {.amount = {[SECRET_SLOT] = 4}};
+static const struct secret_budget budget = {.amount = {[SECRET_2KIB] = 4}};
 static struct job_spares spares;
 static struct job *job;
 

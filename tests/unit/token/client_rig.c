@@ -2,7 +2,7 @@
 
 #include "base/secret.h"
 
-static const struct secret_budget budget = {.amount = {[SECRET_SLOT] = 300}};
+static const struct secret_budget budget = {.amount = {[SECRET_2KIB] = 300}};
 
 struct client_rig t;
 
@@ -64,7 +64,7 @@ int rig_teardown(void **state)
     (void)state;
     client_free(t.client);
     fake_token_free(t.token);
-    bool clean = secret_in_use(SECRET_SLOT) == 0 && secret_free_space_is_zero();
+    bool clean = secret_in_use(SECRET_2KIB) == 0 && secret_free_space_is_zero();
     secret_done();
     return clean ? 0 : -1;
 }

@@ -82,7 +82,7 @@ static void test_call_arena_used_up_is_refused_and_nothing_queued(void **state)
     (void)state;
     struct secret *all[300] = {0};
     size_t n = 0;
-    while (n < 300 && !failed(secret_new(SECRET_SLOT, 1, &all[n]))) {
+    while (n < 300 && !failed(secret_new(SECRET_2KIB, 1, &all[n]))) {
         n++;
     }
     struct client_request r = request(IPC_RANDOM, CLIENT_LIVE, 1);
@@ -100,7 +100,7 @@ static void test_call_arena_used_up_lets_two_canaries_through(void **state)
     struct secret *all[300] = {0};
     size_t n = 0;
     connect_token();
-    while (n < 300 && !failed(secret_new(SECRET_SLOT, 1, &all[n]))) {
+    while (n < 300 && !failed(secret_new(SECRET_2KIB, 1, &all[n]))) {
         n++;
     }
     for (uint64_t round = 0; round < 3; round++) {

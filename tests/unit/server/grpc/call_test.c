@@ -26,7 +26,7 @@ static int teardown(void **state)
 {
     (void)state;
     grpc_call_done(&call);
-    bool clean = secret_in_use(SECRET_SLOT) == 0 && secret_in_use(SECRET_LARGE) == 0 &&
+    bool clean = secret_in_use(SECRET_2KIB) == 0 && secret_in_use(SECRET_128KIB) == 0 &&
                  secret_free_space_is_zero() && service.pending_n == 0;
     secret_done();
     return clean ? 0 : -1;
@@ -69,7 +69,7 @@ static void test_call_is_handled_once_the_message_is_whole(void **state)
     grpc_call_end(&call);
     assert_int_equal(call.state, GRPC_ANSWERED);
     assert_int_equal(service.last_len, 2);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 1); /* the request is gone, the answer is held */
+    assert_int_equal(secret_in_use(SECRET_2KIB), 1); /* the request is gone, the answer is held */
     assert_false(grpc_call_is_short(&call));
     assert_head(":status", "200");
     struct grpc_header trailers[GRPC_HEADERS_MAX];
@@ -135,7 +135,7 @@ static void test_status_of_nothing_is_served_with_no_slot_free(void **state)
     (void)state;
     struct secret *slots[672];
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
-        assert_ok(secret_new(SECRET_SLOT, 1, &slots[i]));
+        assert_ok(secret_new(SECRET_2KIB, 1, &slots[i]));
     }
     headers();
     grpc_call_data(&call, BYTES("\0\0\0\0\0"));
@@ -159,7 +159,7 @@ static void test_reply_to_a_call_that_does_not_wait_is_wiped(void **state)
     struct service_reply reply = fake_service_ok(8);
     grpc_call_reply(&call, &reply);
     assert_null(reply.body);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_int_equal(call.state, GRPC_BODY);
 }
 

@@ -353,14 +353,14 @@ static void test_deny_takes_one_call_of_the_pool_and_no_memory(void **state)
     (void)state;
     CLEANUP(rig_free_p) struct rig *rig = rig_new(H2_DENY);
     struct wire_request request = wire_request_to(PATH_ENCRYPT);
-    size_t before = secret_in_use(SECRET_SLOT);
+    size_t before = secret_in_use(SECRET_2KIB);
     for (int32_t stream = 1; stream < 400; stream += 2) {
         wire_headers(&rig->to_send, stream, WIRE_END_HEADERS, &request);
         wire_message(&rig->to_send, stream, 0, BYTES("x"));
     }
     rig_run(rig);
     assert_int_equal(h2_shared_calls(rig->shared), 1);
-    assert_int_equal(secret_in_use(SECRET_SLOT), before);
+    assert_int_equal(secret_in_use(SECRET_2KIB), before);
     wire_frame(&rig->to_send, WIRE_DATA, WIRE_END_STREAM, 1, BYTES(""));
     rig_run(rig);
     assert_status(rig, 1, "7");

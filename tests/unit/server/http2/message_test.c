@@ -49,7 +49,7 @@ static void test_framing_of_the_message_is_checked(void **state)
         assert_status(rig, 2 * i + 1, cases[i].status);
     }
     assert_int_equal(rig->service.calls, 0);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_still_serves(rig, 101);
 }
 
@@ -118,7 +118,7 @@ static void test_large_bodies_above_eight_are_refused_and_small_ones_served(void
                          "x"));
     }
     rig_run(rig);
-    assert_int_equal(secret_in_use(SECRET_LARGE), 8);
+    assert_int_equal(secret_in_use(SECRET_128KIB), 8);
     assert_status(rig, 17, "8");
     assert_still_serves(rig, 101);
 }

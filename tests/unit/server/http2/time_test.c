@@ -176,10 +176,10 @@ static void test_reset_in_the_middle_of_a_body_frees_it(void **state)
                BYTES("\0\0\0\0\x05"
                      "abc"));
     rig_run(rig);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 1);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 1);
     wire_reset(&rig->to_send, 1, CANCEL);
     rig_run(rig);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_int_equal(rig->service.cancels, 0);
     assert_still_serves(rig, 3);
 }

@@ -16,7 +16,7 @@ static int teardown(void **state)
 {
     (void)state;
     calls_done(&calls);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_true(secret_free_space_is_zero());
     secret_done();
     return 0;
@@ -43,9 +43,9 @@ static void test_park_copies_the_payload(void **state)
     struct parked *kept = calls_find(&calls, call.ticket);
     assert_non_null(kept);
     assert_memory_equal(kept->call.payload.ptr, "plain", 5);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 1);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 1);
     calls_end(&calls, kept);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_null(calls_find(&calls, call.ticket));
 }
 
@@ -132,7 +132,7 @@ static void test_answer_is_said_once_and_frees_the_place(void **state)
     assert_ok(calls_park(&calls, &call));
     assert_false(calls_next_answer(&calls, &ticket, &reply));
     calls_answer(&calls, calls_find(&calls, call.ticket), &reply);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_int_equal(calls_next_ms(&calls), INT64_MAX);
     assert_true(calls_next_answer(&calls, &ticket, &reply));
     assert_int_equal(ticket.stream, 1);
@@ -148,11 +148,11 @@ static void test_answered_call_can_still_be_cancelled(void **state)
     struct service_reply reply = {0};
     struct ticket ticket;
     assert_ok(calls_park(&calls, &call));
-    assert_ok(secret_new(SECRET_SLOT, 8, &reply.body));
+    assert_ok(secret_new(SECRET_2KIB, 8, &reply.body));
     calls_answer(&calls, calls_find(&calls, call.ticket), &reply);
     assert_null(reply.body);
     calls_end(&calls, calls_find(&calls, call.ticket));
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_false(calls_next_answer(&calls, &ticket, &reply));
 }
 

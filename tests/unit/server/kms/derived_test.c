@@ -14,7 +14,7 @@ static int teardown(void **state)
 {
     (void)state;
     assert_int_equal(secret_in_use(SECRET_DERIVED), 0);
-    assert_int_equal(secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_2KIB), 0);
     assert_true(secret_free_space_is_zero());
     secret_done();
     return 0;
@@ -24,7 +24,7 @@ static void add_derived(struct derived *derived, const char *before_iv, uint8_t 
 {
     struct secret *keys = NULL;
     uint8_t bytes[64] = {value};
-    assert_ok(secret_new(SECRET_SLOT, sizeof(bytes), &keys));
+    assert_ok(secret_new(SECRET_2KIB, sizeof(bytes), &keys));
     assert_ok(secret_append(keys, span_of(bytes, sizeof(bytes))));
     derived_add(derived, span_of_text(before_iv), keys);
 }

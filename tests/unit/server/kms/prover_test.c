@@ -73,7 +73,7 @@ static int teardown(void **state)
     prover_done(&prover);
     seeds_free(prover.seeds);
     seal_free(prover.seal);
-    assert_int_equal(secret_in_use(SECRET_SEED) + secret_in_use(SECRET_SLOT), 0);
+    assert_int_equal(secret_in_use(SECRET_SEED) + secret_in_use(SECRET_2KIB), 0);
     assert_true(secret_free_space_is_zero());
     secret_done();
     return 0;

@@ -32,8 +32,8 @@ static int setup(void **state)
     assert_ok(secret_init(&secret_budget_front));
     assert_ok(loop_new(&stage->env.loop));
     assert_ok(h2_shared_new(&stage->service, &stage->env.shared));
-    assert_ok(secret_new(SECRET_NET, 1, &stage->env.receive));
-    assert_ok(secret_new(SECRET_NET, 1, &stage->env.send));
+    assert_ok(secret_new(SECRET_NET, SECRET_NET_BYTES, &stage->env.receive));
+    assert_ok(secret_new(SECRET_NET, SECRET_NET_BYTES, &stage->env.send));
     stage->env.on_change = on_change;
     stage->env.ctx = stage;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
@@ -53,7 +53,7 @@ static int teardown(void **state)
     secret_free(stage->env.send);
     h2_shared_free(stage->env.shared);
     loop_free(stage->env.loop);
-    bool clean = secret_in_use(SECRET_NET) == 0 && secret_in_use(SECRET_LARGE) == 0 &&
+    bool clean = secret_in_use(SECRET_NET) == 0 && secret_in_use(SECRET_128KIB) == 0 &&
                  secret_free_space_is_zero();
     secret_done();
     free(stage);
