@@ -20,17 +20,23 @@
 #define CONFIG_MAGIC        0x70313163u
 #define CONFIG_VERSION      1u
 
-#define CONFIG_PATH_LEN   256u /* with NUL, as all lengths here */
-#define CONFIG_TEXT_LEN   512u
-#define CONFIG_RING_LEN   10u
-#define CONFIG_UIDS_MAX   32u
-#define CONFIG_ENV_MAX    8u
-#define CONFIG_WAIVE_MAX  16u
-#define CONFIG_TOKENS_MAX 4u
+#define CONFIG_PATH_LEN    256u /* with NUL, as all lengths here */
+#define CONFIG_TEXT_LEN    512u
+#define CONFIG_RING_LEN    10u
+#define CONFIG_SETTING_LEN 48u /* the path of one */
+#define CONFIG_UIDS_MAX    32u
+#define CONFIG_ENV_MAX     8u
+#define CONFIG_WAIVE_MAX   16u
+#define CONFIG_TOKENS_MAX  4u
 
+/* In the order of the choices in the schema. */
+enum config_mode { CONFIG_MODE_SEED };
+enum config_rotation { CONFIG_ROTATION_MANUAL };
 enum config_status_version { CONFIG_STATUS_AUTO, CONFIG_STATUS_V2, CONFIG_STATUS_V2BETA1 };
 enum config_kms_v1 { CONFIG_V1_ON, CONFIG_V1_OFF };
 enum config_token_loss { CONFIG_LOSS_COAST, CONFIG_LOSS_SOFT, CONFIG_LOSS_HARD };
+enum config_scheme { CONFIG_SCHEME_AES_GCM };
+enum config_iv_mode { CONFIG_IV_HOST };
 
 struct config_listen {
     char socket[CONFIG_PATH_LEN]; /* "@name": abstract */
@@ -55,6 +61,8 @@ struct config_token {
     char pin_credential[64];               /* name below $CREDENTIALS_DIRECTORY */
     char credentials_dir[CONFIG_PATH_LEN]; /* filled in from the environment by config_load */
     uint32_t sessions;
+    uint32_t scheme;  /* enum config_scheme: of the KEKs that are made here */
+    uint32_t iv_mode; /* enum config_iv_mode */
     uint32_t start_timeout_s;
     char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN]; /* "NAME=value", for the token process only */
     uint32_t env_n;
@@ -69,6 +77,8 @@ struct config {
     char build_id[64]; /* a role of another build refuses it */
     char path[CONFIG_PATH_LEN];
     char ring[CONFIG_RING_LEN];
+    uint32_t mode;     /* enum config_mode */
+    uint32_t rotation; /* enum config_rotation */
     uint32_t seed_life_s;
     uint32_t activation_delay_s;
     uint32_t derived_keys;
@@ -102,10 +112,11 @@ MUST_USE err_t config_parse(const char *name, const char *text, size_t len,
                             struct config *ret_config, struct config_problem *problem);
 
 /*
- * Names the first setting that differs and cannot change in place, or NULL when `to` may replace
- * `from`.
+ * False: `to` may replace `from` in place. True: a setting that cannot change differs; *ret_path is
+ * the first of them, "listen.socket", in a list of several "tokens[1].module".
  */
-const char *config_fixed_difference(const struct config *from, const struct config *to);
+bool config_fixed_difference(const struct config *from, const struct config *to,
+                             char ret_path[CONFIG_SETTING_LEN]);
 
 /* True when the verdict on this KEK (16 bytes), found on this token, is waived. */
 bool config_waives(const struct config_token *token, const uint8_t kek_id[16]);

@@ -5,17 +5,24 @@
 
 #include "base/config_number.h"
 
+/* NULL: the list is full. */
+static uint8_t *grow(const struct config_place *place, struct config *config)
+{
+    return config_list_grow(place->element, place->rule, config);
+}
+
 static err_t add_uid(const struct config_place *place, struct config_value value,
-                     struct config_listen *listen)
+                     struct config *config)
 {
     uint64_t uid = 0;
     if (value.quoted || !config_number_read(value.text, &uid) || uid >= UINT32_MAX) {
         return config_refuse_value(place, value.text, "is not a user number");
     }
-    if (listen->allowed_uids_n == CONFIG_UIDS_MAX) {
+    uint8_t *item = grow(place, config);
+    if (item == NULL) {
         return config_refuse_value(place, value.text, "is one too many");
     }
-    listen->allowed_uids[listen->allowed_uids_n++] = (uint32_t)uid;
+    span_move(item, &(uint32_t){(uint32_t)uid}, sizeof(uint32_t));
     return OK;
 }
 
@@ -28,24 +35,25 @@ static int hex_digit(uint8_t byte)
 }
 
 static err_t add_kek_id(const struct config_place *place, struct config_value value,
-                        struct config_token *token)
+                        struct config *config)
 {
-    uint8_t id[sizeof(token->waive[0].kek_id)];
-    if (value.text.len != 2 * sizeof(id)) {
+    struct config_waiver waiver = {0};
+    if (value.text.len != 2 * sizeof(waiver.kek_id)) {
         return config_refuse_value(place, value.text, "is not a kek_id");
     }
-    if (token->waive_n == CONFIG_WAIVE_MAX) {
+    uint8_t *item = grow(place, config);
+    if (item == NULL) {
         return config_refuse_value(place, value.text, "is one too many");
     }
-    for (size_t i = 0; i < sizeof(id); i++) {
+    for (size_t i = 0; i < sizeof(waiver.kek_id); i++) {
         int high = hex_digit(value.text.ptr[2 * i]);
         int low = hex_digit(value.text.ptr[2 * i + 1]);
         if (high < 0 || low < 0) {
             return config_refuse_value(place, value.text, "is not a kek_id");
         }
-        id[i] = (uint8_t)(high << 4 | low);
+        waiver.kek_id[i] = (uint8_t)(high << 4 | low);
     }
-    span_move(token->waive[token->waive_n++].kek_id, id, sizeof(id));
+    span_move(item, &waiver, sizeof(waiver));
     return OK;
 }
 
@@ -53,9 +61,9 @@ err_t config_value_add(const struct config_place *place, struct config_value val
                        struct config *config)
 {
     if (place->rule->kind == CONFIG_UIDS) {
-        return add_uid(place, value, &config->listen);
+        return add_uid(place, value, config);
     }
-    return add_kek_id(place, value, &config->tokens[0]);
+    return add_kek_id(place, value, config);
 }
 
 /*
@@ -73,11 +81,12 @@ static bool env_name_is_fine(struct span name)
     return plain && !digit_first && strncmp(text, "LD_", 3) != 0 && strstr(text, "PIN") == NULL;
 }
 
-static bool env_has(const struct config_token *token, struct span name)
+static bool env_has(const struct config_place *place, const struct config *config, struct span name)
 {
-    for (uint32_t i = 0; i < token->env_n; i++) {
-        size_t len = strcspn(token->env[i], "=");
-        if (span_equal(span_of(token->env[i], len), name)) {
+    const char *entry = (const char *)config + config_field_offset(place->element, place->rule);
+    uint32_t n = config_list_n(place->element, place->rule, config);
+    for (uint32_t i = 0; i < n; i++, entry += place->rule->size) {
+        if (span_equal(span_of(entry, strcspn(entry, "=")), name)) {
             return true;
         }
     }
@@ -87,7 +96,6 @@ static bool env_has(const struct config_token *token, struct span name)
 err_t config_env_add(const struct config_place *place, struct config_value name,
                      struct config_value value, struct config *config)
 {
-    struct config_token *token = &config->tokens[0];
     char shown[72];
     config_show(name.text, shown, sizeof(shown));
     if (!env_name_is_fine(name.text)) {
@@ -96,16 +104,17 @@ err_t config_env_add(const struct config_place *place, struct config_value name,
                              "characters, but not LD_* and not *PIN*",
                              shown);
     }
-    if (env_has(token, name.text)) {
+    if (env_has(place, config, name.text)) {
         return config_refuse(place, place->rule->path, "name \"%s\" is given twice; accepted: once",
                              shown);
     }
-    if (token->env_n == CONFIG_ENV_MAX) {
+    uint8_t *item = grow(place, config);
+    if (item == NULL) {
         return config_refuse(place, place->rule->path,
                              "name \"%s\" is one too many; accepted: at most %u", shown,
                              CONFIG_ENV_MAX);
     }
-    struct writer entry = writer_of(span_mut_of(token->env[token->env_n], CONFIG_TEXT_LEN - 1));
+    struct writer entry = writer_of(span_mut_of(item, place->rule->size - 1));
     writer_bytes(&entry, name.text);
     writer_u8(&entry, '=');
     writer_bytes(&entry, value.text);
@@ -115,6 +124,5 @@ err_t config_env_add(const struct config_place *place, struct config_value name,
                              "bytes",
                              shown, CONFIG_TEXT_LEN - 1);
     }
-    token->env_n++;
     return OK;
 }

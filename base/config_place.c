@@ -18,8 +18,10 @@ err_t config_refuse(const struct config_place *place, const char *path, const ch
 {
     char *text = place->problem->text;
     size_t size = sizeof(place->problem->text);
-    int head = snprintf(text, size, "%s:%zu: %s%s", place->file, place->line,
-                        path == NULL ? "" : path, path == NULL ? "" : ": ");
+    char setting[128];
+    config_element_path(place->element, path == NULL ? "" : path, setting, sizeof(setting));
+    int head = snprintf(text, size, "%s:%zu: %s%s", place->file, place->line, setting,
+                        path == NULL ? "" : ": ");
     if (head > 0 && (size_t)head < size) {
         va_list args;
         va_start(args, format);

@@ -5,16 +5,20 @@
 #ifndef BASE_CONFIG_PLACE_H
 #define BASE_CONFIG_PLACE_H
 
-#include "base/config_schema.h"
+#include "base/config_element.h"
 
 struct config_place {
     const char *file;
     size_t line;
+    struct config_element element; /* of a list, within which this place is */
     const struct config_rule *rule;
     struct config_problem *problem;
 };
 
-/* "FILE:LINE: PATH: WHAT", from a format; E_INVALID. path may be NULL. */
+/*
+ * "FILE:LINE: PATH: WHAT", from a format; E_INVALID. path may be NULL; where the place is within
+ * one of several elements it says which.
+ */
 MUST_USE __attribute__((format(printf, 3, 4))) err_t
 config_refuse(const struct config_place *place, const char *path, const char *format, ...);
 

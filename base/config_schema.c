@@ -3,18 +3,36 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IN(member_)                                                                                \
-    .offset = offsetof(struct config, member_), .size = sizeof(((struct config *)NULL)->member_)
-#define CHECKED_ONLY .offset = CONFIG_NO_FIELD
+#include "base/config_check.h"
+
+#define FIELD(struct_, member_)                                                                    \
+    .offset = offsetof(struct_, member_), .size = MEMBER_SIZE(struct_, member_)
+#define MEMBER_SIZE(struct_, member_) sizeof(((struct_ *)NULL)->member_)
+/* An array and, under its name with _n, its count. */
+#define ARRAY(struct_, member_)                                                                    \
+    .offset = offsetof(struct_, member_), .size = MEMBER_SIZE(struct_, member_[0]),                \
+    .count = offsetof(struct_, member_##_n),                                                       \
+    .room = MEMBER_SIZE(struct_, member_) / MEMBER_SIZE(struct_, member_[0])
+
+#define IN(member_)         FIELD(struct config, member_)
+#define LIST(member_)       ARRAY(struct config, member_)
+#define IN_TOKEN(member_)   FIELD(struct config_token, member_)
+#define TOKEN_LIST(member_) ARRAY(struct config_token, member_)
+#define CHECKED_ONLY        .offset = CONFIG_NO_FIELD
+
+/* How many tokens the file may name; the test of lists says more. */
+#ifndef TOKENS_ACCEPTED
+#define TOKENS_ACCEPTED "1"
+#endif
 
 /* In the order of the sample file. A section precedes its settings. */
 const struct config_rule config_rules[] = {
     {"version", CONFIG_NUMBER, CHECKED_ONLY, .range = "1", .meaning = "of this file's schema"},
     {"ring", CONFIG_WORD, IN(ring), .range = "1..9",
      .meaning = "name of the cluster's keys on the token; unique per cluster, never changed"},
-    {"mode", CONFIG_CHOICE, CHECKED_ONLY, .range = "seed", .later = "direct", .preset = "seed",
+    {"mode", CONFIG_CHOICE, IN(mode), .range = "seed", .later = "direct", .preset = "seed",
      .meaning = "what the token wraps"},
-    {"rotation", CONFIG_CHOICE, CHECKED_ONLY, .range = "manual", .later = "automatic|operator",
+    {"rotation", CONFIG_CHOICE, IN(rotation), .range = "manual", .later = "automatic|operator",
      .preset = "manual", .meaning = "who makes new KEKs: p11-kmsctl rotate"},
     {"seed_life", CONFIG_DURATION, IN(seed_life_s), .range = "10m..7d", .preset = "24h",
      .live = true, .meaning = "how long one seed seals"},
@@ -36,32 +54,33 @@ const struct config_rule config_rules[] = {
      .meaning = "its owner; default: the daemon's own user"},
     {"listen.group", CONFIG_GROUP, IN(listen.group), .preset = "",
      .meaning = "its group; default: the daemon's own group"},
-    {"listen.allowed_uids", CONFIG_UIDS, IN(listen.allowed_uids), .preset = "[0]", .live = true,
+    {"listen.allowed_uids", CONFIG_UIDS, LIST(listen.allowed_uids), .preset = "[0]", .live = true,
      .meaning = "users that may call"},
-    {"tokens", CONFIG_ONE_OF, CHECKED_ONLY, .meaning = "the token: one entry in this release"},
-    {"tokens.name", CONFIG_WORD, IN(tokens[0].name), .range = "1..31", .preset = "main",
+    {"tokens", CONFIG_LIST, LIST(tokens), .range = TOKENS_ACCEPTED, .check = config_check_token,
+     .meaning = "the token: one entry in this release"},
+    {"tokens.name", CONFIG_WORD, IN_TOKEN(name), .range = "1..31", .preset = "main",
      .meaning = "its name in logs and tables"},
-    {"tokens.module", CONFIG_PATH, IN(tokens[0].module), .meaning = "the vendor's PKCS#11 module"},
-    {"tokens.token", CONFIG_URI, IN(tokens[0].uri), .quiet = true,
+    {"tokens.module", CONFIG_PATH, IN_TOKEN(module), .meaning = "the vendor's PKCS#11 module"},
+    {"tokens.token", CONFIG_URI, IN_TOKEN(uri), .quiet = true,
      .meaning = "which token, as RFC 7512 URI"},
-    {"tokens.pin_file", CONFIG_PATH, IN(tokens[0].pin_file), .preset = "", .quiet = true,
+    {"tokens.pin_file", CONFIG_PATH, IN_TOKEN(pin_file), .preset = "", .quiet = true,
      .meaning = "file with the PIN, readable by its owner alone"},
-    {"tokens.pin_credential", CONFIG_FILE, IN(tokens[0].pin_credential), .preset = "",
-     .quiet = true, .meaning = "systemd credential with the PIN, instead of pin_file"},
-    {"tokens.sessions", CONFIG_NUMBER, IN(tokens[0].sessions), .range = "1..64", .preset = "4",
+    {"tokens.pin_credential", CONFIG_FILE, IN_TOKEN(pin_credential), .preset = "", .quiet = true,
+     .meaning = "systemd credential with the PIN, instead of pin_file"},
+    {"tokens.sessions", CONFIG_NUMBER, IN_TOKEN(sessions), .range = "1..64", .preset = "4",
      .meaning = "PKCS#11 sessions, a thread each"},
-    {"tokens.scheme", CONFIG_CHOICE, CHECKED_ONLY, .range = "aes-gcm",
+    {"tokens.scheme", CONFIG_CHOICE, IN_TOKEN(scheme), .range = "aes-gcm",
      .later = "aes-cbc-hmac|rsa-oaep", .preset = "aes-gcm", .meaning = "how the token wraps"},
-    {"tokens.iv_mode", CONFIG_CHOICE, CHECKED_ONLY, .range = "host", .later = "zero-fill|appended",
-     .preset = "host", .meaning = "who makes the IV of a wrap"},
-    {"tokens.start_timeout", CONFIG_DURATION, IN(tokens[0].start_timeout_s), .range = "1s..30m",
+    {"tokens.iv_mode", CONFIG_CHOICE, IN_TOKEN(iv_mode), .range = "host",
+     .later = "zero-fill|appended", .preset = "host", .meaning = "who makes the IV of a wrap"},
+    {"tokens.start_timeout", CONFIG_DURATION, IN_TOKEN(start_timeout_s), .range = "1s..30m",
      .preset = "120s",
      .meaning = "for load, C_Initialize and C_Login together; also for making a KEK"},
-    {"tokens.env", CONFIG_ENV, IN(tokens[0].env), .preset = "", .quiet = true,
+    {"tokens.env", CONFIG_ENV, TOKEN_LIST(env), .preset = "", .quiet = true,
      .meaning = "environment of the token process alone"},
-    {"tokens.init_args", CONFIG_TEXT, IN(tokens[0].init_args), .preset = "", .quiet = true,
+    {"tokens.init_args", CONFIG_TEXT, IN_TOKEN(init_args), .preset = "", .quiet = true,
      .meaning = "string given to C_Initialize (NSS)"},
-    {"tokens.waive", CONFIG_KEK_IDS, IN(tokens[0].waive), .preset = "", .live = true,
+    {"tokens.waive", CONFIG_KEK_IDS, TOKEN_LIST(waive), .preset = "", .live = true,
      .meaning = "kek_ids used in spite of a wrong attribute"},
     {"health", CONFIG_SECTION, CHECKED_ONLY, .preset = "", .meaning = "while the token is lost"},
     {"health.on_token_loss", CONFIG_CHOICE, IN(on_token_loss), .range = "coast|soft|hard",
@@ -100,7 +119,7 @@ void config_accepted(const struct config_rule *rule, char *text, size_t size)
 {
     static const char *const forms[] = {
         [CONFIG_SECTION] = "a mapping of settings",
-        [CONFIG_ONE_OF] = "a list of exactly one mapping",
+        [CONFIG_LIST] = "a list of %s mappings",
         [CONFIG_NUMBER] = "a number in %s",
         [CONFIG_DURATION] = "a duration such as 30s, 5m, 1h or 30d in %s",
         [CONFIG_WORD] = "%s characters of [a-z0-9-]",
@@ -120,7 +139,8 @@ void config_accepted(const struct config_rule *rule, char *text, size_t size)
         accepted_choice(rule->range, text, size);
         return;
     }
-    const char *form = forms[rule->kind];
+    bool one = rule->kind == CONFIG_LIST && strcmp(rule->range, "1") == 0;
+    const char *form = one ? "a list of exactly one mapping" : forms[rule->kind];
     const char *slot = strstr(form, "%s");
     int before = slot == NULL ? (int)strlen(form) : (int)(slot - form);
     (void)snprintf(text, size, "%.*s%s%s", before, form, slot == NULL ? "" : rule->range,
@@ -149,6 +169,16 @@ const char *config_rule_key(const struct config_rule *rule)
 bool config_rule_within(const struct config_rule *rule, const char *section)
 {
     return path_is(rule->path, section, span_of_text(last_part(rule->path)));
+}
+
+const struct config_rule *config_rule_list(const struct config_rule *rule)
+{
+    for (size_t i = 0; i < config_rules_n; i++) {
+        if (config_rules[i].kind == CONFIG_LIST && config_rule_within(rule, config_rules[i].path)) {
+            return &config_rules[i];
+        }
+    }
+    return NULL;
 }
 
 const struct config_rule *config_rule_find(const char *section, struct span key)

@@ -8,11 +8,16 @@
 
 #define SOCKET_PATH_MAX 107u /* sun_path without its NUL */
 
+static uint8_t *field_of(const struct config_place *place, struct config *config)
+{
+    return (uint8_t *)config + config_field_offset(place->element, place->rule);
+}
+
 static err_t set_u32(const struct config_place *place, struct config *config, uint64_t number)
 {
     if (place->rule->offset != CONFIG_NO_FIELD) {
         uint32_t field = (uint32_t)number;
-        span_move((uint8_t *)config + place->rule->offset, &field, sizeof(field));
+        span_move(field_of(place, config), &field, sizeof(field));
     }
     return OK;
 }
@@ -23,7 +28,7 @@ static err_t set_text(const struct config_place *place, struct config *config, s
     if (text.len >= place->rule->size) {
         return config_refuse_value(place, text, "is too long");
     }
-    span_move((uint8_t *)config + place->rule->offset, text.ptr, text.len);
+    span_move(field_of(place, config), text.ptr, text.len);
     return OK;
 }
 
@@ -224,7 +229,7 @@ err_t config_value_preset(const struct config_place *place, struct config *confi
         return preset_own_id(place, config);
     }
     if (rule->kind == CONFIG_UIDS) {
-        config->listen.allowed_uids_n = 1; /* root */
+        (void)config_list_grow(place->element, rule, config); /* zero is root */
         return OK;
     }
     if (rule->preset[0] == '\0') {

@@ -14,8 +14,8 @@ static err_t load(const struct supervisor *supervisor, struct config *ret_config
         log_event(EVENT_RELOAD_REFUSED, LOG_TEXT("problem", problem.text), LOG_ERR(err));
         return err;
     }
-    const char *fixed = config_fixed_difference(&supervisor->config, ret_config);
-    if (fixed != NULL) {
+    char fixed[CONFIG_SETTING_LEN];
+    if (config_fixed_difference(&supervisor->config, ret_config, fixed)) {
         log_event(EVENT_RELOAD_REFUSED, LOG_TEXT("setting", fixed),
                   LOG_TEXT("problem",
                            "this setting changes only by a restart; the old configuration stays"));

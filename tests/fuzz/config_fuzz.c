@@ -15,12 +15,12 @@ static bool is_sane(const struct config *config)
 {
     const struct config_token *token = &config->tokens[0];
     bool one_pin = (token->pin_file[0] == '\0') != (token->pin_credential[0] == '\0');
-    return config->magic == CONFIG_MAGIC && one_pin && config->ring[0] != '\0' &&
-           token->module[0] == '/' && token->sessions >= 1 && token->sessions <= 64 &&
-           config->listen.allowed_uids_n >= 1 && config->listen.allowed_uids_n <= CONFIG_UIDS_MAX &&
-           token->env_n <= CONFIG_ENV_MAX && token->waive_n <= CONFIG_WAIVE_MAX &&
-           ends(config->ring, sizeof(config->ring)) && ends(token->uri, sizeof(token->uri)) &&
-           ends(config->listen.socket, 108);
+    return config->magic == CONFIG_MAGIC && config->tokens_n == 1 && one_pin &&
+           config->ring[0] != '\0' && token->module[0] == '/' && token->sessions >= 1 &&
+           token->sessions <= 64 && config->listen.allowed_uids_n >= 1 &&
+           config->listen.allowed_uids_n <= CONFIG_UIDS_MAX && token->env_n <= CONFIG_ENV_MAX &&
+           token->waive_n <= CONFIG_WAIVE_MAX && ends(config->ring, sizeof(config->ring)) &&
+           ends(token->uri, sizeof(token->uri)) && ends(config->listen.socket, 108);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config config = {0};
     struct config_problem problem = {0};
     err_t err = config_parse("fuzz.yaml", (const char *)data, size, &config, &problem);
-    if (!failed(err) && (!is_sane(&config) || config_fixed_difference(&config, &config) != NULL)) {
+    char path[CONFIG_SETTING_LEN];
+    if (!failed(err) && (!is_sane(&config) || config_fixed_difference(&config, &config, path))) {
         abort();
     }
     if (failed(err) && (config.magic != 0 || !ends(problem.text, sizeof(problem.text)) ||

@@ -38,6 +38,8 @@ static void test_parse_smallest_file_has_every_default(void **state)
     assert_int_equal(config.seed_life_s, 86400);
     assert_int_equal(config.activation_delay_s, 300);
     assert_int_equal(config.derived_keys, 1024);
+    assert_int_equal(config.mode, CONFIG_MODE_SEED);
+    assert_int_equal(config.rotation, CONFIG_ROTATION_MANUAL);
     assert_int_equal(config.status_version, CONFIG_STATUS_AUTO);
     assert_int_equal(config.kms_v1, CONFIG_V1_ON);
     assert_int_equal(config.on_token_loss, CONFIG_LOSS_COAST);
@@ -64,7 +66,10 @@ static void test_parse_smallest_file_has_defaults_of_listen_and_token(void **sta
     assert_string_equal(config.tokens[0].pin_file, "/etc/pin");
     assert_string_equal(config.tokens[0].pin_credential, "");
     assert_string_equal(config.tokens[0].credentials_dir, "");
+    assert_int_equal(config.tokens_n, 1);
     assert_int_equal(config.tokens[0].sessions, 4);
+    assert_int_equal(config.tokens[0].scheme, CONFIG_SCHEME_AES_GCM);
+    assert_int_equal(config.tokens[0].iv_mode, CONFIG_IV_HOST);
     assert_int_equal(config.tokens[0].start_timeout_s, 120);
     assert_int_equal(config.tokens[0].env_n, 0);
     assert_int_equal(config.tokens[0].waive_n, 0);
@@ -179,55 +184,6 @@ static void test_parse_same_text_gives_the_same_bytes(void **state)
     assert_memory_equal(&one, &two, sizeof(one));
 }
 
-static void test_fixed_difference_live_settings_may_change(void **state)
-{
-    (void)state;
-    struct config from = parsed(HEAD TOKEN);
-    struct config to = parsed(HEAD TOKEN "    waive: [00112233445566778899aabbccddeeff]\n"
-                                         "seed_life: 1h\nderived_keys: 5\nstatus_version: v2\n"
-                                         "kms_v1: off\n"
-                                         "listen: {allowed_uids: [0, 1]}\n"
-                                         "health: {on_token_loss: soft, coast: 1m, soft_max: 1m}\n"
-                                         "log: {format: json, level: debug}\n");
-    assert_null(config_fixed_difference(&from, &to));
-    assert_null(config_fixed_difference(&from, &from));
-}
-
-static void test_fixed_difference_names_what_cannot_change(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        const char *path;
-    } cases[] = {
-        {"version: 1\nring: other\n" TOKEN, "ring"},
-        {HEAD TOKEN "activation_delay: 6m\n", "activation_delay"},
-        {HEAD TOKEN "listen: {socket: /x}\n", "listen.socket"},
-        {HEAD TOKEN "listen: {mode: \"0660\"}\n", "listen.mode"},
-        {HEAD TOKEN "listen: {owner: 7}\n", "listen.owner"},
-        {HEAD TOKEN "listen: {group: 7}\n", "listen.group"},
-        {HEAD TOKEN "    name: other\n", "tokens.name"},
-        {HEAD "tokens: [{module: /n.so, token: \"pkcs11:token=t\", pin_file: /etc/pin}]\n",
-         "tokens.module"},
-        {HEAD "tokens: [{module: /lib/m.so, token: \"pkcs11:token=u\", pin_file: /etc/pin}]\n",
-         "tokens.token"},
-        {HEAD "tokens: [{module: /lib/m.so, token: \"pkcs11:token=t\", pin_file: /pin}]\n",
-         "tokens.pin_file"},
-        {HEAD "tokens: [{module: /lib/m.so, token: \"pkcs11:token=t\", pin_credential: p}]\n",
-         "tokens.pin_file"},
-        {HEAD TOKEN "    sessions: 5\n", "tokens.sessions"},
-        {HEAD TOKEN "    start_timeout: 5s\n", "tokens.start_timeout"},
-        {HEAD TOKEN "    env: {A: b}\n", "tokens.env"},
-        {HEAD TOKEN "    init_args: x\n", "tokens.init_args"},
-        {HEAD TOKEN "state_dir: /x\n", "state_dir"},
-    };
-    struct config from = parsed(HEAD TOKEN);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct config to = parsed(cases[i].text);
-        assert_string_equal(config_fixed_difference(&from, &to), cases[i].path);
-    }
-}
-
 static void test_print_schema_names_every_setting_with_range_and_default(void **state)
 {
     (void)state;
@@ -256,8 +212,6 @@ int main(void)
         cmocka_unit_test(test_parse_socket_of_107_bytes_is_accepted),
         cmocka_unit_test(test_parse_lists_at_their_limits_are_accepted),
         cmocka_unit_test(test_parse_same_text_gives_the_same_bytes),
-        cmocka_unit_test(test_fixed_difference_live_settings_may_change),
-        cmocka_unit_test(test_fixed_difference_names_what_cannot_change),
         cmocka_unit_test(test_print_schema_names_every_setting_with_range_and_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
