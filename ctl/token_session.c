@@ -32,8 +32,7 @@ struct token_session {
     int signal_fd; /* while a login or the making of a key may be under way; else -1 */
     pid_t pid;
     int64_t end_ms; /* what its end may take */
-    uint64_t cookie; /* of the call that is waited for */
-    bool answered;
+    bool answered;  /* the call that is waited for */
     err_t err;           /* of that call */
     struct secret *data; /* its result */
     struct ipc_key *keys;
@@ -56,9 +55,6 @@ static void keep_keys(struct token_session *session, const struct client_reply *
 static void on_reply(void *ctx, const struct client_reply *reply)
 {
     struct token_session *session = ctx;
-    if (reply->cookie != session->cookie) {
-        return;
-    }
     session->answered = true;
     session->err = reply->err;
     if (failed(reply->err)) {
@@ -198,7 +194,7 @@ static err_t open_session(const struct config *config, const struct role_program
     session->signal_fd = signal_fd;
     session->state = state;
     session->end_ms = (int64_t)config->tokens[0].start_timeout_s * 1000 + END_MS;
-    const struct client_events events = {.ctx = session, .on_reply = on_reply, .on_hung = on_hung};
+    const struct client_events events = {.ctx = session, .on_hung = on_hung};
     TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &session->data));
     TRY(client_new(&events, 1, &session->client));
     TRY(start(session, config, program));
@@ -283,7 +279,8 @@ static err_t call_for(struct token_session *session, struct client_request *requ
 {
     int64_t start_ms = clock_mono_ms();
     int64_t say_ms = progress == NULL ? INT64_MAX : start_ms + PROGRESS_MS;
-    request->cookie = ++session->cookie;
+    request->done = on_reply;
+    request->ctx = session;
     request->class = CLIENT_CANARY;
     request->deadline_ms = start_ms + limit_ms;
     session->answered = false;
@@ -291,7 +288,7 @@ static err_t call_for(struct token_session *session, struct client_request *requ
     while (!session->answered) {
         err_t err = turn(session, say_ms < request->deadline_ms ? say_ms : request->deadline_ms);
         if (failed(err) && !session->answered) {
-            client_cancel(session->client, request->cookie);
+            client_cancel(session->client, session);
             return err;
         }
         if (!session->answered && clock_mono_ms() >= say_ms) {

@@ -70,13 +70,13 @@ static void finish(struct client *client, struct job *job, const struct client_r
     CLEANUP(job_free_p) struct job *ended = job;
     queue_remove(&client->queue, ended);
     if (!ended->abandoned) {
-        client->events.on_reply(client->events.ctx, reply);
+        ended->done(ended->ctx, reply);
     }
 }
 
 static void fail(struct client *client, struct job *job, err_t err)
 {
-    const struct client_reply reply = {.verb = job->verb, .cookie = job->cookie, .err = err};
+    const struct client_reply reply = {.verb = job->verb, .err = err};
     finish(client, job, &reply);
 }
 
@@ -264,13 +264,12 @@ static void send_waiting(struct client *client, int64_t now_ms)
 }
 
 /* The caller learns it now; the session of the token stays counted until it answers or dies. */
-static void abandon(struct client *client, struct job *job)
+static void abandon(struct job *job)
 {
     const struct client_reply reply = {.verb = job->verb,
-                                       .cookie = job->cookie,
                                        .err = FAIL(E_DEADLINE, "the token did not answer in time")};
     job->abandoned = true;
-    client->events.on_reply(client->events.ctx, &reply);
+    job->done(job->ctx, &reply);
 }
 
 static err_t why_expired(const struct client *client)
@@ -288,7 +287,7 @@ static void expire(struct client *client, int64_t now_ms)
         if (job->number == 0) {
             fail(client, job, why_expired(client));
         } else {
-            abandon(client, job);
+            abandon(job);
         }
     }
     while ((job = queue_stale(&client->queue, now_ms - STALE_MS)) != NULL) {
@@ -367,14 +366,16 @@ err_t client_call(struct client *client, const struct client_request *request, i
     return OK;
 }
 
-void client_cancel(struct client *client, uint64_t cookie)
+void client_cancel(struct client *client, const void *ctx)
 {
-    struct job *job = queue_by_cookie(&client->queue, cookie);
-    if (job != NULL && job->number != 0) {
-        job->abandoned = true;
-    } else if (job != NULL) {
-        queue_remove(&client->queue, job);
-        job_free(job);
+    struct job *job;
+    while ((job = queue_by_ctx(&client->queue, ctx)) != NULL) {
+        if (job->number != 0) {
+            job->abandoned = true;
+        } else {
+            queue_remove(&client->queue, job);
+            job_free(job);
+        }
     }
 }
 

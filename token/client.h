@@ -1,8 +1,8 @@
 /*
  * client: the only door to the token process from outside this room. Loop-free: the owner watches
  * client_fd for reading, calls client_readable when it is, and client_tick at client_next_ms.
- * Replies come through one callback, from within client_readable, client_tick or client_attach,
- * never from within client_call. A callback may call client_call and client_cancel. One thread.
+ * Each call has its own callback, called from within client_readable, client_tick or client_attach,
+ * never from within client_call. It may call client_call and client_cancel. One thread.
  *
  * Calls are queued here (256 at most) and sent at most `window` at a time, in the order of their
  * class; dead or expired ones are dropped without troubling the token. They wait while the token is
@@ -37,10 +37,15 @@ enum client_class {
     CLIENT_CLASSES
 };
 
+struct client_reply;
+
 struct client_request {
     enum ipc_verb verb; /* LIST, GENERATE, WRAP, UNWRAP, RANDOM */
     enum client_class class;
-    uint64_t cookie;       /* given back with the reply */
+    /* Takes the reply, exactly once; never after client_cancel. */
+    void (*done)(void *ctx, const struct client_reply *reply);
+    /* Whose call it is, and its name for client_cancel: outlives the call. */
+    void *ctx;
     /* CLOCK_MONOTONIC; capped at now + CLIENT_CALL_MS (LIST: 10 s; GENERATE: half an hour) */
     int64_t deadline_ms;
     struct ipc_list list;
@@ -55,7 +60,6 @@ struct client_request {
 
 struct client_reply {
     enum ipc_verb verb;
-    uint64_t cookie;
     /*
      * OK; E_INVALID: this blob never opens; E_NOT_FOUND: no such key; E_UNAVAILABLE: token;
      * E_DEADLINE; E_LIMIT: back-pressure; E_TOKEN: key or config fault (detail = CK_RV); E_STATE:
@@ -72,7 +76,6 @@ struct client_reply {
 
 struct client_events {
     void *ctx;
-    void (*on_reply)(void *ctx, const struct client_reply *reply);
     void (*on_status)(void *ctx, const struct ipc_status *status); /* phase or text changed */
     /* 10 s without an answer: kill the process; said every 10 s until it is gone */
     void (*on_hung)(void *ctx);
@@ -104,12 +107,15 @@ int64_t client_next_ms(const struct client *client);
 
 /*
  * Queues a call; E_LIMIT when 256 wait or the arena is used up, in which two calls of CLIENT_CANARY
- * have room of their own. The reply comes later, exactly once.
+ * have room of their own. The reply comes later.
  */
 MUST_USE err_t client_call(struct client *client, const struct client_request *request,
                            int64_t now_ms);
-/* The caller is gone: drops the call when it still waits, else lets its reply fall. No callback. */
-void client_cancel(struct client *client, uint64_t cookie);
+/*
+ * The caller is gone: drops every call of this ctx that still waits, and lets the reply of those
+ * that run fall. No callback.
+ */
+void client_cancel(struct client *client, const void *ctx);
 
 /* Last status heard; phase STARTING before the first. */
 const struct ipc_status *client_status(const struct client *client);

@@ -127,7 +127,8 @@ err_t job_new(const struct client_request *request, int64_t now_ms, struct job_s
     }
     job->verb = request->verb;
     job->class = request->class;
-    job->cookie = request->cookie;
+    job->done = request->done;
+    job->ctx = request->ctx;
     job->deadline_ms = request->deadline_ms < latest_ms ? request->deadline_ms : latest_ms;
     TRY(take_payload(job, spares));
     TRY(encode(request, job->payload));
@@ -301,7 +302,7 @@ err_t job_take(struct job *job, const struct ipc_header *header, struct span pay
         return FAIL(E_PROTOCOL, "a token reply to another verb");
     }
     bool done = true;
-    struct client_reply reply = {.verb = job->verb, .cookie = job->cookie, .rv = header->rv};
+    struct client_reply reply = {.verb = job->verb, .rv = header->rv};
     reply.err = of_outcome(header->outcome, header->rv);
     if (!failed(reply.err)) {
         TRY(take_good(job, header, payload, &done));

@@ -30,7 +30,8 @@ struct job {
     TAILQ_ENTRY(job) link;
     enum ipc_verb verb;
     enum client_class class;
-    uint64_t cookie;
+    void (*done)(void *ctx, const struct client_reply *reply);
+    void *ctx;
     int64_t deadline_ms;
     uint64_t number; /* of the call on the wire; 0 while it waits */
     bool resent;     /* its first process died under it */

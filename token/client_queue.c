@@ -88,23 +88,23 @@ struct job *queue_by_number(const struct queue *queue, uint64_t number)
     return job;
 }
 
-static struct job *cookie_in(const struct job_list *list, uint64_t cookie)
+static struct job *ctx_in(const struct job_list *list, const void *ctx)
 {
     struct job *job;
     TAILQ_FOREACH(job, list, link)
     {
-        if (!job->abandoned && job->cookie == cookie) {
+        if (!job->abandoned && job->ctx == ctx) {
             break;
         }
     }
     return job;
 }
 
-struct job *queue_by_cookie(const struct queue *queue, uint64_t cookie)
+struct job *queue_by_ctx(const struct queue *queue, const void *ctx)
 {
-    struct job *job = cookie_in(&queue->running, cookie);
+    struct job *job = ctx_in(&queue->running, ctx);
     for (int i = 0; i < CLIENT_CLASSES && job == NULL; i++) {
-        job = cookie_in(&queue->waiting[i], cookie);
+        job = ctx_in(&queue->waiting[i], ctx);
     }
     return job;
 }

@@ -33,7 +33,7 @@ void queue_remove(struct queue *queue, struct job *job);
 struct job *queue_next(const struct queue *queue);
 struct job *queue_youngest_running(const struct queue *queue);
 struct job *queue_by_number(const struct queue *queue, uint64_t number);
-struct job *queue_by_cookie(const struct queue *queue, uint64_t cookie);
+struct job *queue_by_ctx(const struct queue *queue, const void *ctx);
 struct job *queue_expired(const struct queue *queue, int64_t now_ms);
 
 /* An abandoned job whose deadline passed before this time. */

@@ -6,10 +6,9 @@
 
 #define LIST_MS 10000
 
-void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag)
+void lister_init(struct lister *lister, struct client *client, const struct lister_events *events)
 {
-    *lister = (struct lister){
-        .client = client, .cookie_tag = cookie_tag, .all_started_ms = INT64_MIN / 2};
+    *lister = (struct lister){.client = client, .events = *events, .all_started_ms = INT64_MIN / 2};
 }
 
 uint64_t lister_want_all(struct lister *lister)
@@ -20,37 +19,11 @@ uint64_t lister_want_all(struct lister *lister)
 
 int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms)
 {
-    if (lister->cookie != 0) {
+    if (lister->running) {
         return INT64_MAX;
     }
     int64_t all_ms = lister->all_started_ms + LISTER_ALL_MS;
     return lister->all_wanted && all_ms < list_at_ms ? all_ms : list_at_ms;
-}
-
-err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
-                   struct times now)
-{
-    bool all = lister->all_wanted && now.boot_ms - lister->all_started_ms >= LISTER_ALL_MS;
-    struct client_request request = {
-        .verb = IPC_LIST,
-        .class = CLIENT_CANARY,
-        .cookie = lister->cookie_tag | ++lister->last,
-        .deadline_ms = now.mono_ms + LIST_MS,
-        .list = {.all = all, .has_serving = serving != NULL},
-    };
-    (void)snprintf(request.list.ring, sizeof(request.list.ring), "%s", ring);
-    if (serving != NULL) {
-        request.list.serving = *serving;
-    }
-    lister->all_started_ms = all ? now.boot_ms : lister->all_started_ms;
-    TRY(client_call(lister->client, &request, now.mono_ms));
-    lister->cookie = request.cookie;
-    lister->all = all;
-    if (all) {
-        lister->all_wanted = false;
-        lister->all_started++;
-    }
-    return OK;
 }
 
 /* Nothing is seen of a new KEK meanwhile. */
@@ -63,14 +36,44 @@ static void note_failure(struct lister *lister, const struct client_reply *reply
     lister->failing = failed(reply->err) && (lister->failing || !away);
 }
 
-void lister_ended(struct lister *lister, const struct client_reply *reply)
+static void on_reply(void *ctx, const struct client_reply *reply)
 {
+    struct lister *lister = ctx;
+    bool all = lister->all;
     note_failure(lister, reply);
-    lister->cookie = 0;
+    lister->running = false;
     if (lister->all && !failed(reply->err)) {
         lister->all_done = lister->all_started;
     } else if (lister->all) {
         lister->all_wanted = true;
     }
     lister->all = false;
+    lister->events.on_listed(lister->events.ctx, reply, all);
+}
+
+err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key_ref *serving,
+                   struct times now)
+{
+    bool all = lister->all_wanted && now.boot_ms - lister->all_started_ms >= LISTER_ALL_MS;
+    struct client_request request = {
+        .verb = IPC_LIST,
+        .class = CLIENT_CANARY,
+        .done = on_reply,
+        .ctx = lister,
+        .deadline_ms = now.mono_ms + LIST_MS,
+        .list = {.all = all, .has_serving = serving != NULL},
+    };
+    (void)snprintf(request.list.ring, sizeof(request.list.ring), "%s", ring);
+    if (serving != NULL) {
+        request.list.serving = *serving;
+    }
+    lister->all_started_ms = all ? now.boot_ms : lister->all_started_ms;
+    TRY(client_call(lister->client, &request, now.mono_ms));
+    lister->running = true;
+    lister->all = all;
+    if (all) {
+        lister->all_wanted = false;
+        lister->all_started++;
+    }
+    return OK;
 }

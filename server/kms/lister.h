@@ -14,12 +14,20 @@
 
 #define LISTER_ALL_MS 1000
 
+struct lister_events {
+    void *ctx;
+    /*
+     * A listing has ended; `all`: of other AES keys too. Why it failed is logged already, but for a
+     * token that is away. The reply is gone afterwards.
+     */
+    void (*on_listed)(void *ctx, const struct client_reply *reply, bool all);
+};
+
 struct lister {
     struct client *client;
-    uint64_t cookie;         /* of the listing that runs; 0 none */
-    uint64_t last;
-    uint64_t cookie_tag;
-    bool all;                /* it lists other AES keys too */
+    struct lister_events events;
+    bool running;
+    bool all; /* what runs lists other AES keys too */
     bool all_wanted;
     uint64_t all_started;    /* listings of all keys that were started */
     uint64_t all_done;       /* number of the last one that completed */
@@ -27,7 +35,8 @@ struct lister {
     bool failing;            /* said once per incident */
 };
 
-void lister_init(struct lister *lister, struct client *client, uint64_t cookie_tag);
+/* It must not move afterwards. */
+void lister_init(struct lister *lister, struct client *client, const struct lister_events *events);
 /* Asks for a listing of all keys; its number: a listing that runs now may have missed the key. */
 uint64_t lister_want_all(struct lister *lister);
 /*
@@ -37,7 +46,5 @@ int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms);
 /* Starts it. `serving` NULL: none. */
 MUST_USE err_t lister_start(struct lister *lister, const char *ring,
                             const struct ipc_key_ref *serving, struct times now);
-/* The reply has come, complete or not; why not is logged, but for a token that is away. */
-void lister_ended(struct lister *lister, const struct client_reply *reply);
 
 #endif

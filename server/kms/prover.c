@@ -6,14 +6,11 @@ static void rest(struct proof *proof)
 {
     secret_free(TAKE(proof->fresh));
     proof->step = PROOF_REST;
-    proof->cookie = 0;
 }
 
 static void clear(struct prover *prover, struct proof *proof)
 {
-    if (proof->cookie != 0) {
-        client_cancel(prover->client, proof->cookie);
-    }
+    client_cancel(prover->client, proof);
     rest(proof);
     if (proof->write != NULL) {
         seeds_unpin(prover->seeds, proof->write);
@@ -81,7 +78,7 @@ void prover_want(struct prover *prover, const struct ring_key *key, int64_t boot
 {
     if (place_of(prover, key) == PROVER_KEYS) {
         *place(prover) = (struct proof){
-            .used = true, .key = *key, .canary_ms = boot_ms, .make_ms = boot_ms};
+            .prover = prover, .used = true, .key = *key, .canary_ms = boot_ms, .make_ms = boot_ms};
     }
 }
 
@@ -104,19 +101,26 @@ void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size
     }
 }
 
+static void on_reply(void *ctx, const struct client_reply *reply)
+{
+    struct proof *proof = ctx;
+    const struct prover_events *events = &proof->prover->events;
+    events->on_reply(events->ctx, proof, reply);
+}
+
 /* One call to the token for this proof. False: not now. */
 static bool ask(struct prover *prover, struct proof *proof, enum proof_step step,
                 struct client_request *request, int64_t mono_ms)
 {
     request->class = CLIENT_CANARY;
-    request->cookie = prover->cookie_tag | ++prover->last;
+    request->done = on_reply;
+    request->ctx = proof;
     request->deadline_ms = mono_ms + CLIENT_CALL_MS;
     if (failed(client_call(prover->client, request, mono_ms))) {
         rest(proof);
         return false;
     }
     proof->step = step;
-    proof->cookie = request->cookie;
     return true;
 }
 
@@ -342,23 +346,10 @@ int64_t prover_seed_age_s(const struct proof *proof, int64_t boot_ms)
     return proof->write_age_s + (boot_ms - proof->write_boot_ms) / 1000;
 }
 
-static struct proof *find_cookie(struct prover *prover, uint64_t cookie)
-{
-    for (size_t i = 0; i < PROVER_KEYS; i++) {
-        if (prover->proofs[i].used && prover->proofs[i].cookie == cookie) {
-            return &prover->proofs[i];
-        }
-    }
-    return NULL;
-}
-
-struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply,
+struct prover_news prover_reply(struct proof *proof, const struct client_reply *reply,
                                 struct times now)
 {
-    struct proof *proof = find_cookie(prover, reply->cookie);
-    if (proof == NULL) {
-        return (struct prover_news){.outcome = PROVER_NOTHING};
-    }
+    struct prover *prover = proof->prover;
     enum proof_step step = proof->step;
     struct prover_news news = {.key = proof->key, .err = take_step(prover, proof, reply, now)};
     bool proves = step == PROOF_UNWRAP || step == PROOF_CANARY;

@@ -27,8 +27,11 @@
 
 enum proof_step { PROOF_REST, PROOF_REOPEN, PROOF_RANDOM, PROOF_WRAP, PROOF_UNWRAP, PROOF_CANARY };
 
+struct prover;
+
 /* One KEK under proof. */
 struct proof {
+    struct prover *prover;
     bool used;
     struct ring_key key;
     const struct seed *write; /* pinned; NULL until the first proof */
@@ -40,12 +43,19 @@ struct proof {
     bool failing;             /* the canary; said once per incident */
     bool make_failing;        /* the making of a seed, likewise */
     enum proof_step step;
-    uint64_t cookie;
     struct seed_name name;    /* what is being opened or made */
     struct secret *fresh;     /* the seed being made */
 };
 
+struct prover_events {
+    void *ctx;
+    /* The token has answered for this key: the owner gives it to prover_reply. */
+    void (*on_reply)(void *ctx, struct proof *proof, const struct client_reply *reply);
+};
+
+/* It must not move. The members above has_serving are the owner's to fill in. */
 struct prover {
+    struct prover_events events;
     struct client *client;
     struct seal *seal;
     struct seeds *seeds;
@@ -53,8 +63,6 @@ struct prover {
     const struct directory *directory;
     uint8_t realm[ENVELOPE_REALM];
     int64_t life_s;
-    uint64_t cookie_tag;
-    uint64_t last;
     bool has_serving;
     struct ring_key serving;
     struct proof proofs[PROVER_KEYS];
@@ -76,7 +84,6 @@ struct prover_news {
     err_t err;
 };
 
-/* The members above cookie_tag are the caller's to fill in. */
 void prover_done(struct prover *prover);
 /* This key should have a proven seed. */
 void prover_want(struct prover *prover, const struct ring_key *key, int64_t boot_ms);
@@ -86,8 +93,8 @@ void prover_serve(struct prover *prover, const struct ring_key *serving);
 void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size_t n);
 /* Starts what is due. */
 void prover_tick(struct prover *prover, struct times now);
-/* A reply whose cookie carries our tag. */
-struct prover_news prover_reply(struct prover *prover, const struct client_reply *reply,
+/* What the reply to the last asking for this key means. */
+struct prover_news prover_reply(struct proof *proof, const struct client_reply *reply,
                                 struct times now);
 /* Boot ms of the next thing to do; INT64_MAX none. */
 int64_t prover_next_ms(const struct prover *prover);

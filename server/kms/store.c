@@ -5,12 +5,6 @@
 #include "base/log.h"
 #include "server/kms/listing.h"
 
-/* The top byte of a cookie says whose call it is. */
-#define COOKIE_TAG    0xff00000000000000u
-#define COOKIE_UNWRAP 0x0100000000000000u
-#define COOKIE_LIST   0x0200000000000000u
-#define COOKIE_PROVE  0x0300000000000000u
-
 struct times store_now(const struct store *store)
 {
     const struct rotation_view *view = &store->rotation.view;
@@ -38,13 +32,10 @@ static size_t ring_keys_of(struct store *store, const struct client_reply *reply
     return n;
 }
 
-static void take_listing(struct store *store, const struct client_reply *reply, struct times now)
+static void on_listed(void *ctx, const struct client_reply *reply, bool all)
 {
-    if (reply->cookie != store->lister.cookie) {
-        return;
-    }
-    bool all = store->lister.all;
-    lister_ended(&store->lister, reply);
+    struct store *store = ctx;
+    struct times now = store_now(store);
     if (failed(reply->err)) {
         rotation_list_failed(&store->rotation, now.boot_ms);
         return;
@@ -103,9 +94,11 @@ static void take_proven(struct store *store, const struct ring_key *key, struct 
     swap_snapshot(store);
 }
 
-static void take_proof(struct store *store, const struct client_reply *reply, struct times now)
+static void on_proof(void *ctx, struct proof *proof, const struct client_reply *reply)
 {
-    struct prover_news news = prover_reply(&store->prover, reply, now);
+    struct store *store = ctx;
+    struct times now = store_now(store);
+    struct prover_news news = prover_reply(proof, reply, now);
     struct rotation *rotation = &store->rotation;
     bool serving = rotation->view.has_serving && ring_same(&rotation->view.serving, &news.key);
     if (news.first_failure) {
@@ -135,23 +128,10 @@ static void take_proof(struct store *store, const struct client_reply *reply, st
     }
 }
 
-static void on_reply(void *ctx, const struct client_reply *reply)
+static void on_unwrapped(void *ctx, const struct unwrap *unwrap, const struct client_reply *reply)
 {
     struct store *store = ctx;
-    struct times now = store_now(store);
-    switch (reply->cookie & COOKIE_TAG) {
-    case COOKIE_UNWRAP:
-        store_take_unwrap(store, reply, now);
-        break;
-    case COOKIE_LIST:
-        take_listing(store, reply, now);
-        break;
-    case COOKIE_PROVE:
-        take_proof(store, reply, now);
-        break;
-    default:
-        break;
-    }
+    store_take_unwrap(store, unwrap, reply, store_now(store));
 }
 
 static void on_status(void *ctx, const struct ipc_status *status)
@@ -176,22 +156,22 @@ static void on_hung(void *ctx)
 
 static err_t build(struct store *store)
 {
-    const struct client_events events = {store, on_reply, on_status, on_hung};
+    const struct client_events events = {store, on_status, on_hung};
     TRY(key_id_realm(store->config.ring, store->realm));
     TRY(seal_new(&store->seal));
     TRY(seeds_new(SEEDS_MAX, &store->seeds));
     TRY(derived_new(store->config.derived_keys, &store->derived));
     TRY(negative_new(&store->negative));
     TRY(client_new(&events, store->config.tokens[0].sessions, &store->client));
-    unwraps_init(&store->unwraps, store->client, COOKIE_UNWRAP);
-    lister_init(&store->lister, store->client, COOKIE_LIST);
-    store->prover = (struct prover){.client = store->client,
+    unwraps_init(&store->unwraps, store->client, &(struct unwraps_events){store, on_unwrapped});
+    lister_init(&store->lister, store->client, &(struct lister_events){store, on_listed});
+    store->prover = (struct prover){.events = {store, on_proof},
+                                    .client = store->client,
                                     .seal = store->seal,
                                     .seeds = store->seeds,
                                     .pending = &store->pending,
                                     .directory = &store->directory,
-                                    .life_s = store->config.seed_life_s,
-                                    .cookie_tag = COOKIE_PROVE};
+                                    .life_s = store->config.seed_life_s};
     span_move(store->prover.realm, store->realm, ENVELOPE_REALM);
     return OK;
 }

@@ -128,7 +128,8 @@ MUST_USE err_t store_open(struct store *store, const struct envelope *envelope, 
 /*
  * store_unwrap.c: a seed that was asked for; and some of those that were open before the restart.
  */
-void store_take_unwrap(struct store *store, const struct client_reply *reply, struct times now);
+void store_take_unwrap(struct store *store, const struct unwrap *unwrap,
+                       const struct client_reply *reply, struct times now);
 void store_reopen_some(struct store *store, struct times now);
 
 /* report.c */

@@ -18,27 +18,24 @@ static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct 
     return OK;
 }
 
-void store_take_unwrap(struct store *store, const struct client_reply *reply, struct times now)
+void store_take_unwrap(struct store *store, const struct unwrap *unwrap,
+                       const struct client_reply *reply, struct times now)
 {
-    struct unwrap unwrap;
-    if (!unwraps_take(&store->unwraps, reply->cookie, &unwrap)) {
-        return;
-    }
     /* E_INVALID is certain: whatever may have been a hiccup of the token comes as another error. */
     err_t err =
-        failed(reply->err) ? reply->err : keep_seed(store, &unwrap, reply->data, now.boot_ms);
+        failed(reply->err) ? reply->err : keep_seed(store, unwrap, reply->data, now.boot_ms);
     if (err.code == E_INVALID || err.code == E_CRYPTO) {
         err = FAIL(E_CRYPTO, "the token cannot open this seed");
-        negative_add(store->negative, unwrap.name.key, now.boot_ms);
+        negative_add(store->negative, unwrap->name.key, now.boot_ms);
     }
     if (!failed(err) || err.code == E_CRYPTO || err.code == E_NOT_FOUND) {
-        pending_remove(&store->pending, unwrap.name.key);
+        pending_remove(&store->pending, unwrap->name.key);
     } else {
         store->background_ms = now.boot_ms + PROVER_RETRY_MS;
     }
     bool timed_out = err.code == E_DEADLINE || err.code == E_UNAVAILABLE;
-    bool again = timed_out && now.mono_ms - unwrap.started_ms >= TOKEN_CALL_MS;
-    store->events.on_seed(store->events.ctx, unwrap.name.key, err, again);
+    bool again = timed_out && now.mono_ms - unwrap->started_ms >= TOKEN_CALL_MS;
+    store->events.on_seed(store->events.ctx, unwrap->name.key, err, again);
 }
 
 /* A few at a time, and only once the keys are known and the first proof is made. */

@@ -17,24 +17,33 @@
 #define UNWRAPS_MAX            240u
 #define UNWRAPS_BACKGROUND_MAX 4u
 
+struct unwraps;
+
 struct unwrap {
-    uint64_t cookie; /* 0: free */
+    struct unwraps *owner; /* NULL: free */
     enum client_class class;
     int64_t started_ms;
     bool again;      /* what it opened to before did not fit */
     struct seed_name name;
 };
 
+struct unwraps_events {
+    void *ctx;
+    /* What the token made of it. Both are gone after the callback; the seed may be asked anew. */
+    void (*on_reply)(void *ctx, const struct unwrap *unwrap, const struct client_reply *reply);
+};
+
 struct unwraps {
     struct client *client;
-    uint64_t cookie_tag; /* or-ed into every cookie: tells our replies from others' */
-    uint64_t last;
+    struct unwraps_events events;
     size_t n;
     size_t background_n;
     struct unwrap slots[UNWRAPS_MAX];
 };
 
-void unwraps_init(struct unwraps *unwraps, struct client *client, uint64_t cookie_tag);
+/* It must not move afterwards. */
+void unwraps_init(struct unwraps *unwraps, struct client *client,
+                  const struct unwraps_events *events);
 /*
  * Asks the token, or joins the asking that runs; a more urgent class takes over. E_LIMIT: too many,
  * or the client's queue is full.
@@ -44,8 +53,6 @@ MUST_USE err_t unwraps_start(struct unwraps *unwraps, const struct seed_name *na
                              int64_t mono_ms);
 /* The asking for this seed that runs is a second one. */
 void unwraps_mark_again(struct unwraps *unwraps, const uint8_t key[32]);
-/* The reply to this cookie has come: *ret_unwrap is what was asked, and is no longer here. */
-bool unwraps_take(struct unwraps *unwraps, uint64_t cookie, struct unwrap *ret_unwrap);
 /* Nobody waits any more: a queued call is dropped, but not one of the background. */
 void unwraps_abandon(struct unwraps *unwraps, const uint8_t key[32]);
 

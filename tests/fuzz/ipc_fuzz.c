@@ -36,7 +36,8 @@ static void make_calls(struct client *client, unsigned *left)
     static const enum ipc_verb verbs[] = {IPC_LIST, IPC_GENERATE, IPC_WRAP, IPC_UNWRAP, IPC_RANDOM};
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         struct client_request request = {.verb = verbs[i],
-                                         .cookie = i,
+                                         .done = on_reply,
+                                         .ctx = left,
                                          .deadline_ms = NOW_MS + 1000,
                                          .key = {.id_len = 1},
                                          .generate = {.ring = "test"},
@@ -80,7 +81,7 @@ static void send_frame(int fd, struct cursor *c)
 
 static void run(struct cursor c)
 {
-    static const struct client_events events = {.on_reply = on_reply, .on_hung = on_hung};
+    static const struct client_events events = {.on_hung = on_hung};
     unsigned left = 0;
     int fds[2];
     struct client_events mine = events;

@@ -6,12 +6,14 @@ static const struct secret_budget budget = {.amount = {[SECRET_2KIB] = 300}};
 
 struct client_rig t;
 
+/* The ctx of a call is the address of its id here. */
+static char ids[CLIENT_KEYS_MAX + 2];
+
 static void on_reply(void *ctx, const struct client_reply *reply)
 {
-    (void)ctx;
     assert_true(t.heard_n < HEARD_MAX);
     struct heard *heard = &t.heard[t.heard_n++];
-    *heard = (struct heard){.cookie = reply->cookie,
+    *heard = (struct heard){.id = (uint64_t)((char *)ctx - ids),
                             .err = reply->err,
                             .rv = reply->rv,
                             .keys_n = reply->keys_n,
@@ -47,8 +49,7 @@ static void on_hung(void *ctx)
 int rig_setup(void **state)
 {
     (void)state;
-    static const struct client_events events = {
-        .on_reply = on_reply, .on_status = on_status, .on_hung = on_hung};
+    static const struct client_events events = {.on_status = on_status, .on_hung = on_hung};
     t = (struct client_rig){0};
     t.now_ms = 1000;
     t.token = fake_token_new(NOW_S);
@@ -94,11 +95,12 @@ void connect_token(void)
     assert_int_equal(client_status(t.client)->phase, IPC_PHASE_READY);
 }
 
-struct client_request request(enum ipc_verb verb, enum client_class class, uint64_t cookie)
+struct client_request request(enum ipc_verb verb, enum client_class class, uint64_t id)
 {
     struct client_request r = {.verb = verb,
                                .class = class,
-                               .cookie = cookie,
+                               .done = on_reply,
+                               .ctx = &ids[id],
                                .deadline_ms = t.now_ms + 2000,
                                .key = fake_token_ref(t.token, 0),
                                .scheme = 1,
@@ -110,17 +112,17 @@ struct client_request request(enum ipc_verb verb, enum client_class class, uint6
     return r;
 }
 
-void call(enum ipc_verb verb, enum client_class class, uint64_t cookie)
+void call(enum ipc_verb verb, enum client_class class, uint64_t id)
 {
-    struct client_request r = request(verb, class, cookie);
+    struct client_request r = request(verb, class, id);
     assert_ok(client_call(t.client, &r, t.now_ms));
 }
 
-const struct heard *answer_to(uint64_t cookie)
+const struct heard *answer_to(uint64_t id)
 {
     const struct heard *found = NULL;
     for (size_t i = 0; i < t.heard_n; i++) {
-        if (t.heard[i].cookie == cookie) {
+        if (t.heard[i].id == id) {
             assert_null(found); /* exactly once */
             found = &t.heard[i];
         }
@@ -128,9 +130,14 @@ const struct heard *answer_to(uint64_t cookie)
     return found;
 }
 
-void assert_answer(uint64_t cookie, enum err_code code)
+void cancel(uint64_t id)
 {
-    const struct heard *heard = answer_to(cookie);
+    client_cancel(t.client, &ids[id]);
+}
+
+void assert_answer(uint64_t id, enum err_code code)
+{
+    const struct heard *heard = answer_to(id);
     assert_non_null(heard);
     assert_int_equal(heard->err.code, code);
 }

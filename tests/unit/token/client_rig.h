@@ -11,7 +11,7 @@
 #define HEARD_MAX 300
 
 struct heard {
-    uint64_t cookie;
+    uint64_t id;
     err_t err;
     uint64_t rv;
     size_t keys_n;
@@ -44,12 +44,13 @@ void settle(void);
 void later(int64_t ms);
 /* A token process comes up and is ready. */
 void connect_token(void);
-/* A request with key 0, data "seed", ring "test" and 2 s of time. */
-struct client_request request(enum ipc_verb verb, enum client_class class, uint64_t cookie);
-void call(enum ipc_verb verb, enum client_class class, uint64_t cookie);
-/* What was answered to the cookie; more than one answer fails the test. */
-const struct heard *answer_to(uint64_t cookie);
-void assert_answer(uint64_t cookie, enum err_code code);
+/* A request of this id (up to 1025) with key 0, data "seed", ring "test" and 2 s of time. */
+struct client_request request(enum ipc_verb verb, enum client_class class, uint64_t id);
+void call(enum ipc_verb verb, enum client_class class, uint64_t id);
+void cancel(uint64_t id);
+/* What was answered to the call of this id; more than one answer fails the test. */
+const struct heard *answer_to(uint64_t id);
+void assert_answer(uint64_t id, enum err_code code);
 
 #define WITH_TOKEN(test_) cmocka_unit_test_setup_teardown(test_, rig_setup, rig_teardown)
 

@@ -44,7 +44,7 @@ static void test_call_classes_are_served_in_their_order(void **state)
     static const uint64_t order[] = {4, 3, 2, 5, 1};
     assert_int_equal(t.heard_n, 5);
     for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(t.heard[i].cookie, order[i]);
+        assert_int_equal(t.heard[i].id, order[i]);
     }
 }
 
@@ -70,7 +70,7 @@ static void test_call_queue_full_at_256_refuses_the_next(void **state)
     struct client_request r = request(IPC_RANDOM, CLIENT_CANARY, 999);
     assert_fails(client_call(t.client, &r, t.now_ms), E_LIMIT);
     assert_int_equal(client_load(t.client), CLIENT_QUEUE_MAX);
-    client_cancel(t.client, 0);
+    cancel(0);
     assert_ok(client_call(t.client, &r, t.now_ms));
     connect_token();
     assert_int_equal(t.heard_n, CLIENT_QUEUE_MAX);
@@ -166,8 +166,8 @@ static void test_expiry_far_deadline_is_capped(void **state)
     struct client_request r = request(IPC_UNWRAP, CLIENT_LIVE, 1);
     r.deadline_ms = t.now_ms + 60000;
     assert_ok(client_call(t.client, &r, t.now_ms));
-    r.verb = IPC_LIST;
-    r.cookie = 2;
+    r = request(IPC_LIST, CLIENT_LIVE, 2);
+    r.deadline_ms = t.now_ms + 60000;
     assert_ok(client_call(t.client, &r, t.now_ms));
     later(CLIENT_CALL_MS);
     assert_answer(1, E_UNAVAILABLE);
@@ -264,7 +264,7 @@ static void test_death_wrap_and_unwrap_are_sent_once_more(void **state)
     assert_int_equal(t.heard_n, 3);
     for (uint64_t i = 1; i <= 3; i++) {
         assert_answer(i, E_NONE);
-        assert_int_equal(t.heard[i - 1].cookie, i); /* their order is kept */
+        assert_int_equal(t.heard[i - 1].id, i); /* their order is kept */
     }
 }
 
@@ -311,7 +311,7 @@ static void test_cancel_waiting_call_never_reaches_the_token(void **state)
 {
     (void)state;
     call(IPC_RANDOM, CLIENT_LIVE, 1);
-    client_cancel(t.client, 1);
+    cancel(1);
     assert_int_equal(client_load(t.client), 0);
     connect_token();
     assert_int_equal(t.heard_n, 0);
@@ -324,12 +324,27 @@ static void test_cancel_running_call_lets_its_reply_fall(void **state)
     connect_token();
     call(IPC_RANDOM, CLIENT_LIVE, 1);
     client_tick(t.client, t.now_ms);
-    client_cancel(t.client, 1);
-    client_cancel(t.client, 77); /* nobody */
+    cancel(1);
+    cancel(77); /* nobody */
     settle();
     assert_int_equal(t.heard_n, 0);
     assert_int_equal(client_load(t.client), 0);
     assert_true(client_fd(t.client) >= 0);
+}
+
+static void test_cancel_ends_every_call_of_the_ctx_and_no_other(void **state)
+{
+    (void)state;
+    connect_token();
+    call(IPC_RANDOM, CLIENT_LIVE, 1);
+    call(IPC_RANDOM, CLIENT_LIVE, 2);
+    client_tick(t.client, t.now_ms);
+    call(IPC_RANDOM, CLIENT_CANARY, 1);
+    cancel(1);
+    settle();
+    assert_int_equal(t.heard_n, 1);
+    assert_answer(2, E_NONE);
+    assert_int_equal(client_load(t.client), 0);
 }
 
 int main(void)
@@ -355,6 +370,7 @@ int main(void)
         WITH_TOKEN(test_death_no_successor_fails_at_the_deadline),
         WITH_TOKEN(test_cancel_waiting_call_never_reaches_the_token),
         WITH_TOKEN(test_cancel_running_call_lets_its_reply_fall),
+        WITH_TOKEN(test_cancel_ends_every_call_of_the_ctx_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,9 @@
-/* listing, directory, lister and refused: from what the token lists to what the ring believes. */
+/* listing, directory and refused: from what the token lists to what the ring believes. */
 #include <stdio.h>
 #include <string.h>
 
 #include "keys/key_id.h"
 #include "server/kms/directory.h"
-#include "server/kms/lister.h"
 #include "server/kms/listing.h"
 #include "server/kms/refused.h"
 #include "server/kms/unread.h"
@@ -182,75 +181,6 @@ static void test_refused_names_the_best_ranking_key(void **state)
     assert_string_equal(refused.text, "");
 }
 
-err_t __wrap_client_call(struct client *client, const struct client_request *request,
-                         int64_t now_ms);
-static struct client_request asked;
-static bool is_full;
-static const struct client_reply complete;
-static const struct client_reply refused_reply = {
-    .err = {.code = E_TOKEN, .what = "refused", .where = "here"}};
-
-err_t __wrap_client_call(struct client *client, const struct client_request *request,
-                         int64_t now_ms)
-{
-    (void)client;
-    (void)now_ms;
-    asked = *request;
-    return is_full ? FAIL(E_LIMIT, "full") : OK;
-}
-
-static void test_lister_lists_all_keys_once_a_second(void **state)
-{
-    (void)state;
-    struct lister lister;
-    struct times now = {.boot_ms = 5000, .mono_ms = 5000};
-    lister_init(&lister, NULL, 0x100);
-    assert_int_equal(lister_due_ms(&lister, 9000), 9000);
-    assert_int_equal(lister_want_all(&lister), 1);
-    assert_true(lister_due_ms(&lister, 9000) <= 5000);
-    assert_ok(lister_start(&lister, "prod", NULL, now));
-    assert_int_equal(asked.list.all, 1);
-    assert_int_equal(lister_due_ms(&lister, 0), INT64_MAX);
-    assert_int_equal(lister_want_all(&lister), 2);
-    lister_ended(&lister, &complete);
-    assert_int_equal(lister.all_done, 1);
-    assert_int_equal(lister_due_ms(&lister, 9000), 6000);
-}
-
-static void test_lister_that_failed_wants_all_again(void **state)
-{
-    (void)state;
-    struct lister lister;
-    struct times now = {.boot_ms = 5000, .mono_ms = 5000};
-    lister_init(&lister, NULL, 0x100);
-    (void)lister_want_all(&lister);
-    assert_ok(lister_start(&lister, "prod", NULL, now));
-    lister_ended(&lister, &refused_reply);
-    assert_true(lister.failing);
-    assert_int_equal(lister.all_done, 0);
-    now.boot_ms = 6000;
-    assert_ok(lister_start(&lister, "prod", NULL, now));
-    assert_int_equal(asked.list.all, 1);
-}
-
-/* Else the owner's loop, which comes back when a listing is due, would not rest. */
-static void test_lister_that_could_not_start_waits_a_second(void **state)
-{
-    (void)state;
-    struct lister lister;
-    struct times now = {.boot_ms = 5000, .mono_ms = 5000};
-    lister_init(&lister, NULL, 0x100);
-    (void)lister_want_all(&lister);
-    is_full = true;
-    assert_fails(lister_start(&lister, "prod", NULL, now), E_LIMIT);
-    is_full = false;
-    assert_int_equal(lister_due_ms(&lister, 9000), 6000);
-    now.boot_ms = 6000;
-    assert_ok(lister_start(&lister, "prod", NULL, now));
-    assert_int_equal(asked.list.all, 1);
-    assert_int_equal(lister.all_started, 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,9 +194,6 @@ int main(void)
         cmocka_unit_test(test_directory_finds_what_it_took),
         cmocka_unit_test(test_directory_past_the_limit_forgets_the_first),
         cmocka_unit_test(test_refused_names_the_best_ranking_key),
-        cmocka_unit_test(test_lister_lists_all_keys_once_a_second),
-        cmocka_unit_test(test_lister_that_failed_wants_all_again),
-        cmocka_unit_test(test_lister_that_could_not_start_waits_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

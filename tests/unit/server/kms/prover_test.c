@@ -16,7 +16,7 @@ static unsigned asked_n;
 
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
                          int64_t now_ms);
-void __wrap_client_cancel(struct client *client, uint64_t cookie);
+void __wrap_client_cancel(struct client *client, const void *ctx);
 err_t __wrap_seal_random(struct seal *seal, struct span_mut out);
 
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
@@ -30,10 +30,10 @@ err_t __wrap_client_call(struct client *client, const struct client_request *req
     return OK;
 }
 
-void __wrap_client_cancel(struct client *client, uint64_t cookie)
+void __wrap_client_cancel(struct client *client, const void *ctx)
 {
     (void)client;
-    (void)cookie;
+    (void)ctx;
 }
 
 err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
@@ -49,6 +49,13 @@ static const struct times now = {.real_s = 2000, .boot_ms = 5000, .mono_ms = 500
 static struct directory directory;
 static struct pending pending;
 static struct prover prover;
+static struct prover_news heard;
+
+static void on_reply(void *ctx, struct proof *proof, const struct client_reply *reply)
+{
+    (void)ctx;
+    heard = prover_reply(proof, reply, now);
+}
 
 static int setup(void **state)
 {
@@ -58,7 +65,7 @@ static int setup(void **state)
     memcpy(directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
     assert_ok(secret_init(&secret_budget_front));
     prover = (struct prover){
-        .directory = &directory, .pending = &pending, .life_s = 86400, .cookie_tag = 0x100};
+        .events = {NULL, on_reply}, .directory = &directory, .pending = &pending, .life_s = 86400};
     assert_ok(seal_new(&prover.seal));
     assert_ok(seeds_new(8, &prover.seeds));
     prover_want(&prover, &kek, now.boot_ms);
@@ -81,8 +88,9 @@ static int teardown(void **state)
 
 static struct prover_news answer(const void *bytes, size_t len)
 {
-    const struct client_reply reply = {.cookie = asked.cookie, .data = span_of(bytes, len)};
-    return prover_reply(&prover, &reply, now);
+    const struct client_reply reply = {.data = span_of(bytes, len)};
+    asked.done(asked.ctx, &reply);
+    return heard;
 }
 
 static void answer_random(uint8_t *ret_seed)
@@ -164,8 +172,9 @@ static enum prover_outcome outcome_of(err_t err)
 {
     prover_tick(&prover, (struct times){.boot_ms = prover_next_ms(&prover)});
     assert_int_equal(asked.verb, IPC_UNWRAP);
-    const struct client_reply reply = {.cookie = asked.cookie, .err = err};
-    return prover_reply(&prover, &reply, now).outcome;
+    const struct client_reply reply = {.err = err};
+    asked.done(asked.ctx, &reply);
+    return heard.outcome;
 }
 
 static void test_canary_that_fails_is_blamed_on_what_failed(void **state)

@@ -2,40 +2,53 @@
 
 #include "tests/kit/unit.h"
 
+static struct client_request asked; /* the last */
 static unsigned asked_n;
+static const void *cancelled;
 static unsigned cancelled_n;
 static enum err_code client_says;
 
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
                          int64_t now_ms);
-void __wrap_client_cancel(struct client *client, uint64_t cookie);
+void __wrap_client_cancel(struct client *client, const void *ctx);
 
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
                          int64_t now_ms)
 {
     (void)client;
-    (void)request;
     (void)now_ms;
+    asked = *request;
     asked_n++;
     return client_says == E_NONE ? OK : FAIL(E_LIMIT, "full");
 }
 
-void __wrap_client_cancel(struct client *client, uint64_t cookie)
+void __wrap_client_cancel(struct client *client, const void *ctx)
 {
     (void)client;
-    (void)cookie;
+    cancelled = ctx;
     cancelled_n++;
 }
 
 static struct unwraps unwraps;
+static struct unwrap heard;
+static unsigned heard_n;
 static const struct ipc_key_ref ref = {.id_len = 16};
+static const struct client_reply opened;
+
+static void on_reply(void *ctx, const struct unwrap *unwrap, const struct client_reply *reply)
+{
+    assert_ptr_equal(ctx, &heard_n);
+    assert_ptr_equal(reply, &opened);
+    heard = *unwrap;
+    heard_n++;
+}
 
 static int setup(void **state)
 {
     (void)state;
-    asked_n = cancelled_n = 0;
+    asked_n = cancelled_n = heard_n = 0;
     client_says = E_NONE;
-    unwraps_init(&unwraps, NULL, 0x100000);
+    unwraps_init(&unwraps, NULL, &(struct unwraps_events){&heard_n, on_reply});
     return 0;
 }
 
@@ -51,13 +64,15 @@ static void test_unwraps_start_again_asks_once(void **state)
 {
     (void)state;
     struct seed_name name = name_of(1);
-    struct unwrap unwrap;
     assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 5));
     assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 6));
     assert_int_equal(asked_n, 1);
-    assert_true(unwraps_take(&unwraps, 0x100001, &unwrap));
-    assert_int_equal(unwrap.started_ms, 5);
-    assert_false(unwraps_take(&unwraps, 0x100001, &unwrap));
+    asked.done(asked.ctx, &opened);
+    assert_int_equal(heard_n, 1);
+    assert_int_equal(heard.started_ms, 5);
+    assert_int_equal(unwraps.n, 0);
+    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 7));
+    assert_int_equal(asked_n, 2);
 }
 
 static void test_unwraps_start_more_urgently_takes_over(void **state)
@@ -66,9 +81,11 @@ static void test_unwraps_start_more_urgently_takes_over(void **state)
     struct seed_name name = name_of(1);
     assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_BACKGROUND, 5));
     assert_int_equal(unwraps.background_n, 1);
+    const void *background = asked.ctx;
     assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_KNOWN, 6));
     assert_int_equal(asked_n, 2);
     assert_int_equal(cancelled_n, 1);
+    assert_ptr_equal(cancelled, background);
     assert_int_equal(unwraps.background_n, 0);
     assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_BACKGROUND, 7));
     assert_int_equal(asked_n, 2);
@@ -110,14 +127,36 @@ static void test_unwraps_abandon_spares_the_background(void **state)
     assert_int_equal(unwraps.n, 1);
 }
 
+/* A second asking is known as such by whoever takes the reply, also when it was made more urgent.
+ */
+static void test_unwraps_mark_again_stays_with_the_asking(void **state)
+{
+    (void)state;
+    struct seed_name name = name_of(1);
+    struct seed_name other = name_of(2);
+    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_BACKGROUND, 5));
+    unwraps_mark_again(&unwraps, other.key);
+    unwraps_mark_again(&unwraps, name.key);
+    assert_ok(unwraps_start(&unwraps, &name, &ref, CLIENT_LIVE, 6));
+    asked.done(asked.ctx, &opened);
+    assert_true(heard.again);
+    assert_int_equal(heard.class, CLIENT_LIVE);
+    assert_ok(unwraps_start(&unwraps, &other, &ref, CLIENT_LIVE, 6));
+    asked.done(asked.ctx, &opened);
+    assert_false(heard.again);
+}
+
+#define UNWRAPS_TEST(test_) cmocka_unit_test_setup(test_, setup)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_unwraps_start_again_asks_once, setup),
-        cmocka_unit_test_setup(test_unwraps_start_more_urgently_takes_over, setup),
-        cmocka_unit_test_setup(test_unwraps_start_past_the_limit_is_refused, setup),
-        cmocka_unit_test_setup(test_unwraps_start_with_a_full_client_leaves_nothing, setup),
-        cmocka_unit_test_setup(test_unwraps_abandon_spares_the_background, setup),
+        UNWRAPS_TEST(test_unwraps_start_again_asks_once),
+        UNWRAPS_TEST(test_unwraps_start_more_urgently_takes_over),
+        UNWRAPS_TEST(test_unwraps_start_past_the_limit_is_refused),
+        UNWRAPS_TEST(test_unwraps_start_with_a_full_client_leaves_nothing),
+        UNWRAPS_TEST(test_unwraps_abandon_spares_the_background),
+        UNWRAPS_TEST(test_unwraps_mark_again_stays_with_the_asking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
