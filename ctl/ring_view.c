@@ -12,7 +12,7 @@ err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]
     if (ref->id_len == 0 || ref->fingerprint_len == 0) {
         return FAIL(E_INVALID, "a key whose id or fingerprint is not known");
     }
-    return key_id_kek(ENVELOPE_AES_GCM, span_of(ref->id, ref->id_len),
+    return key_id_kek(key->scheme, span_of(ref->id, ref->id_len),
                       span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
 }
 

@@ -128,6 +128,7 @@ err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate 
     }
     (void)span_copy(span_mut_of(generate->ring, sizeof(generate->ring) - 1),
                     span_of_text(workplace->config->ring));
+    generate->scheme = ENVELOPE_AES_GCM;
     generate->limit_s = limit_s < GENERATE_MIN_S ? GENERATE_MIN_S : limit_s;
     return OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keys/envelope.h"
 #include "keys/ring_label.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/key.h"
@@ -121,6 +122,9 @@ err_t generate_key(const struct session *session, const struct ipc_generate *ask
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
     CLEANUP(session_close) struct session writable = {.module = session->module,
                                                       .token = session->token};
+    if (ask->scheme != ENVELOPE_AES_GCM) {
+        return FAIL(E_UNSUPPORTED, "unknown wrap scheme");
+    }
     TRY(session_open(&writable, true));
     /* Two callers with one id must not both find nothing. */
     (void)pthread_mutex_lock(&one);

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "keys/envelope.h"
 #include "keys/ring_label.h"
 #include "pkcs11/activation.h"
 #include "pkcs11/audit.h"
@@ -80,7 +81,7 @@ static err_t read_id(const struct session *session, struct key *key)
 
 err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle, struct key *ret_key)
 {
-    struct key key = {.handle = handle};
+    struct key key = {.handle = handle, .info = {.scheme = ENVELOPE_AES_GCM}};
     TRY(read_label(session, &key));
     if (key.info.state != IPC_KEY_UNREADABLE) {
         TRY(read_id(session, &key));

@@ -144,6 +144,7 @@ struct ipc_key {
     uint32_t state;         /* enum ipc_key_state */
     uint32_t bad;           /* enum ipc_attribute bits */
     uint32_t not_reported;  /* bits of attributes that the token does not know */
+    uint8_t scheme;         /* by which it wraps: keys/envelope.h; part of its kek_id */
     uint64_t rv;            /* CK_RV of what could not be read */
 };
 
@@ -162,6 +163,7 @@ struct ipc_generate {
     uint32_t floor_s;     /* the earliest not-before that is allowed when not_before is 0 */
     /* the earliest `created`, by which the key ranks above the others; 0: any */
     uint32_t created_s;
+    uint8_t scheme;       /* by which the KEK is to wrap: keys/envelope.h */
 };
 
 struct ipc_crypt {

@@ -10,7 +10,7 @@ err_t listing_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN])
     if (ref->fingerprint_len == 0) {
         return FAIL(E_INVALID, "the fingerprint of a key is not known");
     }
-    return key_id_kek(ENVELOPE_AES_GCM, span_of(ref->id, ref->id_len),
+    return key_id_kek(key->scheme, span_of(ref->id, ref->id_len),
                       span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
 }
 

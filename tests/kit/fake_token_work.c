@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "keys/envelope.h"
+
 #define IV_LEN  12u
 #define TAG_LEN 16u
 
@@ -98,6 +100,7 @@ static struct ipc_key describe(struct fake_token *token, size_t index)
                           .bad = key->bad,
                           .not_reported = key->not_reported,
                           .state = key->state,
+                          .scheme = ENVELOPE_AES_GCM,
                           .activation = activation_of(key->label)};
     if (key->state != IPC_KEY_READ) {
         out.ref.fingerprint_len = 0;

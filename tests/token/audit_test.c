@@ -36,7 +36,7 @@ static void test_generate_template_refused_is_retried_without_modifiable(void **
 static void test_generate_token_without_a_mechanism_makes_nothing(void **state)
 {
     struct token_rig *rig = *state;
-    struct ipc_generate ask = {.ring = RIG_RING, .id = {4}};
+    struct ipc_generate ask = {.ring = RIG_RING, .id = {4}, .scheme = 1};
     struct rig_listing listing;
     struct rig_reply reply;
     rig_start_ready(rig);

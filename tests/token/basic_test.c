@@ -57,6 +57,7 @@ static void test_generate_key_is_all_that_a_kek_must_be(void **state)
     assert_int_equal(key.state, IPC_KEY_READ);
     assert_int_equal(key.bad, 0);
     assert_int_equal(key.not_reported, 0);
+    assert_int_equal(key.scheme, 1);
     assert_int_equal(key.ref.id_len, 16);
     assert_int_equal(key.ref.fingerprint_len, 16);
     struct rig_listing listing;
@@ -83,6 +84,7 @@ static void test_generate_too_little_notice_makes_nothing(void **state)
 {
     struct ipc_generate ask = {.ring = "test",
                                .id = {42},
+                               .scheme = 1,
                                .not_before = (uint32_t)time(NULL) + 100,
                                .min_notice_s = 300};
     struct rig_reply reply;
@@ -93,6 +95,14 @@ static void test_generate_too_little_notice_makes_nothing(void **state)
     for (size_t i = 0; i < listing.n; i++) {
         assert_int_not_equal(listing.keys[i].ref.id[0], 42);
     }
+}
+
+static void test_generate_unknown_scheme_is_refused(void **state)
+{
+    struct ipc_generate ask = {.ring = "test", .id = {43}, .scheme = 250};
+    struct rig_reply reply;
+    assert_true(rig_call(*state, IPC_GENERATE, span_of(&ask, sizeof(ask)), &reply));
+    assert_int_equal(reply.header.outcome, IPC_REFUSED);
 }
 
 static void test_wrap_opens_again_and_never_looks_the_same(void **state)
@@ -269,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_generate_key_is_all_that_a_kek_must_be),
         cmocka_unit_test(test_generate_same_id_again_makes_no_second_key),
         cmocka_unit_test(test_generate_too_little_notice_makes_nothing),
+        cmocka_unit_test(test_generate_unknown_scheme_is_refused),
         cmocka_unit_test(test_wrap_opens_again_and_never_looks_the_same),
         cmocka_unit_test(test_unwrap_flipped_byte_of_any_part_is_a_data_error),
         cmocka_unit_test(test_unwrap_key_never_there_is_no_key),

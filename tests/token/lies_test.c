@@ -179,7 +179,7 @@ static enum ipc_outcome list(struct token_rig *rig)
 static enum ipc_outcome generate(struct token_rig *rig)
 {
     /* The id of the key that is there: a truthful call finds it and makes none. */
-    struct ipc_generate ask = {.ring = "test"};
+    struct ipc_generate ask = {.ring = "test", .scheme = 1};
     struct rig_reply reply;
     memset(ask.id, 3, sizeof(ask.id));
     assert_true(rig_call(rig, IPC_GENERATE, span_of(&ask, sizeof(ask)), &reply));

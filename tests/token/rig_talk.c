@@ -102,7 +102,7 @@ bool rig_list_as(struct token_rig *rig, const struct ipc_list *ask, struct rig_l
 
 struct ipc_key rig_generate(struct token_rig *rig, uint8_t id)
 {
-    struct ipc_generate ask = {.ring = RIG_RING};
+    struct ipc_generate ask = {.ring = RIG_RING, .scheme = 1};
     struct rig_reply reply;
     struct ipc_key key;
     memset(ask.id, id, sizeof(ask.id));

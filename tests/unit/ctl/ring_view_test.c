@@ -14,7 +14,8 @@ static struct ring_view view;
 /* Key i: id and fingerprint of its own. */
 static void set(size_t i, uint32_t not_before, uint32_t created, uint32_t bad)
 {
-    keys[i] = (struct ipc_key){.ref = {.id_len = 1, .fingerprint_len = 16}, .bad = bad};
+    keys[i] = (struct ipc_key){
+        .ref = {.id_len = 1, .fingerprint_len = 16}, .bad = bad, .scheme = ENVELOPE_AES_GCM};
     keys[i].ref.id[0] = (uint8_t)(i + 1);
     keys[i].activation = (struct ipc_activation){
         .by = IPC_BY_LABEL, .not_before = not_before, .created = created, .ring = "test"};
