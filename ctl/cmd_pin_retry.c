@@ -21,12 +21,36 @@ static err_t lock_pin(int fd)
 }
 
 /* A line of the record for a PIN that the token refused has this word. */
-static bool is_refused(const struct state_dir *state)
+static bool is_refused(const struct state_dir *state, const char *part)
 {
     uint8_t record[RECORD_MAX];
     size_t len = 0;
-    return !failed(state_read(state, STATE_PIN, NULL, span_mut_of(record, sizeof(record)), &len)) &&
-           len > 0 && memmem(record, len, "failed", 6) != NULL;
+    struct span_mut room = span_mut_of(record, sizeof(record));
+    return !failed(state_read(state, STATE_PIN, part, room, &len)) && len > 0 &&
+           memmem(record, len, "failed", 6) != NULL;
+}
+
+/* Each token's record; and the one without a part, for a token that has none of its own yet. */
+static err_t empty_records(const struct state_dir *state, bool *ret_refused)
+{
+    OWN_FD empty = memfd_create("p11-kms-pin", MFD_CLOEXEC);
+    char part[STATE_PART_MAX];
+    bool first = true;
+    bool refused = false;
+    err_t err = OK;
+    if (empty < 0) {
+        return FAIL_ERRNO("cannot make an empty record");
+    }
+    while (!failed(err = state_find_part(state, STATE_PIN, part))) {
+        first = false;
+        refused = is_refused(state, part) || refused;
+        TRY(state_store(state, STATE_PIN, part, empty, 0));
+    }
+    if (err.code != E_NOT_FOUND) {
+        return err;
+    }
+    *ret_refused = first ? is_refused(state, NULL) : refused;
+    return state_store(state, STATE_PIN, NULL, empty, 0);
 }
 
 /* The lock of the state folder names who holds it, or held it last. */
@@ -49,8 +73,7 @@ static const char *next_step(bool refused, bool runs)
                          "within 5 s; p11-kmsctl status says what it waits for";
     }
     return "no p11-kmsd is seen to run on this state folder: the PIN is tried when it starts, or "
-           "by the "
-           "next p11-kmsctl that needs the token";
+           "by the next p11-kmsctl that needs the token";
 }
 
 static err_t forget(const struct config *config, json_t *report)
@@ -60,15 +83,12 @@ static err_t forget(const struct config *config, json_t *report)
     TRY(workplace_open_state(config, true, &workplace));
     TRY(state_open_pin_lock(&workplace.state, &lock_fd));
     TRY(lock_pin(lock_fd));
-    bool refused = is_refused(&workplace.state);
+    bool refused = false;
+    TRY(empty_records(&workplace.state, &refused));
     output_bool(report, "pin_retry", true);
     output_bool(report, "was_refused", refused);
     output_text(report, "next", next_step(refused, daemon_runs(&workplace.state)));
-    OWN_FD empty = memfd_create("p11-kms-pin", MFD_CLOEXEC);
-    if (empty < 0) {
-        return FAIL_ERRNO("cannot make an empty record");
-    }
-    return state_store(&workplace.state, STATE_PIN, NULL, empty, 0);
+    return OK;
 }
 
 int ctl_pin_retry(struct ctl *ctl)

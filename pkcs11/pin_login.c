@@ -21,6 +21,7 @@
 struct attempt {
     struct pin_guard *guard;
     const struct session *session;
+    struct pin_store store;
     struct secret *pin;
     struct pin_record record;
     struct pin_try try;
@@ -52,7 +53,7 @@ static struct pin_flags read_flags(const struct attempt *attempt)
 
 static err_t save(const struct attempt *attempt)
 {
-    return pin_store_save(attempt->guard->control_fd, &attempt->record);
+    return pin_store_save(&attempt->store, &attempt->record);
 }
 
 static err_t hash(struct attempt *attempt)
@@ -81,8 +82,8 @@ static void warn_unstored(const struct pin_guard *guard, err_t err)
 static bool is_safe_unstored(const struct attempt *attempt)
 {
     const struct pin_try *try = &attempt->try;
-    return pin_record_is_proven(&attempt->record, try->serial, &try->source) &&
-           !try->flags.count_low && !try->flags.final_try;
+    return pin_record_is_proven(&attempt->record, &try->source) && !try->flags.count_low &&
+           !try->flags.final_try;
 }
 
 static bool is_odd_length(const struct token *token, size_t n)
@@ -91,17 +92,26 @@ static bool is_odd_length(const struct token *token, size_t n)
     return told && (n < token->pin_min || n > token->pin_max);
 }
 
+/* Also when stopped: what was learnt stays, and an order is carried out once. */
+static err_t save_decision(const struct attempt *attempt)
+{
+    TRY(save(attempt));
+    if (attempt->try.ordered) {
+        warn_unstored(attempt->guard, pin_store_end_order(&attempt->store, &attempt->record));
+    }
+    return OK;
+}
+
 /* Reads what there is and decides. OK: that a login begins is stored, log in. */
 static err_t decide(struct attempt *attempt)
 {
     struct pin_try *try = &attempt->try;
     try->flags = read_flags(attempt);
-    if (pin_record_needs_hash(&attempt->record, try->serial, &try->source)) {
+    if (pin_record_needs_hash(&attempt->record, &try->source)) {
         TRY(hash(attempt));
     }
     enum pin_decision decision = pin_record_begin(&attempt->record, try);
-    /* Also when stopped: what was learnt stays, and an order is carried out once. */
-    err_t stored = save(attempt);
+    err_t stored = save_decision(attempt);
     if (decision == PIN_STOP_WAIT) {
         retry_in(attempt->guard, pin_record_wait_s(&attempt->record, try) * 1000);
     } else if (decision == PIN_STOP_UNREADABLE) {
@@ -127,14 +137,13 @@ static err_t note_refusal(struct attempt *attempt, bool by_code)
 {
     struct pin_flags after = {0};
     pin_record_end(&attempt->record, &attempt->try, PIN_ANSWER_WRONG, &after);
-    err_t first = save(attempt);
+    (void)!failed(save(attempt)); /* whether it is kept, the second time tells */
     if (by_code) {
         after = read_flags(attempt);
     }
     TRY(hash(attempt));
     pin_record_refused(&attempt->record, &attempt->try, &after);
-    err_t second = save(attempt);
-    return failed(second) ? second : first;
+    return save(attempt);
 }
 
 /*
@@ -189,7 +198,7 @@ static err_t log_in(struct attempt *attempt)
     struct span pin = secret_view(attempt->pin);
     attempt->try.odd_length = is_odd_length(session->token, pin.len);
     attempt->try.now_s = clock_real_s();
-    TRY(pin_store_load(attempt->guard->control_fd, &attempt->record, &attempt->try.ordered));
+    TRY(pin_store_load(&attempt->store, &attempt->record, &attempt->try.ordered));
     TRY(decide(attempt));
     status_count_login();
     CK_RV rv = P11(session->module, C_Login, session->handle, CKU_USER, p11_bytes(pin), pin.len);
@@ -238,7 +247,9 @@ static void say_why(const struct attempt *attempt, err_t err, char *why, size_t 
 err_t pin_login(struct pin_guard *guard, const struct session *session, char *why, size_t why_len)
 {
     struct attempt attempt = {
-        .guard = guard, .session = session, .try = {.serial = session->token->serial}};
+        .guard = guard,
+        .session = session,
+        .store = {.control_fd = guard->control_fd, .serial = session->token->serial}};
     guard->retry_ms = 0;
     guard->look = pin_file_look(guard->config);
     TRY(pin_file_read(guard->config, &attempt.pin, &attempt.try.source, why, why_len));

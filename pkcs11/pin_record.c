@@ -1,12 +1,5 @@
 #include "pkcs11/pin_record.h"
 
-#define ANY_SERIAL "*"
-
-static bool text_equal(const char *a, const char *b)
-{
-    return span_equal(span_of_text(a), span_of_text(b));
-}
-
 static bool is_clean(const struct pin_flags *flags)
 {
     return flags->readable && !flags->locked && !flags->count_low && !flags->final_try;
@@ -25,82 +18,7 @@ bool pin_source_equal(const struct pin_source *a, const struct pin_source *b)
            a->changed_ns == b->changed_ns;
 }
 
-/* ---- entries ---- */
-
-static void set_serial(char to[PIN_RECORD_SERIAL + 1], const char *serial)
-{
-    size_t n = span_of_text(serial).len;
-    n = n < PIN_RECORD_SERIAL ? n : PIN_RECORD_SERIAL;
-    span_move(to, serial, n);
-    to[n] = '\0';
-}
-
-static size_t index_of(const struct pin_record *record, const char *serial)
-{
-    size_t i = 0;
-    while (i < record->tokens_n && !text_equal(record->tokens[i].serial, serial)) {
-        i++;
-    }
-    return i;
-}
-
-static const struct pin_token *find_token_entry(const struct pin_record *record, const char *serial)
-{
-    size_t i = index_of(record, serial);
-    return i < record->tokens_n ? &record->tokens[i] : NULL;
-}
-
-static void remove_token(struct pin_record *record, size_t i)
-{
-    for (record->tokens_n--; i < record->tokens_n; i++) {
-        record->tokens[i] = record->tokens[i + 1];
-    }
-}
-
-/*
- * The entry of this token, made when there is none; the oldest gives way, which loses no verdict.
- */
-static struct pin_token *have_token(struct pin_record *record, const char *serial)
-{
-    size_t i = index_of(record, serial);
-    if (i < record->tokens_n) {
-        return &record->tokens[i];
-    }
-    const struct pin_token *any = find_token_entry(record, ANY_SERIAL);
-    struct pin_token token = any == NULL ? (struct pin_token){0} : *any;
-    set_serial(token.serial, serial);
-    if (record->tokens_n == PIN_RECORD_TOKENS) {
-        remove_token(record, 0);
-    }
-    record->tokens[record->tokens_n] = token;
-    return &record->tokens[record->tokens_n++];
-}
-
-static bool has_failed(const struct pin_record *record, const char *serial)
-{
-    for (size_t i = 0; i < record->failed_n; i++) {
-        if (text_equal(record->failed[i].serial, serial)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void remove_failed(struct pin_record *record, size_t i)
-{
-    for (record->failed_n--; i < record->failed_n; i++) {
-        record->failed[i] = record->failed[i + 1];
-    }
-}
-
-static void forget_failed(struct pin_record *record, const char *serial)
-{
-    for (size_t i = record->failed_n; i-- > 0;) {
-        if (text_equal(record->failed[i].serial, serial)) {
-            remove_failed(record, i);
-        }
-    }
-}
+/* ---- values that failed ---- */
 
 static void fill_hash(struct pin_failed *failed, const uint8_t *hash)
 {
@@ -113,31 +31,26 @@ static void fill_hash(struct pin_failed *failed, const uint8_t *hash)
 static void add_failed(struct pin_record *record, const struct pin_try *try)
 {
     if (record->failed_n == PIN_RECORD_FAILED) {
-        remove_failed(record, 0);
+        record->failed_n--;
+        for (size_t i = 0; i < record->failed_n; i++) {
+            record->failed[i] = record->failed[i + 1];
+        }
     }
     struct pin_failed *failed = &record->failed[record->failed_n++];
     *failed = (struct pin_failed){.source = try->source};
-    set_serial(failed->serial, try->serial);
     fill_hash(failed, try->hash);
 }
 
 /* ---- before the login ---- */
 
-static bool is_proven(const struct pin_token *token, const struct pin_source *source)
+bool pin_record_is_proven(const struct pin_record *record, const struct pin_source *source)
 {
-    return token != NULL && pin_source_equal(&token->good, source);
+    return pin_source_equal(&record->token.good, source);
 }
 
-bool pin_record_is_proven(const struct pin_record *record, const char *serial,
-                          const struct pin_source *source)
+bool pin_record_needs_hash(const struct pin_record *record, const struct pin_source *source)
 {
-    return is_proven(find_token_entry(record, serial), source);
-}
-
-bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
-                           const struct pin_source *source)
-{
-    return has_failed(record, serial) && !pin_record_is_proven(record, serial, source);
+    return record->failed_n > 0 && !pin_record_is_proven(record, source);
 }
 
 /* A hash that a kill left out is made up for here: the file is the same, so the value is. */
@@ -146,9 +59,6 @@ static enum pin_decision stop_failed(struct pin_record *record, const struct pin
     enum pin_decision decision = PIN_TRY;
     for (size_t i = 0; i < record->failed_n; i++) {
         struct pin_failed *failed = &record->failed[i];
-        if (!text_equal(failed->serial, try->serial)) {
-            continue;
-        }
         if (pin_source_equal(&failed->source, &try->source)) {
             fill_hash(failed, try->hash);
             return PIN_STOP_FAILED;
@@ -179,16 +89,17 @@ static void count_cut(struct pin_token *token, const struct pin_flags *flags)
  * COUNT_LOW that a wrong value of this node explains does not stop another value: it is how a
  * corrected PIN gets its try. FINAL_TRY always does.
  */
-static enum pin_decision stop_low(const struct pin_record *record, const struct pin_token *token,
-                                  const struct pin_try *try, bool proven)
+static enum pin_decision stop_low(const struct pin_record *record, const struct pin_try *try,
+                                  bool proven)
 {
+    const struct pin_token *token = &record->token;
     if (try->ordered || is_clean(&try->flags)) {
         return PIN_TRY;
     }
     if (proven) {
         return try->flags.final_try && token->cut > 0 ? PIN_STOP_FINAL : PIN_TRY;
     }
-    bool explained = !try->flags.final_try && token->cut == 0 && has_failed(record, try->serial);
+    bool explained = !try->flags.final_try && token->cut == 0 && record->failed_n > 0;
     return explained ? PIN_TRY : PIN_STOP_LOW;
 }
 
@@ -208,18 +119,19 @@ static int64_t pause_s(const struct pin_token *token, bool proven)
 
 int64_t pin_record_wait_s(const struct pin_record *record, const struct pin_try *try)
 {
-    const struct pin_token *token = find_token_entry(record, try->serial);
-    if (token == NULL || try->now_s < token->last_s) {
+    const struct pin_token *token = &record->token;
+    if (try->now_s < token->last_s) {
         return 0;
     }
-    int64_t left = token->last_s + pause_s(token, is_proven(token, &try->source)) - try->now_s;
+    bool proven = pin_record_is_proven(record, &try->source);
+    int64_t left = token->last_s + pause_s(token, proven) - try->now_s;
     return left > 0 ? left : 0;
 }
 
 /* Tries without a verdict: where no PIN has ever succeeded, a wrong one may hide behind them. */
-static enum pin_decision stop_unknown(const struct pin_record *record,
-                                      const struct pin_token *token, const struct pin_try *try)
+static enum pin_decision stop_unknown(const struct pin_record *record, const struct pin_try *try)
 {
+    const struct pin_token *token = &record->token;
     if (!token->known && token->cut >= PIN_CUT_MAX) {
         return PIN_STOP_CUT;
     }
@@ -229,21 +141,21 @@ static enum pin_decision stop_unknown(const struct pin_record *record,
     return pin_record_wait_s(record, try) > 0 ? PIN_STOP_WAIT : PIN_TRY;
 }
 
-static enum pin_decision decide(struct pin_record *record, const struct pin_token *token,
-                                const struct pin_try *try)
+static enum pin_decision decide(struct pin_record *record, const struct pin_try *try)
 {
-    bool proven = is_proven(token, &try->source);
+    bool proven = pin_record_is_proven(record, &try->source);
+    bool odd_length = try->odd_length && !record->token.any_length;
     enum pin_decision decision = proven ? PIN_TRY : stop_failed(record, try);
     if (decision == PIN_TRY && !proven && record->failed_n == PIN_RECORD_FAILED) {
         decision = PIN_STOP_FULL;
     }
     if (decision == PIN_TRY) {
-        decision = stop_low(record, token, try, proven);
+        decision = stop_low(record, try, proven);
     }
-    if (decision == PIN_TRY && try->odd_length && !try->ordered && !proven && !token->any_length) {
+    if (decision == PIN_TRY && odd_length && !try->ordered && !proven) {
         decision = PIN_STOP_LENGTH;
     }
-    return decision == PIN_TRY ? stop_unknown(record, token, try) : decision;
+    return decision == PIN_TRY ? stop_unknown(record, try) : decision;
 }
 
 enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_try *try)
@@ -254,12 +166,11 @@ enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_t
     if (try->flags.locked) {
         return PIN_STOP_LOCKED;
     }
-    struct pin_token *token = have_token(record, try->serial);
-    count_cut(token, &try->flags);
-    enum pin_decision decision = decide(record, token, try);
+    count_cut(&record->token, &try->flags);
+    enum pin_decision decision = decide(record, try);
     if (decision == PIN_TRY) {
-        token->pending = true;
-        token->last_s = try->now_s;
+        record->token.pending = true;
+        record->token.last_s = try->now_s;
     }
     return decision;
 }
@@ -267,35 +178,32 @@ enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_t
 /* ---- after it ---- */
 
 /* No try is counted any more, by the token neither. */
-static void note_good(struct pin_record *record, struct pin_token *token, const struct pin_try *try)
+static void note_good(struct pin_record *record, const struct pin_try *try)
 {
+    struct pin_token *token = &record->token;
     token->known = true;
     token->good = try->source;
     token->any_length = token->any_length || try->odd_length;
     token->cut = 0;
     token->errors = 0;
-    forget_failed(record, try->serial);
-    size_t any = index_of(record, ANY_SERIAL);
-    if (any < record->tokens_n) {
-        remove_token(record, any);
-    }
+    record->failed_n = 0;
 }
 
-static void note_wrong(struct pin_record *record, struct pin_token *token,
-                       const struct pin_try *try)
+static void note_wrong(struct pin_record *record, const struct pin_try *try)
 {
-    if (is_proven(token, &try->source)) {
-        token->good = (struct pin_source){0};
+    if (pin_record_is_proven(record, &try->source)) {
+        record->token.good = (struct pin_source){0};
     }
     /* What was cut before may have been another wrong value: only a success clears that. */
     add_failed(record, try);
 }
 
 /* The PIN may have been wrong all the same, except where the token would have told. */
-static void note_error(struct pin_token *token, const struct pin_try *try,
+static void note_error(struct pin_record *record, const struct pin_try *try,
                        const struct pin_flags *after)
 {
-    if (is_proven(token, &try->source) || (token->reports && is_clean(after))) {
+    struct pin_token *token = &record->token;
+    if (pin_record_is_proven(record, &try->source) || (token->reports && is_clean(after))) {
         return;
     }
     if (!is_clean(after)) {
@@ -308,12 +216,11 @@ static void note_error(struct pin_token *token, const struct pin_try *try,
 void pin_record_end(struct pin_record *record, const struct pin_try *try, enum pin_answer answer,
                     const struct pin_flags *after)
 {
-    struct pin_token *token = have_token(record, try->serial);
-    token->pending = false;
+    record->token.pending = false;
     switch (answer) {
-    case PIN_ANSWER_GOOD: note_good(record, token, try); break;
-    case PIN_ANSWER_WRONG: note_wrong(record, token, try); break;
-    case PIN_ANSWER_OTHER: note_error(token, try, after); break;
+    case PIN_ANSWER_GOOD: note_good(record, try); break;
+    case PIN_ANSWER_WRONG: note_wrong(record, try); break;
+    case PIN_ANSWER_OTHER: note_error(record, try, after); break;
     case PIN_ANSWER_NONE: break;
     }
 }
@@ -321,14 +228,10 @@ void pin_record_end(struct pin_record *record, const struct pin_try *try, enum p
 void pin_record_refused(struct pin_record *record, const struct pin_try *try,
                         const struct pin_flags *after)
 {
-    /* The newest is the one. */
-    for (size_t i = record->failed_n; i-- > 0;) {
-        if (text_equal(record->failed[i].serial, try->serial)) {
-            fill_hash(&record->failed[i], try->hash);
-            break;
-        }
+    if (record->failed_n > 0) { /* the newest is the one */
+        fill_hash(&record->failed[record->failed_n - 1], try->hash);
     }
     if (is_clean(&try->flags) && pin_flags_are_worse(&try->flags, after)) {
-        have_token(record, try->serial)->reports = true;
+        record->token.reports = true;
     }
 }

@@ -1,9 +1,9 @@
 /*
- * pin_record: the memory of the PIN guard. A PIN value that the token refused is not sent again,
- * whatever is killed when; a PIN that is good needs no command because of logins that were cut
- * short or ended in an error. Pure: bytes, a time and what the token says in; a decision and a
- * changed record out. Written before C_Login (pending) and after it (what came of it). The rules
- * are drawn up in docs/decisions.md, "What the PIN record remembers".
+ * pin_record: the memory of the PIN guard about one token. A PIN value that the token refused is
+ * not sent again, whatever is killed when; a PIN that is good needs no command because of logins
+ * that were cut short or ended in an error. Pure: bytes, a time and what the token says in; a
+ * decision and a changed record out. Written before C_Login (pending) and after it (what came of
+ * it). The rules are drawn up in docs/decisions.md, "What the PIN record remembers".
  *
  *   pending → good | failed | an error | a cut (found pending by the next start)
  *
@@ -16,10 +16,11 @@
  *   "token=<serial as hex or *> <reports> <known> <any length> <pending> <cut> <errors> <last> "
  *         "<source of the good PIN>"
  *   "failed=<serial as hex> <hash as hex or -> <source>"
- * with flags as 0 or 1 and a source as "<inode>.<seconds>.<nanoseconds>" or "-". Form 1 ("entry=…")
- * is read; the hashes of good values in it are dropped. No bytes at all = nothing known. A record
- * that is there and empty is an order to try once, whatever the token counts: that is what
- * `p11-kmsctl pin-retry` writes.
+ * with flags as 0 or 1 and a source as "<inode>.<seconds>.<nanoseconds>" or "-". An earlier build
+ * wrote the lines of all its tokens into one file; "*" stands for each that has no line of its own.
+ * Form 1 ("entry=…") is read; the hashes of good values in it are dropped. No bytes at all =
+ * nothing known. A record that is there and empty is an order to try once, whatever the token
+ * counts: that is what `p11-kmsctl pin-retry` writes.
  */
 #ifndef PKCS11_PIN_RECORD_H
 #define PKCS11_PIN_RECORD_H
@@ -31,7 +32,6 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define PIN_RECORD_TOKENS 8u
 #define PIN_RECORD_FAILED 24u
 #define PIN_RECORD_BYTES  8192u /* the text form always fits */
 #define PIN_RECORD_SALT   16u
@@ -56,7 +56,6 @@ struct pin_source {
 };
 
 struct pin_token {
-    char serial[PIN_RECORD_SERIAL + 1]; /* "*": every token without an entry of its own */
     bool reports;    /* seen: COUNT_LOW or its like comes with a wrong PIN */
     bool known;      /* a PIN succeeded, from this node */
     bool any_length; /* seen: takes a PIN outside of the lengths it states */
@@ -69,7 +68,6 @@ struct pin_token {
 };
 
 struct pin_failed {
-    char serial[PIN_RECORD_SERIAL + 1];
     bool has_hash;
     uint8_t hash[PIN_RECORD_HASH];
     struct pin_source source;
@@ -78,8 +76,7 @@ struct pin_failed {
 struct pin_record {
     bool has_salt;
     uint8_t salt[PIN_RECORD_SALT];
-    size_t tokens_n;
-    struct pin_token tokens[PIN_RECORD_TOKENS];
+    struct pin_token token;
     size_t failed_n;
     struct pin_failed failed[PIN_RECORD_FAILED];
 };
@@ -94,7 +91,6 @@ struct pin_flags {
 
 /* A PIN that is to be tried. */
 struct pin_try {
-    const char *serial;
     struct pin_source source;
     const uint8_t *hash; /* of the value; NULL when it is not computed */
     struct pin_flags flags; /* just before */
@@ -126,18 +122,20 @@ enum pin_answer {
     PIN_ANSWER_NONE   /* somebody is logged in already: the value was not looked at */
 };
 
-/* Never fails: what does not parse is one cut login for any token. */
-void pin_record_parse(struct span bytes, struct pin_record *ret_record);
-MUST_USE err_t pin_record_write(const struct pin_record *record, struct span_mut room,
-                                size_t *ret_len);
+/*
+ * Takes what concerns this token; its serial has PIN_RECORD_SERIAL bytes at most. Never fails: what
+ * does not parse is one cut login.
+ */
+void pin_record_parse(struct span bytes, const char *serial, struct pin_record *ret_record);
+/* E_LIMIT: the room is shorter than PIN_RECORD_BYTES, and too short. */
+MUST_USE err_t pin_record_write(const struct pin_record *record, const char *serial,
+                                struct span_mut room, size_t *ret_len);
 
 bool pin_source_equal(const struct pin_source *a, const struct pin_source *b);
 /* The PIN of this file, as it is now, succeeded last. */
-bool pin_record_is_proven(const struct pin_record *record, const char *serial,
-                          const struct pin_source *source);
+bool pin_record_is_proven(const struct pin_record *record, const struct pin_source *source);
 /* True when begin needs the hash of the value. */
-bool pin_record_needs_hash(const struct pin_record *record, const char *serial,
-                           const struct pin_source *source);
+bool pin_record_needs_hash(const struct pin_record *record, const struct pin_source *source);
 /* May this value be tried? */
 enum pin_decision pin_record_begin(struct pin_record *record, const struct pin_try *try);
 /* Seconds until begin would no longer say PIN_STOP_WAIT. */

@@ -17,8 +17,15 @@ static bool has_other_flags(const struct pin_guard *guard, const struct session 
            ((flags ^ guard->flags) & PIN_FLAGS) != 0;
 }
 
+static bool is_ordered(const struct pin_guard *guard, const struct session *session)
+{
+    const struct pin_store store = {.control_fd = guard->control_fd,
+                                    .serial = session->token->serial};
+    return pin_store_is_ordered(&store);
+}
+
 bool pin_retry_due(const struct pin_guard *guard, const struct session *session, int64_t now_ms)
 {
-    return pin_store_is_ordered(guard->control_fd) || has_other_file(guard) ||
-           has_other_flags(guard, session) || (guard->retry_ms != 0 && now_ms >= guard->retry_ms);
+    return is_ordered(guard, session) || has_other_file(guard) || has_other_flags(guard, session) ||
+           (guard->retry_ms != 0 && now_ms >= guard->retry_ms);
 }

@@ -83,7 +83,7 @@ class Pin(unittest.TestCase):
         self.daemon.spawn()
         self.says_pin()
         self.daemon.stop()
-        with open(os.path.join(self.daemon.state, "pin"), encoding="ascii") as f:
+        with open(self.daemon.pin_record(), encoding="ascii") as f:
             record = f.read()
         salt = bytes.fromhex(re.search("^salt=(.*)$", record, re.M)[1])
         (failed,) = re.findall("^failed=[0-9a-f]* ([0-9a-f]*) ", record, re.M)

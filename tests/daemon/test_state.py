@@ -42,7 +42,7 @@ class State(unittest.TestCase):
         self.lose()
         until(lambda: {"current", "seeds", "health", "lock"} <= self.kinds(), 60, "the records")
         self.daemon.crash_token()
-        until(lambda: "pin" in self.kinds(), 60, "the record of the PIN guard")
+        until(self.daemon.pin_record, 60, "the record of the PIN guard")
         self.daemon.wait_ok()
         self.opens()
         key_id = self.daemon.client().status().key_id
@@ -58,7 +58,8 @@ class State(unittest.TestCase):
         self.opens()
         os.unlink(self.daemon.state)
         self.daemon.wait_pid("token", other_than=token, seconds=60)
-        until(lambda: {"current", "seeds", "health", "pin"} <= self.kinds(), 60, "the records")
+        until(lambda: {"current", "seeds", "health"} <= self.kinds() and self.daemon.pin_record(), 60,
+              "the records")
         self.daemon.wait_ok()
         self.opens()
 

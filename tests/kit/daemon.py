@@ -297,6 +297,12 @@ log: {{format: {o.get("format", "text")}, level: {o.get("level", "info")}}}
             self.clients.append(self._client)
         return self._client
 
+    def pin_record(self):
+        """The file of the PIN guard's record of the token; None before its first login."""
+        found = glob.glob(os.path.join(self.state, "pin.[0-9a-f]*"))
+        assert len(found) <= 1, found
+        return found[0] if found else None
+
     # -- processes --
 
     def pid_of(self, program):

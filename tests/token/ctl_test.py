@@ -289,7 +289,7 @@ class Pin(CtlTest):
 
     def test_retry_empties_the_record_of_the_guard(self):
         self.ctl("init")
-        record = os.path.join(self.node.state, "pin")
+        record = self.node.pin_record()
         self.assertGreater(os.stat(record).st_size, 0)
         self.assertEqual(self.json("pin-retry")["pin_retry"], True)
         self.assertEqual(os.stat(record).st_size, 0)
@@ -299,12 +299,33 @@ class Pin(CtlTest):
         right = self.node.token.pin()
         self.write_pin("0000wrong")
         self.ctl("init", code=2)
-        os.unlink(os.path.join(self.node.state, "pin"))  # as if another node had guessed wrong
+        os.unlink(self.node.pin_record())  # as if another node had guessed wrong
         self.write_pin(right)
         self.assertIn("has not succeeded here", self.ctl("init", code=2).stderr)
         self.ctl("pin-retry")
         self.ctl("init")
         self.assertEqual(self.states(), ["active"])
+
+    def test_retry_before_any_login_is_an_order_for_the_first(self):
+        right = self.node.token.pin()
+        self.write_pin("0000wrong")
+        self.ctl("init", code=2)
+        os.unlink(self.node.pin_record())  # as if another node had guessed wrong
+        self.write_pin(right)
+        self.ctl("pin-retry")
+        self.ctl("init")
+        self.assertGreater(os.stat(os.path.join(self.node.state, "pin")).st_size, 0)  # carried out
+
+    def test_record_of_an_earlier_build_holds_until_it_is_emptied(self):
+        self.write_pin("0000wrong")
+        self.ctl("init", code=2)
+        os.rename(self.node.pin_record(), os.path.join(self.node.state, "pin"))
+        os.utime(self.node.token.pin_file)
+        said = self.ctl("init", code=2).stderr
+        self.assertNotIn("token-pin-refused", said)
+        self.assertIn("refused this PIN before", said)
+        self.assertTrue(self.json("pin-retry")["was_refused"])
+        self.assertIn("token-pin-refused", self.ctl("init", code=2).stderr)
 
     def start_in_login(self, orders, **options):
         """p11-kmsctl keys in a process group of its own, once its token process is within C_Login."""
@@ -327,7 +348,7 @@ class Pin(CtlTest):
         return process
 
     def record(self):
-        with open(os.path.join(self.node.state, "pin"), encoding="ascii") as f:
+        with open(self.node.pin_record(), encoding="ascii") as f:
             return f.read()
 
     def test_interrupt_within_a_login_waits_for_its_answer(self):

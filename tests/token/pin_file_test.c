@@ -121,7 +121,7 @@ static void test_login_pin_shorter_than_the_token_takes_is_sent_by_order_only(vo
     rig_start(fixture->rig);
     wait_text(fixture, "shorter or longer");
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 0);
-    rig_write(fixture->rig, "state/pin", "");
+    rig_write(fixture->rig, record_name(fixture), "");
     wait_logins(fixture, 1);
 }
 

@@ -1,5 +1,8 @@
 #include "tests/token/pin_fixture.h"
 
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,12 +69,34 @@ void wait_text(struct fixture *fixture, const char *text)
     }
 }
 
+const char *record_name(struct fixture *fixture)
+{
+    static char name[64];
+    char path[256];
+    glob_t found = {0};
+    (void)snprintf(name, sizeof(name), "state/pin"); /* where there is none for the token */
+    rig_path(fixture->rig, "state/pin.[0-9a-f]*", path, sizeof(path));
+    if (glob(path, 0, NULL, &found) == 0) {
+        assert_int_equal(found.gl_pathc, 1);
+        (void)snprintf(name, sizeof(name), "state%s", strrchr(found.gl_pathv[0], '/'));
+    }
+    globfree(&found);
+    return name;
+}
+
 struct pin_record record_of(struct fixture *fixture)
 {
     char text[PIN_RECORD_BYTES];
+    char serial[PIN_RECORD_SERIAL + 1] = "";
     struct pin_record record;
-    rig_read(fixture->rig, "state/pin", text, sizeof(text));
-    pin_record_parse(span_of_text(text), &record);
+    const char *name = record_name(fixture);
+    rig_read(fixture->rig, name, text, sizeof(text));
+    const char *hex = strchr(name, '.');
+    for (size_t i = 0; hex != NULL && i < PIN_RECORD_SERIAL && hex[1 + 2 * i] != '\0'; i++) {
+        char byte[] = {hex[1 + 2 * i], hex[2 + 2 * i], '\0'};
+        serial[i] = (char)strtol(byte, NULL, 16);
+    }
+    pin_record_parse(span_of_text(text), serial, &record);
     return record;
 }
 

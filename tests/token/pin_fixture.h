@@ -26,6 +26,8 @@ void succeed_once(struct fixture *fixture);
 void wait_logins(struct fixture *fixture, unsigned n);
 /* Until it sleeps in its latch and says this. */
 void wait_text(struct fixture *fixture, const char *text);
+/* The token's record in the rig's folder, or what stands for it while it has none. */
+const char *record_name(struct fixture *fixture);
 /* What is on the disk. */
 struct pin_record record_of(struct fixture *fixture);
 /* From now on nothing can be stored in the state folder; until unblock_state. */

@@ -43,7 +43,7 @@ static void test_login_emptied_record_orders_one_more_try(void **state)
 {
     struct fixture *fixture = *state;
     refuse_once(fixture);
-    rig_write(fixture->rig, "state/pin", "");
+    rig_write(fixture->rig, record_name(fixture), "");
     wait_logins(fixture, 2);
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 5000);
     usleep(2500 * 1000);
@@ -60,14 +60,14 @@ static void test_login_count_low_of_others_waits_for_an_order(void **state)
     (void)rig_stop(fixture->rig);
     /* As on another node: the token counts a wrong PIN that this record does not know. */
     char record[256];
-    rig_path(fixture->rig, "state/pin", record, sizeof(record));
+    rig_path(fixture->rig, record_name(fixture), record, sizeof(record));
     assert_int_equal(unlink(record), 0);
     rig_write(fixture->rig, "token/pin", fixture->right);
     rig_start(fixture->rig);
     struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
     assert_int_equal(status.logins, 0);
     assert_non_null(strstr(status.text, "pin-retry"));
-    rig_write(fixture->rig, "state/pin", "");
+    rig_write(fixture->rig, record_name(fixture), "");
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
 }
@@ -77,7 +77,7 @@ static void test_login_order_given_while_down_is_carried_out_once(void **state)
     struct fixture *fixture = *state;
     refuse_once(fixture);
     (void)rig_stop(fixture->rig);
-    rig_write(fixture->rig, "state/pin", "");
+    rig_write(fixture->rig, record_name(fixture), "");
     for (int i = 0; i < 2; i++) {
         rig_start(fixture->rig);
         (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
@@ -131,11 +131,10 @@ static void test_login_good_pin_leaves_nothing_to_test_it_by(void **state)
     (void)rig_wait_phase(fixture->rig, IPC_PHASE_READY, 5000);
     struct pin_record record = record_of(fixture);
     assert_int_equal(record.failed_n, 0);
-    assert_int_equal(record.tokens_n, 1);
-    assert_true(record.tokens[0].known && record.tokens[0].good.known && record.tokens[0].reports);
-    assert_false(record.tokens[0].pending);
+    assert_true(record.token.known && record.token.good.known && record.token.reports);
+    assert_false(record.token.pending);
     /* Salt, serial and numbers: nothing is as long as a hash. */
-    rig_read(fixture->rig, "state/pin", text, sizeof(text));
+    rig_read(fixture->rig, record_name(fixture), text, sizeof(text));
     assert_null(strstr(text, fixture->right));
     for (const char *word = text; *word != '\0'; word += strcspn(word, " =\n") + 1) {
         assert_true(strcspn(word, " =\n") < 2 * PIN_RECORD_HASH);
@@ -148,7 +147,7 @@ static void test_login_count_low_of_others_does_not_stop_a_proven_pin(void **sta
     succeed_once(fixture);
     char path[256];
     char aside[256];
-    rig_path(fixture->rig, "state/pin", path, sizeof(path));
+    rig_path(fixture->rig, record_name(fixture), path, sizeof(path));
     rig_path(fixture->rig, "aside", aside, sizeof(aside));
     /* Somebody else, with a file and a record of his own. */
     char own[256];

@@ -5,6 +5,7 @@
 #include "pkcs11/pin_login.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,22 +17,39 @@
 #include "pkcs11/pin_hash.h"
 #include "tests/kit/unit.h"
 
-#define SERIAL "0123456789abcdef"
+#define SERIAL     "0123456789abcdef"
+#define SERIAL_HEX "30313233343536373839616263646566"
 
-/* The record as the keeper has it. */
-static struct {
+/* A file as the keeper has it. */
+struct file {
     uint8_t bytes[PIN_RECORD_BYTES];
     size_t len;
     bool there;
-    bool full; /* nothing can be written */
+};
+
+static struct {
+    struct file own; /* of the token */
+    struct file any; /* without a part */
+    bool full;       /* nothing can be written */
+    unsigned room;   /* so many more can be written, then it is full */
 } disk;
+
+static struct file *file_of(enum state_file file, const char *part)
+{
+    assert_int_equal(file, STATE_PIN);
+    if (part == NULL) {
+        return &disk.any;
+    }
+    assert_string_equal(part, SERIAL_HEX);
+    return &disk.own;
+}
 
 static struct {
     unsigned logins;
     CK_RV says;
     char pin[32];
-    struct pin_record found; /* on disk at the last C_Login */
-    bool locked;             /* at the last C_Login */
+    struct pin_record found;  /* on disk at the last C_Login */
+    bool locked;              /* at the last C_Login */
     struct pin_record hashed; /* on disk at the last hash of a PIN */
 } module_state;
 
@@ -47,13 +65,12 @@ err_t __wrap_role_get_state_wait(int control_fd, enum state_file file, const cha
                                  struct span_mut room, size_t *ret_len)
 {
     (void)control_fd;
-    assert_int_equal(file, STATE_PIN);
-    assert_null(part);
-    if (!disk.there) {
+    const struct file *found = file_of(file, part);
+    if (!found->there) {
         return FAIL(E_NOT_FOUND, "no record");
     }
-    assert_true(span_copy(room, span_of(disk.bytes, disk.len)));
-    *ret_len = disk.len;
+    assert_true(span_copy(room, span_of(found->bytes, found->len)));
+    *ret_len = found->len;
     return OK;
 }
 
@@ -61,15 +78,22 @@ err_t __wrap_role_put_state_wait(int control_fd, enum state_file file, const cha
                                  struct span bytes)
 {
     (void)control_fd;
-    assert_int_equal(file, STATE_PIN);
-    assert_null(part);
-    if (disk.full) {
+    struct file *kept = file_of(file, part);
+    if (disk.full || disk.room == 0) {
         return FAIL_DETAIL(E_SYSTEM, ENOSPC, "no space");
     }
-    assert_true(span_copy(span_mut_of(disk.bytes, sizeof(disk.bytes)), bytes));
-    disk.len = bytes.len;
-    disk.there = true;
+    disk.room--;
+    assert_true(span_copy(span_mut_of(kept->bytes, sizeof(kept->bytes)), bytes));
+    kept->len = bytes.len;
+    kept->there = true;
     return OK;
+}
+
+static struct pin_record on_disk(void)
+{
+    struct pin_record record;
+    pin_record_parse(span_of(disk.own.bytes, disk.own.len), SERIAL, &record);
+    return record;
 }
 
 /* As good as the real one for telling values apart, without its third of a second. */
@@ -81,7 +105,7 @@ int __wrap_PKCS5_PBKDF2_HMAC(const char *pass, int pass_len, const unsigned char
     (void)salt_len;
     (void)digest;
     assert_int_equal(rounds, PIN_HASH_ROUNDS);
-    pin_record_parse(span_of(disk.bytes, disk.len), &module_state.hashed);
+    module_state.hashed = on_disk();
     memset(out, 0, (size_t)len);
     memcpy(out, pass, (size_t)pass_len);
     return 1;
@@ -117,7 +141,7 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR
     (void)snprintf(module_state.pin, sizeof(module_state.pin), "%.*s", (int)len, (const char *)pin);
     module_state.logins++;
     module_state.locked = others_wait();
-    pin_record_parse(span_of(disk.bytes, disk.len), &module_state.found);
+    module_state.found = on_disk();
     return module_state.says;
 }
 
@@ -139,8 +163,9 @@ static void write_pin(const char *pin)
 static int set_up(void **state)
 {
     (void)state;
-    disk.there = disk.full = false;
-    disk.len = 0;
+    disk.own.there = disk.any.there = disk.full = false;
+    disk.own.len = disk.any.len = 0;
+    disk.room = UINT_MAX;
     module_state.logins = 0;
     module_state.says = CKR_OK;
     pin_flags = 0;
@@ -149,10 +174,10 @@ static int set_up(void **state)
     int fd = mkstemp(config.pin_file);
     assert_true(fd >= 0);
     guard = (struct pin_guard){.config = &config,
-                                 .state_dir = "/state",
-                                 .control_fd = -1,
-                                 .lock_fd = fd,
-                                 .ending = &ending};
+                               .state_dir = "/state",
+                               .control_fd = -1,
+                               .lock_fd = fd,
+                               .ending = &ending};
     write_pin("1234");
     return failed(secret_init(&secret_budget_token)) ? -1 : 0;
 }
@@ -174,21 +199,13 @@ static err_t try_login(void)
     return pin_login(&guard, &session, why, sizeof(why));
 }
 
-static struct pin_record on_disk(void)
-{
-    struct pin_record record;
-    pin_record_parse(span_of(disk.bytes, disk.len), &record);
-    return record;
-}
-
 static void test_login_intent_stands_on_disk_before_the_token_is_asked(void **state)
 {
     (void)state;
     assert_ok(try_login());
     assert_int_equal(module_state.logins, 1);
     assert_string_equal(module_state.pin, "1234");
-    assert_int_equal(module_state.found.tokens_n, 1);
-    assert_true(module_state.found.tokens[0].pending);
+    assert_true(module_state.found.token.pending);
 }
 
 static void test_login_holds_the_lock_until_its_end_is_written(void **state)
@@ -209,9 +226,8 @@ static void test_login_that_succeeded_leaves_the_file_as_good(void **state)
     (void)state;
     assert_ok(try_login());
     struct pin_record record = on_disk();
-    assert_int_equal(record.tokens_n, 1);
-    assert_true(record.tokens[0].known && record.tokens[0].good.known);
-    assert_false(record.tokens[0].pending);
+    assert_true(record.token.known && record.token.good.known);
+    assert_false(record.token.pending);
     assert_int_equal(record.failed_n, 0);
 }
 
@@ -275,6 +291,76 @@ static void test_login_answered_with_locked_or_expired_says_so(void **state)
     assert_non_null(strstr(why, "expired"));
 }
 
+/* ---- which file ---- */
+
+static void keep(struct file *file, const struct pin_record *record)
+{
+    struct span_mut room = span_mut_of(file->bytes, sizeof(file->bytes));
+    assert_ok(pin_record_write(record, SERIAL, room, &file->len));
+    file->there = true;
+}
+
+/* An earlier build kept every token in it, and is put back in place now and then. */
+static void test_login_honours_what_an_earlier_build_wrote_and_leaves_it(void **state)
+{
+    (void)state;
+    module_state.says = CKR_PIN_INCORRECT;
+    assert_fails(try_login(), E_STATE);
+    disk.any = disk.own;
+    disk.own.there = false;
+    struct file before = disk.any;
+    assert_fails(try_login(), E_STATE);
+    assert_non_null(strstr(why, "refused this PIN before"));
+    assert_int_equal(module_state.logins, 1);
+    assert_true(disk.own.there);
+    assert_int_equal(on_disk().failed_n, 1);
+    module_state.says = CKR_OK;
+    write_pin("5678");
+    assert_ok(try_login());
+    assert_memory_equal(&before, &disk.any, sizeof(before));
+    /* What it says of this token is outdated now. */
+    write_pin("1234");
+    assert_ok(try_login());
+}
+
+static void order(struct file *file)
+{
+    file->there = true;
+    file->len = 0;
+}
+
+/* On this token others have been wrong: only an order lets an unproven PIN pass. */
+static void test_login_order_for_any_token_is_carried_out_once(void **state)
+{
+    (void)state;
+    pin_flags = CKF_USER_PIN_COUNT_LOW;
+    order(&disk.any);
+    module_state.says = CKR_DEVICE_ERROR;
+    assert_fails(try_login(), E_UNAVAILABLE);
+    assert_int_equal(module_state.logins, 1);
+    assert_true(disk.any.len > 0);
+    disk.own.there = false; /* whatever becomes of it, and for another token */
+    assert_fails(try_login(), E_STATE);
+    assert_int_equal(module_state.logins, 1);
+}
+
+/* A kill between the two stores, as good as a disk that is full by then. */
+static void test_login_order_cut_short_costs_no_second_try_of_this_token(void **state)
+{
+    (void)state;
+    pin_flags = CKF_USER_PIN_COUNT_LOW;
+    order(&disk.any);
+    disk.room = 1;
+    module_state.says = CKR_DEVICE_ERROR;
+    assert_fails(try_login(), E_UNAVAILABLE);
+    assert_int_equal(disk.any.len, 0);
+    disk.room = UINT_MAX;
+    assert_fails(try_login(), E_STATE);
+    assert_int_equal(module_state.logins, 1);
+}
+
+/* ---- */
+
 /* A process that died inside C_Login: what it found is what the next one finds. */
 static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
 {
@@ -282,10 +368,9 @@ static void test_login_cut_short_twice_is_not_tried_a_third_time(void **state)
     for (unsigned i = 1; i <= 2; i++) {
         assert_ok(try_login());
         assert_int_equal(module_state.logins, i);
-        assert_true(module_state.found.tokens[0].pending);
-        assert_int_equal(module_state.found.tokens[0].cut, i - 1);
-        assert_ok(pin_record_write(&module_state.found, span_mut_of(disk.bytes, sizeof(disk.bytes)),
-                                   &disk.len));
+        assert_true(module_state.found.token.pending);
+        assert_int_equal(module_state.found.token.cut, i - 1);
+        keep(&disk.own, &module_state.found);
     }
     assert_fails(try_login(), E_STATE);
     assert_int_equal(module_state.logins, 2);
@@ -304,6 +389,9 @@ int main(void)
         PIN_TEST(test_login_refused_value_is_kept_as_failed_and_not_tried_again),
         PIN_TEST(test_login_answered_with_locked_or_expired_says_so),
         PIN_TEST(test_login_cut_short_twice_is_not_tried_a_third_time),
+        PIN_TEST(test_login_honours_what_an_earlier_build_wrote_and_leaves_it),
+        PIN_TEST(test_login_order_for_any_token_is_carried_out_once),
+        PIN_TEST(test_login_order_cut_short_costs_no_second_try_of_this_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ struct pin_source source_of(const struct node *node, int value)
 void save(struct node *node, const struct pin_record *record)
 {
     size_t len = 0;
-    assert_ok(pin_record_write(record, span_mut_of(node->disk, sizeof(node->disk)), &len));
+    assert_ok(pin_record_write(record, SERIAL, span_mut_of(node->disk, sizeof(node->disk)), &len));
     node->disk_len = len;
 }
 
@@ -65,15 +65,14 @@ enum pin_decision start(struct node *node, int value, enum kill_point kill)
 {
     struct pin_record record;
     uint8_t hash[PIN_RECORD_HASH];
-    struct pin_try try = {.serial = SERIAL,
-                          .source = source_of(node, value),
+    struct pin_try try = {.source = source_of(node, value),
                           .flags = node->flags,
                           .odd_length = node->odd_length,
                           .ordered = node->ordered,
                           .now_s = node->now_s};
     hash_of(value, hash);
-    pin_record_parse(span_of(node->disk, node->disk_len), &record);
-    bool needs = pin_record_needs_hash(&record, SERIAL, &try.source);
+    pin_record_parse(span_of(node->disk, node->disk_len), SERIAL, &record);
+    bool needs = pin_record_needs_hash(&record, &try.source);
     try.hash = needs ? hash : NULL;
     enum pin_decision decision = pin_record_begin(&record, &try);
     node->ordered = false;

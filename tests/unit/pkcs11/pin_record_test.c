@@ -102,8 +102,7 @@ static void test_begin_full_record_refuses_new_values(void **state)
     uint8_t hash[PIN_RECORD_HASH];
     for (int i = 0; i <= (int)PIN_RECORD_FAILED; i++) {
         hash_of(i + 1, hash);
-        struct pin_try try = {.serial = SERIAL,
-                              .source = source_of(&node, i),
+        struct pin_try try = {.source = source_of(&node, i),
                               .hash = hash,
                               .flags = {.readable = true}};
         bool full = i == (int)PIN_RECORD_FAILED;
@@ -212,23 +211,10 @@ static void test_another_token_is_another_matter(void **state)
     struct node node = node_new(A);
     struct pin_record record;
     (void)start(&node, B, KILL_NEVER);
-    pin_record_parse(span_of(node.disk, node.disk_len), &record);
-    struct pin_try try = {.serial = "other", .source = source_of(&node, B), .flags = node.flags};
-    assert_false(pin_record_needs_hash(&record, "other", &try.source));
+    pin_record_parse(span_of(node.disk, node.disk_len), "other", &record);
+    struct pin_try try = {.source = source_of(&node, B), .flags = node.flags};
+    assert_false(pin_record_needs_hash(&record, &try.source));
     assert_int_equal(pin_record_begin(&record, &try), PIN_TRY);
-}
-
-static void test_tokens_beyond_the_room_replace_the_oldest(void **state)
-{
-    (void)state;
-    struct pin_record record = {.has_salt = true};
-    for (unsigned i = 0; i < 3 * PIN_RECORD_TOKENS; i++) {
-        char serial[] = {(char)('a' + i), '\0'};
-        struct pin_try try = {.serial = serial, .flags = {.readable = true}};
-        assert_int_equal(pin_record_begin(&record, &try), PIN_TRY);
-        pin_record_end(&record, &try, PIN_ANSWER_GOOD, &try.flags);
-    }
-    assert_int_equal(record.tokens_n, PIN_RECORD_TOKENS);
 }
 
 int main(void)
@@ -251,7 +237,6 @@ int main(void)
         cmocka_unit_test(test_unreadable_flags_are_not_trusted),
         cmocka_unit_test(test_odd_length_is_not_sent_without_an_order),
         cmocka_unit_test(test_another_token_is_another_matter),
-        cmocka_unit_test(test_tokens_beyond_the_room_replace_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
