@@ -126,7 +126,7 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
 {
     struct times now = store_now(store);
     const struct health_policy policy = report_policy(&store->config);
-    const struct health_facts facts = report_facts(store, now);
+    const struct health_facts facts = store_health(store, now);
     call->wait = CALL_FOR_NOTHING;
     if (!last && status_waits(store, &facts, now, call)) {
         return OK;
@@ -137,7 +137,7 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
     case HEALTH_SAY_OK:
         break;
     case HEALTH_SAY_TEXT:
-        report_mend(store, now, mend, sizeof(mend));
+        store_mend(store, now, mend, sizeof(mend));
         break;
     case HEALTH_SAY_FAILED:
         return FAIL(E_STATE, "the KEK is lost or unproven for too long");
@@ -146,7 +146,7 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
         return FAIL(E_UNAVAILABLE, "no KEK is proven yet");
     }
     char key_id[KEY_ID_TEXT_LEN + 1];
-    report_key_id(store, key_id);
+    store_key_id(store, key_id);
     const struct codec_response response = {
         .version = span_of_text(status_version(&store->config, call->authority)),
         .healthz = span_of_text(mend),

@@ -55,7 +55,7 @@ static void fill_text(struct service *service, err_t err, struct service_reply *
 {
     char mend[MEND_MAX] = "";
     if (err.code == E_UNAVAILABLE || err.code == E_STATE) {
-        report_mend(service->store, store_now(service->store), mend, sizeof(mend));
+        store_mend(service->store, store_now(service->store), mend, sizeof(mend));
     }
     const char *what = err.code == E_CRYPTO ? "the ciphertext cannot be opened" : err.what;
     (void)snprintf(reply->text, sizeof(reply->text), "%.199s", mend[0] != '\0' ? mend : what);
@@ -290,12 +290,12 @@ void service_start(struct service *service)
 
 void service_stored(struct service *service, enum state_file file, err_t err)
 {
-    report_stored(service->store, file, err);
+    store_stored(service->store, file, err);
 }
 
 void service_storing(struct service *service, unsigned what, const char *why)
 {
-    report_storing(service->store, what, why);
+    store_storing(service->store, what, why);
 }
 
 void service_token_attach(struct service *service, int fd)

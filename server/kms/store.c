@@ -32,6 +32,25 @@ static size_t ring_keys_of(struct store *store, const struct client_reply *reply
     return n;
 }
 
+static bool is_listed(const struct ring_key *keys, size_t n, size_t hint,
+                      const struct ring_key *wanted)
+{
+    return (hint < n && ring_same(&keys[hint], wanted)) || ring_find(keys, n, wanted) != NULL;
+}
+
+/* Keys of the last listing that are not in this one. */
+static void say_vanished(const struct rotation *rotation, const struct ring_key *keys, size_t n)
+{
+    for (size_t i = 0; i < rotation->keys_n; i++) {
+        const struct ring_key *key = &rotation->keys[i];
+        if (key->verdict != RING_UNKNOWN && !is_listed(keys, n, i, key)) {
+            char key_id[KEY_ID_TEXT_LEN + 1];
+            key_id_text(key->kek_id, key->not_before, key_id);
+            log_event(EVENT_KEK_NOT_LISTED, LOG_TEXT("key_id", key_id));
+        }
+    }
+}
+
 static void on_listed(void *ctx, const struct client_reply *reply, bool all)
 {
     struct store *store = ctx;
@@ -44,7 +63,7 @@ static void on_listed(void *ctx, const struct client_reply *reply, bool all)
     directory_take(&store->directory, reply->keys, reply->keys_n);
     unread_take(&store->unread, reply->keys, reply->keys_n, store->config.ring, all);
     size_t n = ring_keys_of(store, reply, keys);
-    report_vanished(store, keys, n);
+    say_vanished(&store->rotation, keys, n);
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
     prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);
     if (all) {
@@ -89,7 +108,7 @@ static void take_proven(struct store *store, const struct ring_key *key, struct 
     struct rotation *rotation = &store->rotation;
     rotation_proven(rotation, key, now.real_s, now.boot_ms);
     if (rotation->view.has_serving && ring_same(&rotation->view.serving, key)) {
-        store->report.hard_remembered = false;
+        report_proven(&store->report);
     }
     swap_snapshot(store);
 }
@@ -108,7 +127,9 @@ static void on_proof(void *ctx, struct proof *proof, const struct client_reply *
     }
     switch (news.outcome) {
     case PROVER_PROVEN:
-        store->seeds_dirty |= news.made;
+        if (news.made) {
+            kept_seeds_changed(&store->kept);
+        }
         take_proven(store, &news.key, now);
         break;
     case PROVER_WRONG:
@@ -158,6 +179,8 @@ static err_t build(struct store *store)
 {
     const struct client_events events = {store, on_status, on_hung};
     TRY(key_id_realm(store->config.ring, store->realm));
+    report_init(&store->report, &store->outputs);
+    kept_init(&store->kept, &store->outputs, store->realm);
     TRY(seal_new(&store->seal));
     TRY(seeds_new(SEEDS_MAX, &store->seeds));
     TRY(derived_new(store->config.derived_keys, &store->derived));
@@ -207,26 +230,12 @@ void store_free(struct store *store)
     free(store);
 }
 
-static void remember_current(struct store *store, struct span bytes)
-{
-    struct state_current record;
-    err_t err = state_current_parse(bytes, &record);
-    if (failed(err)) {
-        log_event(EVENT_STATE_IGNORED, LOG_TEXT("file", "current"), LOG_ERR(err));
-        return;
-    }
-    store->has_current = true;
-    store->current = (struct ring_key){
-        .not_before = record.not_before, .created = record.created, .verdict = RING_GOOD};
-    span_move(store->current.kek_id, record.kek_id, KEK_ID_LEN);
-}
-
 void store_remember(struct store *store, enum state_file file, struct span bytes)
 {
     if (file == STATE_CURRENT) {
-        remember_current(store, bytes);
+        kept_remember(&store->kept, bytes);
     } else if (file == STATE_HEALTH) {
-        report_remember(store, bytes);
+        report_remember(&store->report, bytes);
     } else if (file == STATE_SEEDS) {
         err_t err = pending_load(&store->pending, store->seal, bytes, store->realm);
         if (failed(err)) {
@@ -237,8 +246,8 @@ void store_remember(struct store *store, enum state_file file, struct span bytes
 
 void store_start(struct store *store)
 {
-    rotation_init(&store->rotation, store->has_current ? &store->current : NULL, clock_boot_ms());
-    report_tick(store, store_now(store));
+    rotation_init(&store->rotation, kept_current(&store->kept), clock_boot_ms());
+    store_report(store, store_now(store));
 }
 
 /* Which keys should have a proven seed. */
@@ -269,6 +278,13 @@ static void list_when_due(struct store *store, struct times now)
     }
 }
 
+static void keep(struct store *store, struct times now)
+{
+    const struct rotation_view *view = &store->rotation.view;
+    kept_tick(&store->kept, view->has_remembered ? &view->remembered : NULL, store->seeds,
+              &store->pending, now.boot_ms);
+}
+
 void store_tick(struct store *store)
 {
     client_tick(store->client, clock_mono_ms());
@@ -279,8 +295,8 @@ void store_tick(struct store *store)
     list_when_due(store, now);
     store_reopen_some(store, now);
     limits_tick(&store->limits, now.mono_ms);
-    report_tick(store, now);
-    report_keep(store, now);
+    store_report(store, now);
+    keep(store, now);
 }
 
 int64_t store_next_ms(const struct store *store)
@@ -309,4 +325,16 @@ void store_reload(struct store *store, const struct config *config)
     store->config = *config;
     store->prover.life_s = config->seed_life_s;
     rotation_look_soon(&store->rotation); /* waivers may have changed */
+}
+
+void store_stored(struct store *store, enum state_file file, err_t err)
+{
+    kept_stored(&store->kept, file, err, clock_boot_ms());
+}
+
+void store_storing(struct store *store, unsigned what, const char *why)
+{
+    if (kept_storing(&store->kept, what, why)) {
+        report_rewrite(&store->report);
+    }
 }

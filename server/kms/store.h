@@ -2,8 +2,8 @@
  * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires
  * the token client, the seed cache, the prover, the rotation and the health; the service asks it to
  * seal and to open. Split by job: store.c (life, token replies, time), store_open.c (seal and
- * open), store_unwrap.c (seeds that the token opens), report.c (state, mend, what is remembered).
- * One thread, never blocks.
+ * open), store_unwrap.c (seeds that the token opens), store_report.c (the facts of what is
+ * reported). What is kept is kept's, what is said is report's. One thread, never blocks.
  *
  * Status and Encrypt read one snapshot, replaced in one assignment.
  */
@@ -18,24 +18,26 @@
 #include "keys/envelope.h"
 #include "keys/key_id.h"
 #include "keys/seal.h"
-#include "token/client.h"
 #include "server/health/health.h"
 #include "server/kms/calls.h"
 #include "server/kms/derived.h"
 #include "server/kms/directory.h"
-#include "server/kms/outputs.h"
+#include "server/kms/kept.h"
 #include "server/kms/limits.h"
 #include "server/kms/lister.h"
 #include "server/kms/mend.h"
 #include "server/kms/negative.h"
+#include "server/kms/outputs.h"
 #include "server/kms/pending.h"
 #include "server/kms/prover.h"
 #include "server/kms/refused.h"
+#include "server/kms/report.h"
 #include "server/kms/seeds.h"
 #include "server/kms/times.h"
 #include "server/kms/unread.h"
 #include "server/kms/unwraps.h"
 #include "server/rotation/rotation.h"
+#include "token/client.h"
 
 #define STORE_FIRST_MS 1000 /* so long after its start Status waits for the first proof */
 
@@ -57,25 +59,6 @@ struct snapshot {
     const struct seed *write; /* pinned by the prover; NULL: nothing seals yet */
     struct ring_key key;
     char key_id[KEY_ID_TEXT_LEN + 1];
-};
-
-/* The part of the store that speaks: what was last said and when. */
-struct report {
-    enum health_state state;
-    bool said;              /* a state was said at all */
-    int64_t since_s;
-    int64_t outage_s;       /* Unix seconds; 0 none */
-    bool hard_remembered;
-    int64_t put_ms;         /* boot ms of the last STATE_HEALTH */
-    bool stale;             /* that says another mend or key_id than holds now */
-    char key_id[KEY_ID_TEXT_LEN + 1];
-    char line[256];
-    char mend[MEND_MAX];    /* last logged */
-    /* a bit for each file that could not be stored, and one for the folder */
-    unsigned not_kept;
-    char storing[256];      /* why not; empty: all is kept */
-    unsigned alarms;        /* a bit each, while it stands */
-    unsigned long not_stored[STATE_FILES]; /* why the keeper could not, as last said; 0: it could */
 };
 
 struct store {
@@ -100,11 +83,7 @@ struct store {
     struct unread unread;
     struct snapshot snapshot;
     struct report report;
-    bool has_current;           /* read from STATE_CURRENT */
-    struct ring_key current;    /* what that file says now */
-    bool seeds_dirty;
-    int64_t seeds_put_ms;       /* boot ms of the last STATE_SEEDS */
-    int64_t keep_from_ms;       /* boot ms: storing failed, it is not tried before */
+    struct kept kept;
     int64_t background_ms;      /* boot ms: re-opening pauses until then */
 };
 
@@ -119,6 +98,9 @@ void store_tick(struct store *store);
 int64_t store_next_ms(const struct store *store);
 void store_reload(struct store *store, const struct config *config);
 struct times store_now(const struct store *store);
+/* See service_stored and service_storing (kms.h). */
+void store_stored(struct store *store, enum state_file file, err_t err);
+void store_storing(struct store *store, unsigned what, const char *why);
 
 /* store_open.c: OK with call->wait set: it must wait, nothing was written. */
 MUST_USE err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out);
@@ -132,23 +114,13 @@ void store_take_unwrap(struct store *store, const struct unwrap *unwrap,
                        const struct client_reply *reply, struct times now);
 void store_reopen_some(struct store *store, struct times now);
 
-/* report.c */
-struct health_policy report_policy(const struct config *config);
-struct health_facts report_facts(const struct store *store, struct times now);
-enum health_state report_state(const struct store *store, struct times now);
-void report_mend(const struct store *store, struct times now, char *ret_text, size_t size);
+/* store_report.c: what the health follows from, and the state that it is. */
+struct health_facts store_health(const struct store *store, struct times now);
+enum health_state store_state(const struct store *store, struct times now);
+void store_mend(const struct store *store, struct times now, char *ret_text, size_t size);
 /* key_id that Status names: of what seals, else of what is remembered; empty when neither. */
-void report_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1]);
-void report_remember(struct store *store, struct span bytes);
-/* Before a listing is taken: logs the keys of the last one that are not in it. */
-void report_vanished(const struct store *store, const struct ring_key *keys, size_t n);
-/* Logs and keeps what changed. */
-void report_tick(struct store *store, struct times now);
-/* The keeper has stored this file, or could not. */
-void report_stored(struct store *store, enum state_file file, err_t err);
-/* Why something cannot be stored: see kms.h. */
-void report_storing(struct store *store, unsigned what, const char *why);
-/* Writes STATE_CURRENT and STATE_SEEDS when they changed. */
-void report_keep(struct store *store, struct times now);
+void store_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1]);
+/* Says what changed. */
+void store_report(struct store *store, struct times now);
 
 #endif

@@ -6,7 +6,7 @@
 err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out)
 {
     call->wait = CALL_FOR_NOTHING;
-    enum health_encrypt answer = health_encrypt_answer(report_state(store, store_now(store)));
+    enum health_encrypt answer = health_encrypt_answer(store_state(store, store_now(store)));
     if (answer == HEALTH_ENCRYPT_REFUSED) {
         return FAIL(E_STATE, "the KEK is lost or unproven for too long");
     }

@@ -14,7 +14,9 @@ static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct 
     if (unwrap->again) {
         seeds_mark_reopened(store->seeds, seed, boot_ms);
     }
-    store->seeds_dirty |= remembered == NULL;
+    if (remembered == NULL) {
+        kept_seeds_changed(&store->kept);
+    }
     return OK;
 }
 
