@@ -8,11 +8,16 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 README = "# x\n\n<!-- path -->\n```\nin  span_read → cursor_next\n```\n"
 SECURITY = "| | promise | tests |\n|---|---|---|\n| P1 | it holds | `daemon.a` `test_b` |\n"
+EVENT = '#ifndef E\n#define E\n#define EVENTS(X) X(A_B, "a-b", INFO, NULL, false) X(A_C, "a-c", WARN, "c", true)\n#endif\n'
+EVENT_PAGE = "| event | |\n| `a-b` | info |  |  | it is | nothing |\n| `a-c` | warn, error | c | yes | it was | look |\n"
 SOUND = {
     "base/span.h": "#ifndef S\n#define S\nint span_read(void);\nint cursor_next(void);\n#endif\n",
     "base/span.c": '#include "base/span.h"\n/* strcpy is only named here */\n'
                    'int span_read(void)\n{\n    return "gets"[0];\n}\n',
     "keys/seal.c": '#include "base/span.h"\n#include <openssl/rand.h>\n',
+    "base/event.h": EVENT,
+    "keys/b.c": "int f(void)\n{\n    return EVENT_A_B + EVENT_A_C;\n}\n",
+    "docs/events.md": EVENT_PAGE,
     "README.md": README,
     "SECURITY.md": SECURITY,
     "tests/daemon/test_a.py": "def test_b(): pass\n",
@@ -41,6 +46,7 @@ MISTAKES = [
     ("calls", "pkcs11/a.c", "int f(void) { return C_DestroyObject(0, 0); }\n", "C_DestroyObject is banned"),
     ("calls", "pkcs11/a.c", "void *f(struct l *p) { return p->C_DestroyObject; }\n", "C_DestroyObject is banned"),
     ("calls", "keys/a.c", '\nvoid f(int b) { printf("x%02x", b); }\n', "keys/a.c:2: hex-dump is banned"),
+    ("calls", "keys/a.c", "void f(void) { log_write(1, 0, 0, 0); }\n", "log_write is banned"),
     ("sizes", "base/a.c", LONG, "base/a.c:1: f: 51 lines, at most 50"),
     ("sizes", "tests/unit/a.c", "/* */\n" * 401, "tests/unit/a.c: 401 lines, at most 400"),
     ("sizes", "base/a.c", "/* " + "a" * 95 + " */\n", "base/a.c:1: 101 columns, at most 100"),
@@ -56,6 +62,20 @@ MISTAKES = [
     ("promises", "SECURITY.md", SECURITY.replace("`", ""), "P1: names no test"),
     ("promises", "SECURITY.md", "# nothing\n", "no row of a promise"),
     ("promises", "SECURITY.md", None, "SECURITY.md: missing"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("`a-b`", "`a-x`"), "docs/events.md: a-x: base/event.h has no such"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("`a-b`", "`a-x`"), "docs/events.md: no row of a-b"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("info", "debug"), "docs/events.md: no row of a-b"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("| c |", "| d |"), "docs/events.md: no row of a-c"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("yes", ""), "docs/events.md: no row of a-c"),
+    ("events", "docs/events.md", EVENT_PAGE.replace("look", ""), "a-c: does not say what it means"),
+    ("events", "docs/events.md", "".join(reversed(EVENT_PAGE.splitlines(True))), "stand in another order"),
+    ("events", "docs/events.md", None, "docs/events.md: missing"),
+    ("events", "base/event.h", EVENT.replace("X(A_B", "X(A_D"), "base/event.h: A_D is called a-b"),
+    ("events", "base/event.h", "\n", "base/event.h: no row of an event"),
+    ("events", "base/event.h", None, "base/event.h: missing"),
+    ("events", "keys/b.c", "/* EVENT_A_B */ int e = EVENT_A_C;\n", "base/event.h: A_B is never logged"),
+    ("events", "docs/a.md", "\nlook for `a-d`\n", "docs/a.md:2: a-d: no such event"),
+    ("events", "README.md", README + "`event=a-d`\n", "README.md:7: a-d: no such event"),
     ("words", "base/a.c", "/* TO" "DO later */\n", "base/a.c:1: TO" "DO"),
     ("words", "docs/a.md", "\nFIX" "ME\n", "docs/a.md:2"),
     ("words", "scripts/demo", "# X" "XX\n", "scripts/demo:1"),

@@ -105,6 +105,20 @@ static void test_write_below_the_level_is_dropped(void **state)
     assert_int_equal(writes, 1);
 }
 
+static void test_event_below_the_level_is_counted_all_the_same(void **state)
+{
+    (void)state;
+    log_set(LOG_FORMAT_TEXT, LOG_LEVEL_WARN);
+    uint64_t before = event_count(EVENT_RELOADED);
+    log_event(EVENT_RELOADED);
+    assert_int_equal(writes, 0);
+    assert_int_equal(event_count(EVENT_RELOADED), before + 1);
+    log_event_at(LOG_LEVEL_WARN, EVENT_RELOADED, LOG_NUM("n", 1));
+    assert_string_equal(lines,
+                        "time=" TIME " level=warn event=reloaded program=p11-kms-test n=1\n");
+    assert_int_equal(event_count(EVENT_RELOADED), before + 2);
+}
+
 static void test_write_controls_quotes_and_bad_utf8_are_escaped(void **state)
 {
     (void)state;
@@ -303,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup(test_write_json_is_one_object_a_line, reset),
         cmocka_unit_test_setup(test_write_without_fields_or_program_is_short, reset),
         cmocka_unit_test_setup(test_write_below_the_level_is_dropped, reset),
+        cmocka_unit_test_setup(test_event_below_the_level_is_counted_all_the_same, reset),
         cmocka_unit_test_setup(test_write_controls_quotes_and_bad_utf8_are_escaped, reset),
         cmocka_unit_test_setup(test_write_null_text_is_empty, reset),
         cmocka_unit_test_setup(test_write_error_expands_to_its_parts, reset),
