@@ -22,7 +22,7 @@ enum {
     ROLE_FD_CONFIG = 3,   /* sealed memfd with struct config */
     ROLE_FD_CONTROL = 4,  /* socketpair with the keeper */
     ROLE_FD_SERVICE = 5,  /* front: the listening socket; token: its end of the token socketpair */
-    ROLE_FD_PIN_LOCK = 6, /* token only: descriptor of pin.lock, to flock */
+    ROLE_FD_PIN_LOCK = 6, /* token only: a descriptor of pin.lock of its own */
     ROLE_FD_COUNT = 7
 };
 

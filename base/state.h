@@ -69,7 +69,7 @@ int64_t state_lock_holder(const struct state_dir *dir);
  * still held.
  */
 MUST_USE err_t state_wait_lock(int fd, int64_t wait_ms);
-/* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for the token process to flock. */
+/* A fresh descriptor on `pin.lock` (created 0600), CLOEXEC, for one process and its locks. */
 MUST_USE err_t state_open_pin_lock(const struct state_dir *dir, int *ret_fd);
 
 /*

@@ -27,8 +27,8 @@ static void take_config(int fd)
 }
 
 /*
- * A lock that is held stays so: flock belongs to what is open, and unlocking the new one harms
- * nobody.
+ * A login that is under way loses its lock, which lies in a folder that nobody looks into any more;
+ * unlocking the new one after it harms nobody.
  */
 static void take_pin_lock(int fd)
 {

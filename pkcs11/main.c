@@ -123,7 +123,7 @@ static void loop(int signal_fd, int news_fd)
     struct talk talk = {0};
     eventfd_t news;
     struct pollfd fds[] = {{.fd = ROLE_FD_SERVICE, .events = POLLIN},
-                           {.fd = ROLE_FD_CONTROL}, /* only its end; keeper.c reads it */
+                           {.fd = ROLE_FD_CONTROL}, /* only its end; control.c reads it */
                            {.fd = signal_fd, .events = POLLIN},
                            {.fd = news_fd, .events = POLLIN}};
     for (;;) {

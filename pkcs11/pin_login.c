@@ -216,8 +216,9 @@ static err_t log_in(struct attempt *attempt)
 static err_t log_in_alone(struct attempt *attempt)
 {
     struct pin_guard *guard = attempt->guard;
+    int64_t wait_ms = (int64_t)guard->config->start_timeout_s * 500;
     err_t err =
-        pin_lock_take(guard->lock_fd, (int64_t)guard->config->start_timeout_s * 500, guard->ending);
+        pin_lock_take(guard->lock_fd, attempt->session->token->serial, wait_ms, guard->ending);
     if (err.code == E_DEADLINE) {
         retry_in(guard, RETRY_MS);
         attempt->mend = "another login holds pin.lock in the state directory (a stopped "

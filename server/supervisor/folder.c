@@ -6,18 +6,24 @@
 #include "base/own.h"
 #include "server/supervisor/tell.h"
 
-static void tell_roles(struct supervisor *supervisor)
+/* One that was opened for it alone: what is locked by one descriptor, its copies have locked. */
+static void give_pin_lock(const struct supervisor *supervisor, struct keeping *role)
 {
-    OWN_FD pin_lock_fd = -1;
-    tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
-    err_t err = state_open_pin_lock(&supervisor->state, &pin_lock_fd);
+    OWN_FD fd = -1;
+    err_t err = state_open_pin_lock(&supervisor->state, &fd);
     if (failed(err)) {
         log_event(EVENT_PIN_LOCK_NOT_GIVEN, LOG_ERR(err));
         return;
     }
+    tell_role(role, ROLE_PIN_LOCK, fd);
+}
+
+static void tell_roles(struct supervisor *supervisor)
+{
+    tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
     for (size_t i = 0; i < supervisor->roles_n; i++) {
         if ((supervisor->roles[i].row->made & 1u << ROLE_FD_PIN_LOCK) != 0) {
-            tell_role(&supervisor->roles[i], ROLE_PIN_LOCK, pin_lock_fd);
+            give_pin_lock(supervisor, &supervisor->roles[i]);
         }
     }
 }
