@@ -8,24 +8,25 @@
 #include "pkcs11/key.h"
 #include "pkcs11/list.h"
 #include "pkcs11/rv.h"
-#include "pkcs11/wrap_gcm.h"
+#include "pkcs11/wrap.h"
 
-#define SCHEME_AES_GCM 1
-#define ROUNDS         5   /* of canaries beside bytes that do not open */
-#define PAUSE_MS       10  /* before the third try; doubles */
-#define PAUSE_MAX_MS   160
-#define MARGIN_MS      100 /* the answer must be back before the call's time is over */
+#define ROUNDS       5  /* of canaries beside bytes that do not open */
+#define PAUSE_MS     10 /* before the third try; doubles */
+#define PAUSE_MAX_MS 160
+#define MARGIN_MS    100 /* the answer must be back before the call's time is over */
 
-/* What speaks against the wrapped bytes of a call. */
+/* What speaks against the wrapped bytes of an effort. */
 struct doubt {
-    CK_RV rv;        /* with which C_Decrypt refused them */
+    CK_RV rv;        /* with which the token refused them */
     unsigned tries;  /* that ended so, in a row */
     unsigned rounds; /* in which the canary stood beside them */
 };
 
-struct call {
+/* One wrap or unwrap with all its tries. */
+struct effort {
     enum ipc_verb verb;
     const struct ipc_crypt *ask;
+    const struct wrap_scheme *scheme;
     struct span data;
     struct span_mut out;
     int64_t deadline_ms;
@@ -33,18 +34,22 @@ struct call {
     struct doubt doubt;
 };
 
-static err_t once(struct session *session, const struct call *call, struct key *ret_key,
+static err_t once(struct session *session, const struct effort *effort, struct key *ret_key,
                   size_t *ret_len)
 {
-    struct span aad = span_of(call->ask->aad, call->ask->aad_len);
+    struct span aad = span_of(effort->ask->aad, effort->ask->aad_len);
     if (!session->open) {
         TRY(session_open(session, false));
     }
-    TRY(list_find(session, &call->ask->key, ret_key));
-    if (call->verb == IPC_WRAP) {
-        return wrap_gcm(session, ret_key->handle, aad, call->data, call->out, ret_len);
+    TRY(list_find(session, &effort->ask->key, ret_key));
+    if (ret_key->kek.scheme != effort->scheme) {
+        return FAIL(E_NOT_FOUND, "the key wraps by another scheme");
     }
-    return unwrap_gcm(session, ret_key->handle, aad, call->data, call->out, ret_len);
+    if (effort->verb == IPC_WRAP) {
+        return effort->scheme->wrap(session, &ret_key->kek, aad, effort->data, effort->out,
+                                    ret_len);
+    }
+    return effort->scheme->unwrap(session, &ret_key->kek, aad, effort->data, effort->out, ret_len);
 }
 
 /* 2 to 4, at random. */
@@ -60,15 +65,15 @@ static err_t ask_canary(const struct session *session, struct key *key, CK_RV rv
 {
     struct audit audit = {0};
     if (!key->has_canary) {
-        TRY(audit_aad(session, key->handle, &audit, &key->canary));
+        TRY(audit_aad(session, &key->kek, &audit, &key->canary));
         key->has_canary = true;
         keys_put(key);
     }
     for (int n = canaries_of_a_round(); n > 0; n--) {
-        TRY(wrap_canary_open(session, key->handle, &key->canary, false));
+        TRY(canary_open(session, &key->kek, &key->canary, false));
     }
-    err_t refusal = wrap_canary_open(session, key->handle, &key->canary, true);
-    bool same = rv_is_of(refusal, "C_Decrypt") && refusal.detail == rv;
+    err_t refusal = canary_open(session, &key->kek, &key->canary, true);
+    bool same = key->kek.scheme->is_refusal(refusal) && refusal.detail == rv;
     return same ? OK : FAIL(E_CRYPTO, "the canary is not refused as the bytes are");
 }
 
@@ -83,10 +88,10 @@ static bool canary_stands(struct session *session, struct key *key, CK_RV rv)
 }
 
 /* This try, which ended in err, settles that these bytes never open. */
-static bool settles(struct session *session, struct call *call, struct key *key, err_t err)
+static bool settles(struct session *session, struct effort *effort, struct key *key, err_t err)
 {
-    struct doubt *doubt = &call->doubt;
-    if (call->verb != IPC_UNWRAP || !rv_is_of(err, "C_Decrypt")) {
+    struct doubt *doubt = &effort->doubt;
+    if (effort->verb != IPC_UNWRAP || !effort->scheme->is_refusal(err)) {
         *doubt = (struct doubt){0};
         return false;
     }
@@ -108,10 +113,10 @@ static bool settles(struct session *session, struct call *call, struct key *key,
 }
 
 /* True when another try may help. */
-static bool may_pass(const struct call *call, err_t err)
+static bool may_pass(const struct effort *effort, err_t err)
 {
     if (err.code != E_TOKEN) {
-        return err.code == E_PROTOCOL || (call->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED);
+        return err.code == E_PROTOCOL || (effort->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED);
     }
     switch (rv_class_of(err)) {
     case RV_LOST:
@@ -119,7 +124,7 @@ static bool may_pass(const struct call *call, err_t err)
         return false;
     case RV_DATA:
     case RV_FAULT:
-        return call->verb == IPC_UNWRAP;
+        return effort->verb == IPC_UNWRAP;
     case RV_FINE:
     case RV_SESSION:
     case RV_HANDLE:
@@ -131,31 +136,31 @@ static bool may_pass(const struct call *call, err_t err)
 }
 
 /* False: the call's time is over. The second try comes at once: one failure alone costs no time. */
-static bool wait_more(struct call *call)
+static bool wait_more(struct effort *effort)
 {
-    int64_t left_ms = call->deadline_ms - MARGIN_MS - clock_mono_ms();
-    if (left_ms <= call->pause_ms) {
+    int64_t left_ms = effort->deadline_ms - MARGIN_MS - clock_mono_ms();
+    if (left_ms <= effort->pause_ms) {
         return false;
     }
-    if (call->pause_ms > 0) {
-        (void)poll(NULL, 0, call->pause_ms);
+    if (effort->pause_ms > 0) {
+        (void)poll(NULL, 0, effort->pause_ms);
     }
-    int longer_ms = call->pause_ms == 0 ? PAUSE_MS : call->pause_ms * 2;
-    call->pause_ms = longer_ms < PAUSE_MAX_MS ? longer_ms : PAUSE_MAX_MS;
+    int longer_ms = effort->pause_ms == 0 ? PAUSE_MS : effort->pause_ms * 2;
+    effort->pause_ms = longer_ms < PAUSE_MAX_MS ? longer_ms : PAUSE_MAX_MS;
     return true;
 }
 
 /* OK: worth another try. Otherwise the error that it is. */
-static err_t recover(struct session *session, struct call *call, struct key *key, err_t err)
+static err_t recover(struct session *session, struct effort *effort, struct key *key, err_t err)
 {
-    if (!may_pass(call, err)) {
+    if (!may_pass(effort, err)) {
         return err;
     }
-    if (settles(session, call, key, err)) {
+    if (settles(session, effort, key, err)) {
         return FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open");
     }
     if (rv_class_of(err) == RV_HANDLE) {
-        keys_drop_handle(key->handle);
+        keys_drop_handle(key->kek.handles[0]);
         return OK;
     }
     err_t renewed = session_renew(session);
@@ -165,21 +170,26 @@ static err_t recover(struct session *session, struct call *call, struct key *key
 err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
                struct span data, int64_t deadline_ms, struct span_mut out, size_t *ret_len)
 {
-    struct call call = {
-        .verb = verb, .ask = ask, .data = data, .out = out, .deadline_ms = deadline_ms};
+    struct effort effort = {.verb = verb,
+                            .ask = ask,
+                            .scheme = wrap_scheme(ask->scheme),
+                            .data = data,
+                            .out = out,
+                            .deadline_ms = deadline_ms};
     err_t err = OK;
-    if (ask->scheme != SCHEME_AES_GCM) {
+    if (effort.scheme == NULL) {
         return FAIL(E_UNSUPPORTED, "unknown wrap scheme");
     }
     do {
         struct key key = {0};
-        err = once(session, &call, &key, ret_len);
+        err = once(session, &effort, &key, ret_len);
         if (!failed(err)) {
             return OK;
         }
-        TRY(recover(session, &call, &key, err));
-    } while (wait_more(&call));
+        TRY(recover(session, &effort, &key, err));
+    } while (wait_more(&effort));
     /* The token works: its canary opened beside them. An outage would be counted against it. */
-    return call.doubt.rounds == 0 ? err
-                                  : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
+    return effort.doubt.rounds == 0
+               ? err
+               : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
 }

@@ -2,7 +2,7 @@
  * crypt: the IPC_WRAP and IPC_UNWRAP verbs with their recovery: a new session, the key looked for
  * again, another try. A failure is not a verdict: wrapped bytes are bad only
  *
- *   when C_Decrypt refused them twice with a code that means it, and this token refuses its canary
+ *   when the token refused them twice with a code that means it, and this token refuses its canary
  *   under another AAD with that very code; or
  *   when it refused them 7 times with one code, and between the last 6 tries, further and further
  *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token
@@ -23,7 +23,7 @@
 /*
  * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never
  * opens, for certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNAVAILABLE: no time for a
- * verdict; E_UNSUPPORTED: this scheme, or this token's AES-GCM.
+ * verdict; E_UNSUPPORTED: this scheme, or how the token does it.
  */
 MUST_USE err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
                         struct span data, int64_t deadline_ms, struct span_mut out,

@@ -187,17 +187,17 @@ err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object,
     return err;
 }
 
-static err_t find_once(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
-                       size_t max, size_t *ret_n)
+static err_t find_once(const struct session *session, const struct find_what *what,
+                       CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_n)
 {
-    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    CK_KEY_TYPE type = CKK_AES;
+    CK_OBJECT_CLASS class = what->class;
+    CK_KEY_TYPE type = what->type;
     CK_BBOOL on_token = CK_TRUE;
     CK_ATTRIBUTE want[] = {{CKA_CLASS, &class, sizeof(class)},
                            {CKA_KEY_TYPE, &type, sizeof(type)},
                            {CKA_TOKEN, &on_token, sizeof(on_token)},
-                           {CKA_ID, p11_bytes(id), id.len}};
-    CK_ULONG n = id.len == 0 ? 3 : 4;
+                           {CKA_ID, p11_bytes(what->id), what->id.len}};
+    CK_ULONG n = what->id.len == 0 ? 3 : 4;
     RV_TRY(P11(session->module, C_FindObjectsInit, session->handle, want, n), "C_FindObjectsInit");
     err_t err = collect(session, handles, max, ret_n);
     CK_RV rv = P11(session->module, C_FindObjectsFinal, session->handle);
@@ -207,9 +207,9 @@ static err_t find_once(const struct session *session, struct span id, CK_OBJECT_
     return err;
 }
 
-err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
-                size_t max, size_t *ret_n)
+err_t find_objects(const struct session *session, const struct find_what *what,
+                   CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_n)
 {
-    err_t err = find_once(session, id, handles, max, ret_n);
-    return rv_may_pass(err) ? find_once(session, id, handles, max, ret_n) : err;
+    err_t err = find_once(session, what, handles, max, ret_n);
+    return rv_may_pass(err) ? find_once(session, what, handles, max, ret_n) : err;
 }

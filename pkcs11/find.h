@@ -55,11 +55,15 @@ void find_text(char *to, size_t to_len, struct span padded);
 MUST_USE err_t find_attribute(const struct session *session, CK_OBJECT_HANDLE object,
                               CK_ATTRIBUTE *attribute);
 
-/*
- * Handles of the AES keys on the token, with `id` those with that CKA_ID only. E_LIMIT: more than
- * max are there.
- */
-MUST_USE err_t find_keys(const struct session *session, struct span id, CK_OBJECT_HANDLE *handles,
-                         size_t max, size_t *ret_n);
+/* Keys on the token of one kind. */
+struct find_what {
+    CK_OBJECT_CLASS class;
+    CK_KEY_TYPE type;
+    struct span id; /* empty: of any CKA_ID */
+};
+
+/* Their handles. E_LIMIT: more than max are there. E_TOKEN, E_PROTOCOL. */
+MUST_USE err_t find_objects(const struct session *session, const struct find_what *what,
+                            CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_n);
 
 #endif

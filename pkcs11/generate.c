@@ -4,14 +4,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "keys/envelope.h"
 #include "keys/ring_label.h"
-#include "pkcs11/audit.h"
 #include "pkcs11/key.h"
-#include "pkcs11/lie.h"
 #include "pkcs11/mechanism.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/watchdog.h"
+#include "pkcs11/wrap.h"
 
 err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
                      struct generate_times *ret_times)
@@ -34,36 +32,27 @@ err_t generate_times(const struct ipc_generate *ask, int64_t now_s,
 
 /* Stamps and creates at once, so that nothing can lie between the time in the label and the key. */
 static err_t create(const struct session *session, const struct ipc_generate *ask,
-                    bool modifiable_said, CK_OBJECT_HANDLE *ret_handle,
-                    char ret_label[RING_LABEL_MAX + 1])
+                    bool modifiable_said, struct wrap_kek *kek, char ret_label[RING_LABEL_MAX + 1])
 {
-    CK_ATTRIBUTE template[AUDIT_TEMPLATE_MAX + 2] = {
-        {CKA_ID, p11_bytes(span_of(ask->id, sizeof(ask->id))), sizeof(ask->id)},
-        {CKA_LABEL, ret_label, RING_LABEL_MAX}};
-    size_t n = 2 + audit_template(template + 2) - (modifiable_said ? 0 : 1);
-    CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
     struct generate_times times;
     TRY(generate_times(ask, clock_real_s(), &times));
     TRY(ring_label_write(ask->ring, times.not_before, times.created, ret_label));
-    template[1].ulValueLen = span_of_text(ret_label).len;
+    const struct wrap_new what = {.id = span_of(ask->id, sizeof(ask->id)),
+                                  .label = span_of_text(ret_label),
+                                  .modifiable_said = modifiable_said};
     if (ask->limit_s > 0) {
         watch_hold("C_GenerateKey", ask->limit_s * 1000u);
     }
-    CK_RV rv =
-        P11(session->module, C_GenerateKey, session->handle, &mechanism, template, n, ret_handle);
+    err_t err = kek->scheme->generate(session, &what, kek->handles);
     watch_release();
-    RV_TRY(rv, "C_GenerateKey");
-    if (*ret_handle == CK_INVALID_HANDLE) {
-        return LIE("C_GenerateKey gave a handle that is none", *ret_handle);
-    }
-    return OK;
+    return err;
 }
 
-static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle,
+static err_t describe(const struct session *session, const struct wrap_kek *kek,
                       struct ipc_key *ret_key)
 {
     struct key key;
-    TRY(key_read_name(session, handle, &key));
+    TRY(key_read_name(session, kek, &key));
     TRY(key_read_rest(session, &key, true));
     keys_put(&key);
     *ret_key = key.info;
@@ -74,37 +63,37 @@ static err_t describe(const struct session *session, CK_OBJECT_HANDLE handle,
 static err_t find_made(const struct session *session, const struct ipc_generate *ask,
                        struct ipc_key *ret_key)
 {
-    CK_OBJECT_HANDLE handles[2];
+    struct wrap_kek keks[2];
     size_t n = 0;
     struct ipc_key key;
-    TRY(find_keys(session, span_of(ask->id, sizeof(ask->id)), handles, 2, &n));
+    TRY(wrap_find(session, span_of(ask->id, sizeof(ask->id)), keks, 2, &n));
     if (n == 0) {
         return FAIL(E_NOT_FOUND, "no key of this id");
     }
-    TRY(describe(session, handles[0], &key));
-    if (n > 1 || !ipc_key_of_ring(&key, ask->ring)) {
+    TRY(describe(session, &keks[0], &key));
+    if (n > 1 || !ipc_key_of_ring(&key, ask->ring) || key.scheme != ask->scheme) {
         return FAIL(E_UNSUPPORTED, "the id belongs to another key");
     }
     *ret_key = key;
     return OK;
 }
 
-static err_t create_checked(const struct session *session, const struct ipc_generate *ask,
-                            struct ipc_key *ret_key)
+static err_t create_checked(const struct session *session, const struct wrap_scheme *scheme,
+                            const struct ipc_generate *ask, struct ipc_key *ret_key)
 {
-    CK_OBJECT_HANDLE handle = 0;
+    struct wrap_kek kek = {.scheme = scheme};
     char label[RING_LABEL_MAX + 1];
     struct ipc_key made;
-    TRY(mechanism_check(session));
-    err_t err = create(session, ask, true, &handle, label);
+    TRY(mechanism_check(session, scheme));
+    err_t err = create(session, ask, true, &kek, label);
     if (err.code == E_TOKEN && rv_is_template_refused(err.detail)) {
-        err = create(session, ask, false, &handle, label);
+        err = create(session, ask, false, &kek, label);
     }
     if (err.code == E_PROTOCOL) {
         return find_made(session, ask, ret_key); /* made, but under a handle that is none */
     }
     TRY(err);
-    TRY(describe(session, handle, &made));
+    TRY(describe(session, &kek, &made));
     if (!span_equal(span_of_text(made.label), span_of_text(label)) ||
         !span_equal(span_of(made.ref.id, made.ref.id_len), span_of(ask->id, sizeof(ask->id)))) {
         log_event(EVENT_TOKEN_KEY_MISNAMED, LOG_TEXT("label", label),
@@ -120,9 +109,10 @@ err_t generate_key(const struct session *session, const struct ipc_generate *ask
                    struct ipc_key *ret_key)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
-    CLEANUP(session_close) struct session writable = {.module = session->module,
-                                                      .token = session->token};
-    if (ask->scheme != ENVELOPE_AES_GCM) {
+    CLEANUP(session_close)
+    struct session writable = {.module = session->module, .token = session->token};
+    const struct wrap_scheme *scheme = wrap_scheme(ask->scheme);
+    if (scheme == NULL) {
         return FAIL(E_UNSUPPORTED, "unknown wrap scheme");
     }
     TRY(session_open(&writable, true));
@@ -130,7 +120,7 @@ err_t generate_key(const struct session *session, const struct ipc_generate *ask
     (void)pthread_mutex_lock(&one);
     err_t err = find_made(&writable, ask, ret_key);
     if (err.code == E_NOT_FOUND) {
-        err = create_checked(&writable, ask, ret_key);
+        err = create_checked(&writable, scheme, ask, ret_key);
     }
     (void)pthread_mutex_unlock(&one);
     return err;

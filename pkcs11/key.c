@@ -1,16 +1,13 @@
 #include "pkcs11/key.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 
-#include "keys/envelope.h"
 #include "keys/ring_label.h"
 #include "pkcs11/activation.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/rv.h"
 
-#define BLOCK     16u
 #define VALUE_MAX 4096u /* of an attribute; what says that it is longer is not believed */
 
 bool key_is_managed(const struct key *key)
@@ -50,7 +47,7 @@ static err_t read_label(const struct session *session, struct key *key)
     uint8_t label[VALUE_MAX];
     size_t len = 0;
     struct span_mut room = span_mut_of(label, sizeof(label));
-    err_t err = read_bytes(session, key->handle, CKA_LABEL, room, &len);
+    err_t err = read_bytes(session, key->kek.handles[0], CKA_LABEL, room, &len);
     if (err.code == E_PROTOCOL) {
         key->info.state = IPC_KEY_UNREADABLE;
         return OK;
@@ -66,7 +63,7 @@ static err_t read_id(const struct session *session, struct key *key)
 {
     uint8_t id[VALUE_MAX];
     size_t len = 0;
-    err_t err = read_bytes(session, key->handle, CKA_ID, span_mut_of(id, sizeof(id)), &len);
+    err_t err = read_bytes(session, key->kek.handles[0], CKA_ID, span_mut_of(id, sizeof(id)), &len);
     if (failed(err) && err.code != E_PROTOCOL) {
         return err;
     }
@@ -79,9 +76,9 @@ static err_t read_id(const struct session *session, struct key *key)
     return OK;
 }
 
-err_t key_read_name(const struct session *session, CK_OBJECT_HANDLE handle, struct key *ret_key)
+err_t key_read_name(const struct session *session, const struct wrap_kek *kek, struct key *ret_key)
 {
-    struct key key = {.handle = handle, .info = {.scheme = ENVELOPE_AES_GCM}};
+    struct key key = {.kek = *kek};
     TRY(read_label(session, &key));
     if (key.info.state != IPC_KEY_UNREADABLE) {
         TRY(read_id(session, &key));
@@ -97,55 +94,27 @@ bool key_is_nameless(const struct key *key)
     return key->info.state == IPC_KEY_UNREADABLE && key->info.ref.id_len == 0;
 }
 
-static err_t fingerprint_iv(uint8_t ret_iv[BLOCK])
+static err_t look(const struct session *session, const struct wrap_kek *kek,
+                  uint8_t ret_bytes[IPC_FINGERPRINT_MAX], uint8_t *ret_len)
 {
-    static const char text[] = "p11-kms fingerprint v1";
-    uint8_t hash[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(text, sizeof(text) - 1, hash, NULL, EVP_sha256(), NULL) != 1) {
-        return FAIL(E_LIMIT, "SHA-256");
-    }
-    span_move(ret_iv, hash, BLOCK);
-    return OK;
-}
-
-static err_t encrypt_zeros(const struct session *session, CK_OBJECT_HANDLE key,
-                           uint8_t ret_block[BLOCK])
-{
-    uint8_t iv[BLOCK];
-    uint8_t zero[BLOCK] = {0};
-    uint8_t out[2 * BLOCK];
-    CK_ULONG len = sizeof(out);
-    TRY(fingerprint_iv(iv));
-    CK_MECHANISM mechanism = {CKM_AES_CBC, iv, sizeof(iv)};
-    RV_TRY(P11(session->module, C_EncryptInit, session->handle, &mechanism, key), "C_EncryptInit");
-    RV_TRY(P11(session->module, C_Encrypt, session->handle, zero, sizeof(zero), out, &len),
-           "C_Encrypt");
-    if (len != BLOCK) {
-        return LIE("C_Encrypt of AES-CBC gave another length than its input has", len);
-    }
-    span_move(ret_block, out, BLOCK);
-    return OK;
-}
-
-static err_t encrypt_zeros_patiently(const struct session *session, CK_OBJECT_HANDLE key,
-                                     uint8_t ret_block[BLOCK])
-{
-    err_t err = encrypt_zeros(session, key, ret_block);
-    return rv_may_pass(err) ? encrypt_zeros(session, key, ret_block) : err;
+    err_t err = kek->scheme->fingerprint(session, kek, ret_bytes, ret_len);
+    return rv_may_pass(err) ? kek->scheme->fingerprint(session, kek, ret_bytes, ret_len) : err;
 }
 
 /* Twice: by this the key is known everywhere, and one wrong answer would make another key of it. */
 err_t key_read_fingerprint(const struct session *session, struct key *key)
 {
-    uint8_t first[BLOCK];
-    uint8_t second[BLOCK];
-    TRY(encrypt_zeros_patiently(session, key->handle, first));
-    TRY(encrypt_zeros_patiently(session, key->handle, second));
-    if (!span_equal(span_of(first, BLOCK), span_of(second, BLOCK))) {
+    uint8_t first[IPC_FINGERPRINT_MAX];
+    uint8_t second[IPC_FINGERPRINT_MAX];
+    uint8_t first_len = 0;
+    uint8_t second_len = 0;
+    TRY(look(session, &key->kek, first, &first_len));
+    TRY(look(session, &key->kek, second, &second_len));
+    if (!span_equal(span_of(first, first_len), span_of(second, second_len))) {
         return FAIL(E_UNSUPPORTED, "the token gives two fingerprints of one key");
     }
-    span_move(key->info.ref.fingerprint, first, BLOCK);
-    key->info.ref.fingerprint_len = BLOCK;
+    span_move(key->info.ref.fingerprint, first, first_len);
+    key->info.ref.fingerprint_len = first_len;
     return OK;
 }
 
@@ -159,12 +128,12 @@ static bool of_the_key(err_t err)
 static err_t read_all(const struct session *session, struct key *key, bool probe)
 {
     struct audit audit = {0};
-    err_t err = audit_attributes(session, key->handle, &audit);
+    err_t err = audit_attributes(session, &key->kek, &audit);
     if (!failed(err)) {
         err = key_read_fingerprint(session, key);
     }
     if (!failed(err) && probe && (audit.bad & IPC_ATTR_DECRYPT) == 0) {
-        err = audit_aad(session, key->handle, &audit, &key->canary);
+        err = audit_aad(session, &key->kek, &audit, &key->canary);
         key->has_canary = !failed(err);
     }
     key->info.bad = audit.bad;
@@ -177,7 +146,11 @@ err_t key_read_rest(const struct session *session, struct key *key, bool probe)
     if (key->info.ref.id_len == 0) {
         return OK;
     }
-    err_t err = read_all(session, key, probe);
+    err_t err = wrap_complete(session, span_of(key->info.ref.id, key->info.ref.id_len), &key->kek);
+    key->info.scheme = key->kek.scheme->number;
+    if (!failed(err)) {
+        err = read_all(session, key, probe);
+    }
     if (failed(err) && !of_the_key(err)) {
         return err;
     }

@@ -14,7 +14,7 @@ static size_t entries_n;
 static struct entry *by_handle(CK_OBJECT_HANDLE handle)
 {
     for (size_t i = 0; i < entries_n; i++) {
-        if (entries[i].live && entries[i].key.handle == handle) {
+        if (entries[i].live && entries[i].key.kek.handles[0] == handle) {
             return &entries[i];
         }
     }
@@ -60,7 +60,7 @@ bool keys_by_ref(const struct ipc_key_ref *ref, struct key *ret_key)
 /* A handle that the module gave out anew for the key we knew under another one takes its place. */
 static struct entry *place_for(const struct key *key)
 {
-    struct entry *entry = by_handle(key->handle);
+    struct entry *entry = by_handle(key->kek.handles[0]);
     if (entry == NULL && key->info.state == IPC_KEY_READ) {
         entry = by_ref(&key->info.ref, false);
         if (entry != NULL && entry->live) {
@@ -102,17 +102,17 @@ bool keys_expected(const struct ipc_key_ref *ref)
     return expected;
 }
 
-static bool is_among(CK_OBJECT_HANDLE handle, const CK_OBJECT_HANDLE *handles, size_t n)
+static bool is_among(const struct entry *entry, const struct wrap_kek *keks, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (handles[i] == handle) {
+        if (keks[i].handles[0] == entry->key.kek.handles[0]) {
             return true;
         }
     }
     return false;
 }
 
-bool keys_missing(const char *ring, const CK_OBJECT_HANDLE *handles, size_t n, struct key *ret_key)
+bool keys_missing(const char *ring, const struct wrap_kek *keks, size_t n, struct key *ret_key)
 {
     bool missing = false;
     (void)pthread_mutex_lock(&lock);
@@ -120,7 +120,7 @@ bool keys_missing(const char *ring, const CK_OBJECT_HANDLE *handles, size_t n, s
         const struct entry *entry = &entries[i];
         missing = entry->key.info.state == IPC_KEY_READ &&
                   ipc_key_of_ring(&entry->key.info, ring) &&
-                  !(entry->live && is_among(entry->key.handle, handles, n)) && give(entry, ret_key);
+                  !(entry->live && is_among(entry, keks, n)) && give(entry, ret_key);
     }
     (void)pthread_mutex_unlock(&lock);
     return missing;

@@ -40,8 +40,7 @@ static void log_verdict(const struct key *key, const struct key *known)
 
 static bool wanted(const struct ipc_list *ask, const struct key *key)
 {
-    return ask->all != 0 || ipc_key_of_ring(&key->info, ask->ring) ||
-           ipc_key_unnamed(&key->info);
+    return ask->all != 0 || ipc_key_of_ring(&key->info, ask->ring) || ipc_key_unnamed(&key->info);
 }
 
 /* Nobody takes a key's whole name away, but a module out of order seems to. */
@@ -49,9 +48,11 @@ static bool lost_its_name(const struct key *key, const struct key *now)
 {
     err_t err = OK;
     if (now->info.state == IPC_KEY_NO_ID) {
-        err = LIE("C_GetAttributeValue says that a key with a CKA_ID has no CKA_ID", key->handle);
+        err = LIE("C_GetAttributeValue says that a key with a CKA_ID has no CKA_ID",
+                  key->kek.handles[0]);
     } else if (now->info.label[0] == '\0' && key->info.label[0] != '\0') {
-        err = LIE("C_GetAttributeValue says that a key with a label has no label", key->handle);
+        err = LIE("C_GetAttributeValue says that a key with a label has no label",
+                  key->kek.handles[0]);
     }
     return failed(err);
 }
@@ -63,13 +64,13 @@ static bool lost_its_name(const struct key *key, const struct key *now)
 static err_t look_again(const struct session *session, const struct ipc_list *ask, struct key *key)
 {
     struct key now;
-    TRY(key_read_name(session, key->handle, &now));
+    TRY(key_read_name(session, &key->kek, &now));
     if (key_is_nameless(&now) || lost_its_name(key, &now)) {
         return OK;
     }
     if (!span_equal(span_of(now.info.ref.id, now.info.ref.id_len),
                     span_of(key->info.ref.id, key->info.ref.id_len))) {
-        keys_drop_handle(key->handle); /* the key that had this handle stays expected */
+        keys_drop_handle(key->kek.handles[0]); /* the key that had this handle stays expected */
         *key = now;
         return key_read_rest(session, key, true);
     }
@@ -87,7 +88,7 @@ static err_t look_first(const struct session *session, const struct ipc_list *as
                         bool known)
 {
     struct key now;
-    TRY(key_read_name(session, key->handle, &now));
+    TRY(key_read_name(session, &key->kek, &now));
     if (wanted(ask, &now)) {
         TRY(key_read_rest(session, &now, ipc_key_of_ring(&now.info, ask->ring)));
     }
@@ -99,10 +100,10 @@ static err_t look_first(const struct session *session, const struct ipc_list *as
 }
 
 static err_t look(const struct session *session, const struct ipc_list *ask,
-                  CK_OBJECT_HANDLE handle, struct key *ret_key)
+                  const struct wrap_kek *kek, struct key *ret_key)
 {
-    struct key key = {.handle = handle};
-    bool known = keys_by_handle(handle, &key);
+    struct key key = {.kek = *kek};
+    bool known = keys_by_handle(kek->handles[0], &key);
     if (!known || wanted(ask, &key)) {
         if (known && key.info.state == IPC_KEY_READ) {
             TRY(look_again(session, ask, &key));
@@ -116,11 +117,11 @@ static err_t look(const struct session *session, const struct ipc_list *ask,
 }
 
 static err_t gather(const struct session *session, const struct ipc_list *ask,
-                    const CK_OBJECT_HANDLE *handles, size_t n, struct listing *listing)
+                    const struct wrap_kek *keks, size_t n, struct listing *listing)
 {
     for (size_t i = 0; i < n; i++) {
         struct key key;
-        TRY(look(session, ask, handles[i], &key));
+        TRY(look(session, ask, &keks[i], &key));
         if (wanted(ask, &key)) {
             listing->keys[listing->n++] = key.info;
         }
@@ -149,20 +150,20 @@ void listing_free(struct listing *listing)
 static err_t list_once(const struct session *session, const struct ipc_list *ask,
                        struct listing *ret_listing, bool *ret_missing)
 {
-    CK_OBJECT_HANDLE handles[KEYS_MAX];
+    struct wrap_kek keks[KEYS_MAX];
     size_t n = 0;
-    TRY(find_keys(session, span_of(NULL, 0), handles, KEYS_MAX, &n));
+    TRY(wrap_find(session, span_of(NULL, 0), keks, KEYS_MAX, &n));
     struct listing listing = {.keys = calloc(n + 1, sizeof(struct ipc_key))};
     if (listing.keys == NULL) {
         return FAIL(E_LIMIT, "out of memory");
     }
-    err_t err = gather(session, ask, handles, n, &listing);
+    err_t err = gather(session, ask, keks, n, &listing);
     if (failed(err)) {
         listing_free(&listing);
         return err;
     }
     struct key gone;
-    *ret_missing = keys_missing(ask->ring, handles, n, &gone);
+    *ret_missing = keys_missing(ask->ring, keks, n, &gone);
     *ret_listing = listing;
     return OK;
 }
@@ -192,15 +193,15 @@ err_t list_keys(const struct session *session, const struct ipc_list *ask,
 static err_t find_by_id(const struct session *session, const struct ipc_key_ref *ref,
                         struct key *ret_key)
 {
-    CK_OBJECT_HANDLE handles[16];
+    struct wrap_kek keks[16];
     size_t n = 0;
     err_t none = FAIL(E_NOT_FOUND, "no such key on the token");
-    TRY(find_keys(session, span_of(ref->id, ref->id_len), handles, 16, &n));
+    TRY(wrap_find(session, span_of(ref->id, ref->id_len), keks, 16, &n));
     for (size_t i = 0; i < n; i++) {
         struct key key;
         struct key before;
-        bool known = keys_by_handle(handles[i], &before);
-        TRY(key_read_name(session, handles[i], &key));
+        bool known = keys_by_handle(keks[i].handles[0], &before);
+        TRY(key_read_name(session, &keks[i], &key));
         TRY(key_read_rest(session, &key, key_is_managed(&key)));
         log_verdict(&key, known ? &before : NULL);
         keys_put(&key);

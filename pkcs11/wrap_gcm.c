@@ -3,17 +3,16 @@
 #include <sys/random.h>
 
 #include "base/secret.h"
-#include "token/ipc.h"
+#include "keys/envelope.h"
 #include "pkcs11/lie.h"
+#include "pkcs11/make.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/status.h"
+#include "pkcs11/wrap_aes.h"
 
 #define IV_LEN      12u
 #define IV_LEN_LONG 16u
 #define TAG_LEN     16u
-
-static const char canary_aad[] = "p11-kms canary v1";
-static const uint8_t canary_text[16] = {0};
 
 struct gcm {
     CK_GCM_PARAMS params;
@@ -32,12 +31,12 @@ static void gcm_set(struct gcm *gcm, struct span iv, struct span aad)
     gcm->mechanism = (CK_MECHANISM){CKM_AES_GCM, &gcm->params, sizeof(gcm->params)};
 }
 
-static err_t encrypt(const struct session *session, CK_OBJECT_HANDLE key, struct gcm *gcm,
+static err_t encrypt(const struct session *session, const struct wrap_kek *kek, struct gcm *gcm,
                      struct span data, struct span_mut out)
 {
     CK_ULONG len = out.len;
     status_count_call();
-    RV_TRY(P11(session->module, C_EncryptInit, session->handle, &gcm->mechanism, key),
+    RV_TRY(P11(session->module, C_EncryptInit, session->handle, &gcm->mechanism, kek->handles[0]),
            "C_EncryptInit");
     RV_TRY(
         P11(session->module, C_Encrypt, session->handle, p11_bytes(data), data.len, out.ptr, &len),
@@ -48,8 +47,8 @@ static err_t encrypt(const struct session *session, CK_OBJECT_HANDLE key, struct
     return OK;
 }
 
-err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad,
-               struct span data, struct span_mut out, size_t *ret_len)
+static err_t wrap(const struct session *session, const struct wrap_kek *kek, struct span aad,
+                  struct span data, struct span_mut out, size_t *ret_len)
 {
     size_t len = data.len + WRAP_GCM_OVERHEAD;
     if (data.len == 0 || data.len > WRAP_GCM_DATA_MAX || out.len < len) {
@@ -65,7 +64,7 @@ err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span 
     (void)span_copy(iv, span_of(given, sizeof(given)));
     struct gcm gcm;
     gcm_set(&gcm, span_const(iv), aad);
-    err_t err = encrypt(session, key, &gcm, data, sealed);
+    err_t err = encrypt(session, kek, &gcm, data, sealed);
     if (!failed(err) && !span_equal(span_const(iv), span_of(given, sizeof(given)))) {
         err = FAIL(E_UNSUPPORTED, "the token replaced the host's IV");
     }
@@ -77,12 +76,12 @@ err_t wrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span 
     return OK;
 }
 
-static err_t decrypt(const struct session *session, CK_OBJECT_HANDLE key, struct gcm *gcm,
+static err_t decrypt(const struct session *session, const struct wrap_kek *kek, struct gcm *gcm,
                      struct span sealed, struct span_mut out)
 {
     CK_ULONG len = out.len;
     status_count_call();
-    RV_TRY(P11(session->module, C_DecryptInit, session->handle, &gcm->mechanism, key),
+    RV_TRY(P11(session->module, C_DecryptInit, session->handle, &gcm->mechanism, kek->handles[0]),
            "C_DecryptInit");
     RV_TRY(P11(session->module, C_Decrypt, session->handle, p11_bytes(sealed), sealed.len, out.ptr,
                &len),
@@ -93,8 +92,8 @@ static err_t decrypt(const struct session *session, CK_OBJECT_HANDLE key, struct
     return OK;
 }
 
-err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct span aad,
-                 struct span wrapped, struct span_mut out, size_t *ret_len)
+static err_t unwrap(const struct session *session, const struct wrap_kek *kek, struct span aad,
+                    struct span wrapped, struct span_mut out, size_t *ret_len)
 {
     struct cursor c = cursor_of(wrapped);
     uint8_t iv_len = cursor_u8(&c);
@@ -106,7 +105,7 @@ err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct spa
     }
     struct gcm gcm;
     gcm_set(&gcm, iv, aad);
-    err_t err = decrypt(session, key, &gcm, sealed, out);
+    err_t err = decrypt(session, kek, &gcm, sealed, out);
     if (failed(err)) {
         secret_wipe(out.ptr, out.len);
         return err;
@@ -115,28 +114,31 @@ err_t unwrap_gcm(const struct session *session, CK_OBJECT_HANDLE key, struct spa
     return OK;
 }
 
-err_t wrap_canary_make(const struct session *session, CK_OBJECT_HANDLE key,
-                       struct wrap_canary *ret_canary)
+/* A wrong tag; or CKR_GENERAL_ERROR, which SoftHSM says for it, and which may be an outage. */
+static bool is_refusal(err_t err)
 {
-    size_t len;
-    return wrap_gcm(session, key, span_of_text(canary_aad),
-                    span_of(canary_text, sizeof(canary_text)),
-                    span_mut_of(ret_canary->bytes, sizeof(ret_canary->bytes)), &len);
+    return rv_is_of(err, "C_Decrypt");
 }
 
-err_t wrap_canary_open(const struct session *session, CK_OBJECT_HANDLE key,
-                       const struct wrap_canary *canary, bool flip)
+static err_t generate(const struct session *session, const struct wrap_new *what,
+                      CK_OBJECT_HANDLE ret_handles[WRAP_OBJECTS_MAX])
 {
-    uint8_t aad[sizeof(canary_aad) - 1];
-    uint8_t out[WRAP_CANARY_LEN];
-    size_t len = 0;
-    span_move(aad, canary_aad, sizeof(aad));
-    aad[0] ^= flip ? 1 : 0;
-    TRY(unwrap_gcm(session, key, span_of(aad, sizeof(aad)),
-                   span_of(canary->bytes, sizeof(canary->bytes)), span_mut_of(out, sizeof(out)),
-                   &len));
-    if (!span_equal(span_of(out, len), span_of(canary_text, sizeof(canary_text)))) {
-        return FAIL(E_CRYPTO, "the canary opened to something else");
-    }
-    return OK;
+    return make_secret_key(session, CKM_AES_KEY_GEN, &wrap_aes_key, what, &ret_handles[0]);
 }
+
+static const struct wrap_mechanism needs[] = {
+    {CKM_AES_KEY_GEN, IPC_MECHANISM_AES_KEY_GEN},
+    {CKM_AES_GCM, IPC_MECHANISM_AES_GCM},
+    {CKM_AES_CBC, IPC_MECHANISM_AES_CBC}, /* of the fingerprint */
+};
+
+const struct wrap_scheme wrap_gcm = {.number = ENVELOPE_AES_GCM,
+                                     .objects_n = 1,
+                                     .objects = {&wrap_aes_key},
+                                     .needs = needs,
+                                     .needs_n = sizeof(needs) / sizeof(needs[0]),
+                                     .generate = generate,
+                                     .fingerprint = wrap_aes_fingerprint,
+                                     .wrap = wrap,
+                                     .unwrap = unwrap,
+                                     .is_refusal = is_refusal};

@@ -1,4 +1,5 @@
 """Product code uses no name of calls.txt outside the files named there, and dumps no bytes as hex."""
+import fnmatch
 import os
 import re
 
@@ -17,11 +18,17 @@ def load_table():
     return {name: allowed.split() for name, allowed in lines}
 
 
+def allowed_for(banned, name):
+    """The files that may use it, None for every one. A name of the table may end in a star."""
+    stars = (name[:n] + "*" for n in range(len(name), 1, -1))
+    return next((banned[key] for key in (name, *stars) if key in banned), None)
+
+
 def check_file(root, path, banned):
     text = INCLUDE.sub(lambda m: " " * len(m.group()), source.code_only(source.read(root, path)))
     for match in WORD.finditer(text):
-        allowed = banned.get(match.group())
-        if allowed is not None and path not in allowed:
+        allowed = allowed_for(banned, match.group())
+        if allowed is not None and not any(fnmatch.fnmatch(path, pattern) for pattern in allowed):
             where = f"; allowed in {' '.join(allowed)}" if allowed else ""
             yield f"{path}:{source.line_of(text, match.start())}: {match.group()} is banned{where}"
 

@@ -45,6 +45,7 @@ MISTAKES = [
     ("calls", "ctl/a.c", "char *f(void) { return getenv(0); }\n", "getenv is banned"),
     ("calls", "pkcs11/a.c", "int f(void) { return C_DestroyObject(0, 0); }\n", "C_DestroyObject is banned"),
     ("calls", "pkcs11/a.c", "void *f(struct l *p) { return p->C_DestroyObject; }\n", "C_DestroyObject is banned"),
+    ("calls", "pkcs11/key.c", "int f(void) { return CKK_AES; }\n", "CKK_AES is banned; allowed in pkcs11/wrap_*"),
     ("calls", "keys/a.c", '\nvoid f(int b) { printf("x%02x", b); }\n', "keys/a.c:2: hex-dump is banned"),
     ("calls", "keys/a.c", "void f(void) { log_write(1, 0, 0, 0); }\n", "log_write is banned"),
     ("sizes", "base/a.c", LONG, "base/a.c:1: f: 51 lines, at most 50"),

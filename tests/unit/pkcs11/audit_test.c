@@ -8,11 +8,14 @@
 #include <string.h>
 
 #include "pkcs11/find.h"
-#include "token/ipc.h"
+#include "pkcs11/wrap_aes.h"
+#include "pkcs11/wrap_gcm.h"
 #include "tests/kit/unit.h"
+#include "token/ipc.h"
 
-#define TAG 16
-#define KEY ((CK_OBJECT_HANDLE)7)
+#define TAG   16
+#define KEY   ((CK_OBJECT_HANDLE)7)
+#define OTHER ((CK_OBJECT_HANDLE)8)
 
 /* How it behaves. */
 static struct {
@@ -23,6 +26,7 @@ static struct {
     bool own_iv;     /* writes an IV of its own over the host's */
     bool other_text; /* opens to something else */
     bool fails;      /* fills the output, then fails */
+    bool other_signs;
 } behaves;
 
 static struct {
@@ -50,6 +54,11 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key,
                            CK_ATTRIBUTE_PTR attribute, CK_ULONG n)
 {
     (void)session;
+    if (key == OTHER) {
+        assert_int_equal(attribute->type, CKA_SIGN);
+        *(CK_BBOOL *)attribute->pValue = behaves.other_signs;
+        return CKR_OK;
+    }
     assert_int_equal(key, KEY);
     assert_int_equal(n, 1);
     if (attribute->type == behaves.unknown) {
@@ -137,6 +146,8 @@ static const struct module module = {.fn = &functions, .initialised = true};
 static const struct token token = {.label = "test", .serial = "1"};
 static const struct session session = {.module = &module, .token = &token, .open = true};
 
+static const struct wrap_kek kek = {.scheme = &wrap_gcm, .handles = {KEY}};
+
 static int set_up(void **state)
 {
     (void)state;
@@ -149,7 +160,7 @@ static void test_attributes_of_a_kek_are_fine(void **state)
 {
     (void)state;
     struct audit audit = {.bad = 1};
-    assert_ok(audit_attributes(&session, KEY, &audit));
+    assert_ok(audit_attributes(&session, &kek, &audit));
     assert_int_equal(audit.bad, 0);
     assert_int_equal(audit.not_reported, 0);
 }
@@ -189,10 +200,10 @@ static void test_attributes_each_that_is_the_other_way_round_is_bad(void **state
         struct audit audit;
         behaves.odd = types[i];
         behaves.unknown = 0;
-        assert_ok(audit_attributes(&session, KEY, &audit));
+        assert_ok(audit_attributes(&session, &kek, &audit));
         assert_int_equal(audit.bad, bits[i]);
         behaves.unknown = types[i];
-        assert_ok(audit_attributes(&session, KEY, &audit));
+        assert_ok(audit_attributes(&session, &kek, &audit));
         assert_int_equal(audit.bad, 0);
         assert_int_equal(audit.not_reported, bits[i]);
     }
@@ -205,24 +216,41 @@ static void test_attributes_value_of_another_length_is_bad(void **state)
     struct audit audit;
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
         behaves.value_len = lens[i];
-        assert_ok(audit_attributes(&session, KEY, &audit));
+        assert_ok(audit_attributes(&session, &kek, &audit));
         assert_int_equal(audit.bad, IPC_ATTR_VALUE);
     }
     behaves.unknown = CKA_VALUE_LEN;
-    assert_ok(audit_attributes(&session, KEY, &audit));
+    assert_ok(audit_attributes(&session, &kek, &audit));
     assert_int_equal(audit.not_reported, IPC_ATTR_VALUE);
+}
+
+/* A KEK of two objects is as good as the worse of them. */
+static void test_attributes_of_every_object_count(void **state)
+{
+    (void)state;
+    static const struct wrap_rule rules[] = {{CKA_SIGN, IPC_ATTR_SIGN, true, true}};
+    static const struct wrap_object signing = {.rules = rules, .rules_n = 1};
+    static const struct wrap_scheme both = {.objects_n = 2, .objects = {&wrap_aes_key, &signing}};
+    const struct wrap_kek two = {.scheme = &both, .handles = {KEY, OTHER}};
+    struct audit audit;
+    behaves.other_signs = true;
+    assert_ok(audit_attributes(&session, &two, &audit));
+    assert_int_equal(audit.bad, 0);
+    behaves.other_signs = false;
+    assert_ok(audit_attributes(&session, &two, &audit));
+    assert_int_equal(audit.bad, IPC_ATTR_SIGN);
 }
 
 static void test_aad_that_is_bound_is_fine_and_one_that_is_not_is_bad(void **state)
 {
     (void)state;
     struct audit audit = {0};
-    struct wrap_canary canary;
-    assert_ok(audit_aad(&session, KEY, &audit, &canary));
+    struct canary canary;
+    assert_ok(audit_aad(&session, &kek, &audit, &canary));
     assert_int_equal(audit.bad, 0);
     assert_int_equal(canary.refusal, CKR_ENCRYPTED_DATA_INVALID);
     behaves.no_aad = true;
-    assert_ok(audit_aad(&session, KEY, &audit, &canary));
+    assert_ok(audit_aad(&session, &kek, &audit, &canary));
     assert_int_equal(audit.bad, IPC_ATTR_AAD);
 }
 
@@ -230,9 +258,9 @@ static void test_aad_probe_that_opens_to_something_else_finds_nothing_out(void *
 {
     (void)state;
     struct audit audit = {0};
-    struct wrap_canary canary;
+    struct canary canary;
     behaves.other_text = true;
-    assert_fails(audit_aad(&session, KEY, &audit, &canary), E_CRYPTO);
+    assert_fails(audit_aad(&session, &kek, &audit, &canary), E_CRYPTO);
 }
 
 static void test_wrap_opens_again_and_is_never_the_same(void **state)
@@ -243,17 +271,17 @@ static void test_wrap_opens_again_and_is_never_the_same(void **state)
     size_t len = 0;
     struct span aad = span_of("aad", 3);
     for (int i = 0; i < 2; i++) {
-        assert_ok(wrap_gcm(&session, KEY, aad, span_of("0123456789", 10),
-                           span_mut_of(wrapped[i], 64), &len));
+        assert_ok(wrap_gcm.wrap(&session, &kek, aad, span_of("0123456789", 10),
+                                span_mut_of(wrapped[i], 64), &len));
         assert_int_equal(len, 10 + WRAP_GCM_OVERHEAD);
-        assert_ok(
-            unwrap_gcm(&session, KEY, aad, span_of(wrapped[i], len), span_mut_of(out, 64), &len));
+        assert_ok(wrap_gcm.unwrap(&session, &kek, aad, span_of(wrapped[i], len),
+                                  span_mut_of(out, 64), &len));
         assert_int_equal(len, 10);
         assert_memory_equal(out, "0123456789", 10);
     }
     assert_memory_not_equal(wrapped[0] + 1, wrapped[1] + 1, 12);
-    assert_fails(unwrap_gcm(&session, KEY, span_of("aae", 3), span_of(wrapped[0], 39),
-                            span_mut_of(out, 64), &len),
+    assert_fails(wrap_gcm.unwrap(&session, &kek, span_of("aae", 3), span_of(wrapped[0], 39),
+                                 span_mut_of(out, 64), &len),
                  E_TOKEN);
 }
 
@@ -264,9 +292,9 @@ static void test_wrap_with_an_iv_of_the_tokens_own_is_refused(void **state)
     uint8_t wrapped[64];
     size_t len = 0;
     behaves.own_iv = true;
-    assert_fails(
-        wrap_gcm(&session, KEY, span_of("a", 1), span_of("b", 1), span_mut_of(wrapped, 64), &len),
-        E_UNSUPPORTED);
+    assert_fails(wrap_gcm.wrap(&session, &kek, span_of("a", 1), span_of("b", 1),
+                               span_mut_of(wrapped, 64), &len),
+                 E_UNSUPPORTED);
 }
 
 static void test_wrap_and_unwrap_that_fail_leave_nothing_behind(void **state)
@@ -276,17 +304,17 @@ static void test_wrap_and_unwrap_that_fail_leave_nothing_behind(void **state)
     uint8_t wrapped[64];
     uint8_t out[64];
     size_t len = 0;
-    assert_ok(wrap_gcm(&session, KEY, span_of("a", 1), span_of("secret", 6),
-                       span_mut_of(wrapped, 64), &len));
+    assert_ok(wrap_gcm.wrap(&session, &kek, span_of("a", 1), span_of("secret", 6),
+                            span_mut_of(wrapped, 64), &len));
     behaves.fails = true;
     memset(out, 0, sizeof(out));
-    assert_fails(unwrap_gcm(&session, KEY, span_of("a", 1), span_of(wrapped, len),
-                            span_mut_of(out, 64), &len),
+    assert_fails(wrap_gcm.unwrap(&session, &kek, span_of("a", 1), span_of(wrapped, len),
+                                 span_mut_of(out, 64), &len),
                  E_TOKEN);
     assert_memory_equal(out, zeros, sizeof(out));
-    assert_fails(
-        wrap_gcm(&session, KEY, span_of("a", 1), span_of("secret", 6), span_mut_of(out, 64), &len),
-        E_TOKEN);
+    assert_fails(wrap_gcm.wrap(&session, &kek, span_of("a", 1), span_of("secret", 6),
+                               span_mut_of(out, 64), &len),
+                 E_TOKEN);
     assert_memory_equal(out, zeros, sizeof(out));
 }
 
@@ -297,16 +325,16 @@ static void test_wrap_size_limits_hold_at_and_past(void **state)
     uint8_t room[WRAP_GCM_DATA_MAX + WRAP_GCM_OVERHEAD + 1];
     struct span aad = span_of("a", 1);
     size_t len = 0;
-    assert_fails(wrap_gcm(&session, KEY, aad, span_of(data, 0), span_mut_of(room, 64), &len),
+    assert_fails(wrap_gcm.wrap(&session, &kek, aad, span_of(data, 0), span_mut_of(room, 64), &len),
                  E_LIMIT);
-    assert_fails(wrap_gcm(&session, KEY, aad, span_of(data, 10), span_mut_of(room, 38), &len),
+    assert_fails(wrap_gcm.wrap(&session, &kek, aad, span_of(data, 10), span_mut_of(room, 38), &len),
                  E_LIMIT);
-    assert_ok(wrap_gcm(&session, KEY, aad, span_of(data, 10), span_mut_of(room, 39), &len));
-    assert_ok(
-        wrap_gcm(&session, KEY, aad, span_of(data, 1024), span_mut_of(room, sizeof(room)), &len));
-    assert_fails(
-        wrap_gcm(&session, KEY, aad, span_of(data, 1025), span_mut_of(room, sizeof(room)), &len),
-        E_LIMIT);
+    assert_ok(wrap_gcm.wrap(&session, &kek, aad, span_of(data, 10), span_mut_of(room, 39), &len));
+    assert_ok(wrap_gcm.wrap(&session, &kek, aad, span_of(data, 1024),
+                            span_mut_of(room, sizeof(room)), &len));
+    assert_fails(wrap_gcm.wrap(&session, &kek, aad, span_of(data, 1025),
+                               span_mut_of(room, sizeof(room)), &len),
+                 E_LIMIT);
 }
 
 #define AUDIT_TEST(test_) cmocka_unit_test_setup(test_, set_up)
@@ -317,6 +345,7 @@ int main(void)
         AUDIT_TEST(test_attributes_of_a_kek_are_fine),
         AUDIT_TEST(test_attributes_each_that_is_the_other_way_round_is_bad),
         AUDIT_TEST(test_attributes_value_of_another_length_is_bad),
+        AUDIT_TEST(test_attributes_of_every_object_count),
         AUDIT_TEST(test_aad_that_is_bound_is_fine_and_one_that_is_not_is_bad),
         AUDIT_TEST(test_aad_probe_that_opens_to_something_else_finds_nothing_out),
         AUDIT_TEST(test_wrap_opens_again_and_is_never_the_same),
