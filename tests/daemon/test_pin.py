@@ -43,18 +43,19 @@ class Pin(unittest.TestCase):
             return False
         until(said, 20, "the PIN is refused and said")
 
+    def decides(self, begin):
+        """A token process begins; until it has logged in or decided not to."""
+        before = self.daemon.log().count(' phase="pin"')
+        begin()
+        until(lambda: self.daemon.log().count(' phase="pin"') > before, 20, "what became of the PIN")
+
     def test_one_login_over_many_restarts_and_a_corrected_file_works(self):
         for n in range(RESTARTS):
-            self.daemon.spawn()
-            if n == 0:
-                self.says_pin()
-            else:
-                time.sleep(0.6)
-                until(lambda: self.daemon.pid_of("token"), 5, "the token process")
+            self.decides(self.daemon.spawn)
             self.assertEqual(1, self.logins(), f"after {n + 1} starts")
             if n % 2:
-                self.daemon.kill_role("token")
-                time.sleep(0.3)
+                self.decides(lambda: self.daemon.kill_role("token"))
+                self.assertEqual(1, self.logins(), f"after {n + 1} starts and a kill")
             self.assertEqual(0, self.daemon.stop())
         self.daemon.spawn()
         self.says_pin()

@@ -84,6 +84,20 @@ const char *record_name(struct fixture *fixture)
     return name;
 }
 
+void wait_refused(struct fixture *fixture)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    for (;;) {
+        struct pin_record record = record_of(fixture);
+        if (record.failed_n == 1 && record.failed[0].has_hash) {
+            return;
+        }
+        assert_true(clock_mono_ms() < until_ms);
+        (void)rig_status(fixture->rig);
+        usleep(20 * 1000);
+    }
+}
+
 struct pin_record record_of(struct fixture *fixture)
 {
     char text[PIN_RECORD_BYTES];

@@ -28,6 +28,8 @@ void wait_logins(struct fixture *fixture, unsigned n);
 void wait_text(struct fixture *fixture, const char *text);
 /* The token's record in the rig's folder, or what stands for it while it has none. */
 const char *record_name(struct fixture *fixture);
+/* Until the hash of the PIN that was refused is on the disk, with which that login is over. */
+void wait_refused(struct fixture *fixture);
 /* What is on the disk. */
 struct pin_record record_of(struct fixture *fixture);
 /* From now on nothing can be stored in the state folder; until unblock_state. */

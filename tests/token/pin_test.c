@@ -34,7 +34,8 @@ static void test_login_file_touched_with_the_same_wrong_pin_is_not_tried(void **
     struct fixture *fixture = *state;
     refuse_once(fixture);
     rig_write(fixture->rig, "token/pin", "wrong-pin\n");
-    usleep(3500 * 1000);
+    wait_text(fixture, "refused this PIN before"); /* it has looked into the touched file */
+    rig_serve(fixture->rig, 1500);
     assert_int_equal(rig_status(fixture->rig).phase, IPC_PHASE_PIN);
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 1);
 }
@@ -45,8 +46,8 @@ static void test_login_emptied_record_orders_one_more_try(void **state)
     refuse_once(fixture);
     rig_write(fixture->rig, record_name(fixture), "");
     wait_logins(fixture, 2);
-    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 5000);
-    usleep(2500 * 1000);
+    wait_refused(fixture);
+    rig_serve(fixture->rig, 2500); /* it looks each second whether to try again */
     (void)rig_status(fixture->rig);
     assert_int_equal(rig_shim_count(fixture->rig, "C_Login"), 2);
 }
@@ -157,7 +158,8 @@ static void test_login_count_low_of_others_does_not_stop_a_proven_pin(void **sta
     rig_path(fixture->rig, "token/others", fixture->rig->config.tokens[0].pin_file,
              CONFIG_PATH_LEN);
     rig_start(fixture->rig);
-    (void)rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    struct ipc_status status = rig_wait_phase(fixture->rig, IPC_PHASE_PIN, 15000);
+    assert_non_null(strstr(status.text, "refused the PIN")); /* so that the token counts it */
     (void)rig_stop(fixture->rig);
     assert_int_equal(rename(aside, path), 0);
     (void)snprintf(fixture->rig->config.tokens[0].pin_file, CONFIG_PATH_LEN, "%s", own);

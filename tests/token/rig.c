@@ -244,6 +244,23 @@ int rig_stop(struct token_rig *rig)
     return status;
 }
 
+static bool is_killed(const struct token_rig *rig)
+{
+    return rig->kill_at_put > 0 && rig->puts >= rig->kill_at_put;
+}
+
+static void answer(struct token_rig *rig, const struct role_message *message, int fd)
+{
+    if (message->kind == ROLE_STATE_GET || message->kind == ROLE_STATE_PUT) {
+        (void)!failed(role_serve_state(rig->control_fd, &rig->state, role_row(ROLE_TOKEN)->files,
+                                       message, fd));
+    }
+    rig->puts += message->kind == ROLE_STATE_PUT;
+    if (is_killed(rig)) {
+        (void)kill(rig->pid, SIGKILL);
+    }
+}
+
 static void serve_state(struct token_rig *rig)
 {
     struct role_message message;
@@ -251,13 +268,8 @@ static void serve_state(struct token_rig *rig)
     if (failed(role_receive(rig->control_fd, false, &message, &fd))) {
         return;
     }
-    if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
-        (void)!failed(role_serve_state(rig->control_fd, &rig->state, role_row(ROLE_TOKEN)->files,
-                                       &message, fd));
-    }
-    rig->puts += message.kind == ROLE_STATE_PUT;
-    if (rig->puts == rig->kill_at_put && rig->puts > 0) {
-        (void)kill(rig->pid, SIGKILL);
+    if (!is_killed(rig)) {
+        answer(rig, &message, fd);
     }
     (void)close(fd);
 }

@@ -31,7 +31,8 @@ struct token_rig {
     uint32_t call_ms; /* time that each request is given */
     uint64_t call;
     unsigned puts;       /* state files stored for this process */
-    unsigned kill_at_put; /* SIGKILL once so many are; 0: never */
+    /* SIGKILL once so many are, and nothing that it still says is heard; 0: never */
+    unsigned kill_at_put;
     unsigned strays; /* frames, told changes of phase left out, that answered none of our calls */
 };
 
