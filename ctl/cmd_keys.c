@@ -34,7 +34,7 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
         output_number(json, "created_s", row->ring.created);
         output_text(json, "serial", row->key.serial);
         output_text(json, "label", row->key.label);
-        ring_view_faults(&row->key, state);
+        listing_faults(&row->key, state, sizeof(state));
         output_text(json, "faults", state);
         output_bool(json, "waived", row->waived);
         output_bool(json, "modifiable", (row->key.bad & IPC_ATTR_MODIFIABLE) != 0);

@@ -141,7 +141,7 @@ err_t new_key_report(const struct workplace *workplace, const struct ipc_key *ke
     add_times(report, &row->ring);
     output_text(report, "token", key->token);
     output_text(report, "serial", key->serial);
-    ring_view_faults(key, text);
+    listing_faults(key, text, sizeof(text));
     output_text(report, "attributes", text[0] == '\0' ? "ok" : text);
     const char *proof = workplace_proof(workplace, &key->ref);
     output_text(report, "proof", proof);

@@ -6,29 +6,26 @@
 #include "base/own.h"
 #include "keys/key_id.h"
 
-err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN])
+/* A row for a key of the ring; others are counted, as far as they matter to it. */
+static void take_key(struct ring_view *view, const struct config *config,
+                     const struct ipc_key *key)
 {
-    const struct ipc_key_ref *ref = &key->ref;
-    if (ref->id_len == 0 || ref->fingerprint_len == 0) {
-        return FAIL(E_INVALID, "a key whose id or fingerprint is not known");
-    }
-    return key_id_kek(key->scheme, span_of(ref->id, ref->id_len),
-                      span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
-}
-
-static void judge(const struct config *config, struct ring_view_row *row)
-{
-    row->ring.verdict = RING_UNKNOWN;
-    if (row->key.state == IPC_KEY_NO_ID) {
-        row->ring.verdict = RING_BAD;
+    struct listing_key judged;
+    listing_judge(key, config->ring, &config->tokens[0], &judged);
+    switch (judged.place) {
+    case LISTING_ELSEWHERE:
+        return;
+    case LISTING_UNNAMED:
+        view->unnamed++;
+        return;
+    case LISTING_BROKEN:
+        view->broken_labels++;
+        return;
+    case LISTING_IN_RING:
+        view->rows[view->n++] = (struct ring_view_row){
+            .key = *key, .ring = judged.ring, .waived = judged.waived};
         return;
     }
-    if (row->key.state != IPC_KEY_READ || failed(ring_view_kek_id(&row->key, row->ring.kek_id))) {
-        return;
-    }
-    bool waived = config_waives(&config->tokens[0], row->ring.kek_id);
-    row->waived = waived && ipc_key_faults(&row->key, false) != 0;
-    row->ring.verdict = ipc_key_faults(&row->key, waived) == 0 ? RING_GOOD : RING_BAD;
 }
 
 static int better_first(const void *a, const void *b)
@@ -48,17 +45,7 @@ err_t ring_view_new(const struct config *config, const struct ipc_key *keys, siz
         return FAIL_ERRNO("out of memory for a listing");
     }
     for (size_t i = 0; i < n; i++) {
-        struct ring_view_row row = {.key = keys[i]};
-        bool broken = keys[i].activation.by == IPC_BY_BROKEN_LABEL;
-        bool of_ring = ipc_key_of_ring(&keys[i], config->ring);
-        view.broken_labels += of_ring && broken;
-        view.unnamed += ipc_key_unnamed(&keys[i]);
-        if (of_ring && !broken) {
-            row.ring.not_before = keys[i].activation.not_before;
-            row.ring.created = keys[i].activation.created;
-            judge(config, &row);
-            view.rows[view.n++] = row;
-        }
+        take_key(&view, config, &keys[i]);
     }
     qsort(view.rows, view.n, sizeof(*view.rows), better_first);
     for (size_t i = 0; i < view.n; i++) {
@@ -76,15 +63,6 @@ void ring_view_done(struct ring_view *view)
     free(view->rows);
     free(view->ring);
     *view = (struct ring_view){0};
-}
-
-void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE])
-{
-    if (key->state == IPC_KEY_NO_ID) {
-        (void)snprintf(ret_text, RING_VIEW_STATE, "CKA_ID is empty or longer than 64 bytes");
-    } else {
-        ipc_attribute_names(ipc_key_faults(key, false), ret_text, RING_VIEW_STATE);
-    }
 }
 
 static const char *good_state(const struct ring_view *view, const struct ring_key *key)
@@ -135,7 +113,7 @@ void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RIN
                        at->waived ? " (waived)" : "");
         return;
     case RING_BAD:
-        ring_view_faults(&at->key, names);
+        listing_faults(&at->key, names, sizeof(names));
         (void)snprintf(ret_text, RING_VIEW_STATE, "refused: %.380s", names);
         return;
     case RING_UNKNOWN:
@@ -147,9 +125,8 @@ void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RIN
 
 void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT_LEN + 1])
 {
-    uint8_t kek_id[KEK_ID_LEN];
     ret_text[0] = '\0';
-    if (!failed(ring_view_kek_id(&row->key, kek_id))) {
-        key_id_text(kek_id, row->ring.not_before, ret_text);
+    if (ring_has_id(&row->ring)) {
+        key_id_text(row->ring.kek_id, row->ring.not_before, ret_text);
     }
 }

@@ -1,6 +1,6 @@
 /*
  * ring_view: a listing of the token as the ring sees it: each key's verdict, its place and why.
- * What the daemon decides from the same listing with the same keys/ring.h, shown to people.
+ * What the daemon decides with the same token/listing.h and keys/ring.h, shown to people.
  */
 #ifndef CTL_RING_VIEW_H
 #define CTL_RING_VIEW_H
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "keys/key_id.h"
 #include "keys/ring.h"
-#include "token/ipc.h"
+#include "token/listing.h"
 
 #define RING_VIEW_STATE 400u
 
@@ -35,8 +35,6 @@ void ring_view_done(struct ring_view *view);
 
 /* "active", "staged", "spare", "decrypt-only", "refused: CKA_…", "unreadable", … */
 void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RING_VIEW_STATE]);
-/* The names of the attributes that are not as they must be, with ", " between; "" for none. */
-void ring_view_faults(const struct ipc_key *key, char ret_text[RING_VIEW_STATE]);
 
 /* True for a key that is to take over later: verified, or not readable now, within the horizon. */
 bool ring_view_staged(const struct ring_view *view, size_t row);
@@ -46,8 +44,5 @@ void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT
 
 /* True when no key, whatever its verdict, has reached its not-before: the clock is suspect. */
 bool ring_view_all_ahead(const struct ring_view *view);
-
-/* kek_id of a listed key; E_INVALID while its id or fingerprint is missing. */
-MUST_USE err_t ring_view_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN]);
 
 #endif

@@ -31,6 +31,12 @@ bool ring_same(const struct ring_key *a, const struct ring_key *b)
     return ring_compare(a, b) == 0;
 }
 
+bool ring_has_id(const struct ring_key *key)
+{
+    static const uint8_t none[KEK_ID_LEN];
+    return !span_equal(span_of(key->kek_id, KEK_ID_LEN), span_of(none, KEK_ID_LEN));
+}
+
 bool ring_unnamed(const struct ring_key *key)
 {
     return key->verdict == RING_UNKNOWN && key->created == 0 && key->not_before == 0;

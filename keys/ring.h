@@ -21,7 +21,7 @@ enum ring_verdict {
 };
 
 struct ring_key {
-    uint8_t kek_id[KEK_ID_LEN]; /* all zero while the fingerprint is unknown */
+    uint8_t kek_id[KEK_ID_LEN]; /* all zero while CKA_ID or fingerprint are unknown */
     uint32_t not_before;
     uint32_t created;
     enum ring_verdict verdict;
@@ -34,6 +34,8 @@ struct ring_key {
  */
 int ring_compare(const struct ring_key *a, const struct ring_key *b);
 bool ring_same(const struct ring_key *a, const struct ring_key *b);
+/* Its kek_id is known. */
+bool ring_has_id(const struct ring_key *key);
 /*
  * A key of which not even the label could be read: RING_UNKNOWN without dates. It may be any key.
  */

@@ -185,6 +185,7 @@ static bool key_ok(const struct ipc_key *key)
     return ref_ok(&key->ref) && ends_with_nul(key->label, sizeof(key->label)) &&
            ends_with_nul(key->serial, sizeof(key->serial)) &&
            ends_with_nul(key->token, sizeof(key->token)) && activation_ok(&key->activation) &&
+           (key->scheme != 0 || key->ref.fingerprint_len == 0) &&
            key->state <= IPC_KEY_NO_ID;
 }
 

@@ -157,9 +157,3 @@ void ipc_attribute_names(uint32_t bits, char *ret_text, size_t size)
         len += (size_t)n;
     }
 }
-
-uint32_t ipc_key_faults(const struct ipc_key *key, bool waived)
-{
-    uint32_t faults = (key->bad | key->not_reported) & ~(uint32_t)IPC_ATTR_REPORTED_ONLY;
-    return waived ? faults & IPC_ATTR_NEVER_WAIVED : faults;
-}

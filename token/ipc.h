@@ -229,11 +229,4 @@ const char *ipc_attribute_name(uint32_t bit);
 /* "CKA_LOCAL, CKA_SIGN": names of the bits, cut to the room. */
 void ipc_attribute_names(uint32_t bits, char *ret_text, size_t size);
 
-/*
- * What speaks against a key as a KEK: attributes that are not as they must be, and those that the
- * token does not report. `waived`: its kek_id is waived by the config. The daemon and p11-kmsctl
- * judge alike by this.
- */
-uint32_t ipc_key_faults(const struct ipc_key *key, bool waived);
-
 #endif

@@ -1,7 +1,7 @@
 #include "server/kms/directory.h"
 
 #include "base/span.h"
-#include "server/kms/listing.h"
+#include "token/listing.h"
 
 static size_t index_of(const struct directory *directory, const uint8_t kek_id[KEK_ID_LEN])
 {

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "keys/key_id.h"
-#include "server/kms/listing.h"
 
 void refused_begin(struct refused *refused)
 {
@@ -31,43 +30,60 @@ static bool note(struct refused *refused, const uint8_t kek_id[KEK_ID_LEN], uint
     return true;
 }
 
-void refused_take(struct refused *refused, const struct ipc_key *key,
-                  const struct ring_key *ring_key)
-{
-    char hex[2 * KEK_ID_LEN + 1];
-    char names[240];
-    key_id_hex(span_of(ring_key->kek_id, KEK_ID_LEN), hex);
-    ipc_attribute_names(ipc_key_faults(key, false), names, sizeof(names));
-    if (note(refused, ring_key->kek_id, ipc_key_faults(key, false))) {
-        log_event(EVENT_KEY_REFUSED, LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
-                  LOG_TEXT("attributes", names));
-    }
-    if (refused->text[0] == '\0' || ring_compare(ring_key, &refused->best) > 0) {
-        refused->best = *ring_key;
-        (void)snprintf(refused->text, sizeof(refused->text), "KEK %s (%.100s)", hex, names);
-    }
-}
-
-/* True when it was not said before, or for another reason. */
-static bool note_ignored(struct refused *refused, const char *label, const char *why)
+/* The same for a key that only its label names. */
+static bool note_nameless(struct refused *refused, const char *label, enum listing_place place)
 {
     size_t at = 0;
-    while (at < refused->ignored_n && strcmp(refused->ignored[at].label, label) != 0) {
+    while (at < refused->nameless_n && strcmp(refused->nameless[at].label, label) != 0) {
         at++;
     }
-    if (at == REFUSED_MAX ||
-        (at < refused->ignored_n && strcmp(refused->ignored[at].why, why) == 0)) {
+    if (at == REFUSED_MAX || (at < refused->nameless_n && refused->nameless[at].place == place)) {
         return false;
     }
-    (void)snprintf(refused->ignored[at].label, sizeof(refused->ignored[at].label), "%s", label);
-    refused->ignored[at].why = why;
-    refused->ignored_n += at == refused->ignored_n ? 1 : 0;
+    (void)snprintf(refused->nameless[at].label, sizeof(refused->nameless[at].label), "%s", label);
+    refused->nameless[at].place = place;
+    refused->nameless_n += at == refused->nameless_n ? 1 : 0;
     return true;
 }
 
-void refused_ignore(struct refused *refused, const struct ipc_key *key, err_t why)
+static void ignore(struct refused *refused, const struct ipc_key *key)
 {
-    if (note_ignored(refused, key->label, why.what)) {
+    if (note_nameless(refused, key->label, LISTING_BROKEN)) {
+        const err_t why =
+            FAIL(E_INVALID, "a label of this ring that does not read p11k:<ring>:<8 hex>:<8 hex>");
         log_event(EVENT_KEY_IGNORED, LOG_TEXT("label", key->label), LOG_ERR(why));
+    }
+}
+
+static void refuse(struct refused *refused, const struct ipc_key *key,
+                   const struct listing_key *judged)
+{
+    const struct ring_key *ring = &judged->ring;
+    char hex[2 * KEK_ID_LEN + 1] = "";
+    char faults[240];
+    listing_faults(key, faults, sizeof(faults));
+    bool named = ring_has_id(ring);
+    if (named) {
+        key_id_hex(span_of(ring->kek_id, KEK_ID_LEN), hex);
+    }
+    if (named ? note(refused, ring->kek_id, judged->faults)
+              : note_nameless(refused, key->label, judged->place)) {
+        log_event(EVENT_KEY_REFUSED, LOG_TEXT("kek_id", hex), LOG_TEXT("label", key->label),
+                  LOG_TEXT("attributes", faults));
+    }
+    if (refused->text[0] == '\0' || ring_compare(ring, &refused->best) > 0) {
+        refused->best = *ring;
+        (void)snprintf(refused->text, sizeof(refused->text), "KEK %s (%.100s)",
+                       named ? hex : key->label, faults);
+    }
+}
+
+void refused_take(struct refused *refused, const struct ipc_key *key,
+                  const struct listing_key *judged)
+{
+    if (judged->place == LISTING_BROKEN) {
+        ignore(refused, key);
+    } else if (judged->place == LISTING_IN_RING && judged->ring.verdict == RING_BAD) {
+        refuse(refused, key, judged);
     }
 }

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
 #include "keys/ring.h"
 #include "token/ipc.h"
+#include "token/listing.h"
 
 #define REFUSED_MAX 64u
 
@@ -21,20 +21,18 @@ struct refused {
     } said[REFUSED_MAX];
     size_t said_n;
     struct {
-        char label[64]; /* as in struct ipc_key: such a key may have no other name */
-        const char *why;           /* literal */
-    } ignored[REFUSED_MAX];
-    size_t ignored_n;
-    char text[160]; /* the best ranking one of the last listing; empty when none is refused */
+        char label[64]; /* as in struct ipc_key: such a key has no other name */
+        enum listing_place place;
+    } nameless[REFUSED_MAX];
+    size_t nameless_n;
+    char text[180]; /* the best ranking one of the last listing; empty when none is refused */
     struct ring_key best;
 };
 
 /* A listing begins. */
 void refused_begin(struct refused *refused);
-/* A key of the ring whose verdict is RING_BAD. */
+/* Any key of it; what is not to be refused or ignored changes nothing. */
 void refused_take(struct refused *refused, const struct ipc_key *key,
-                  const struct ring_key *ring_key);
-/* A key that bears a label of the ring and is no part of it. */
-void refused_ignore(struct refused *refused, const struct ipc_key *key, err_t why);
+                  const struct listing_key *judged);
 
 #endif

@@ -3,33 +3,12 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/kms/listing.h"
+#include "server/kms/ring_keys.h"
 
 struct times store_now(const struct store *store)
 {
     const struct rotation_view *view = &store->rotation.view;
     return times_now(view->has_remembered ? (int64_t)view->remembered.not_before : 0);
-}
-
-static size_t ring_keys_of(struct store *store, const struct client_reply *reply,
-                           struct ring_key *ret_keys)
-{
-    size_t n = 0;
-    refused_begin(&store->refused);
-    for (size_t i = 0; i < reply->keys_n && n < ROTATION_KEYS_MAX; i++) {
-        err_t err = listing_ring_key(&reply->keys[i], &store->config, &ret_keys[n]);
-        if (err.code == E_INVALID) {
-            refused_ignore(&store->refused, &reply->keys[i], err);
-        }
-        if (failed(err)) {
-            continue;
-        }
-        if (ret_keys[n].verdict == RING_BAD) {
-            refused_take(&store->refused, &reply->keys[i], &ret_keys[n]);
-        }
-        n++;
-    }
-    return n;
 }
 
 static bool is_listed(const struct ring_key *keys, size_t n, size_t hint,
@@ -43,7 +22,7 @@ static void say_vanished(const struct rotation *rotation, const struct ring_key 
 {
     for (size_t i = 0; i < rotation->keys_n; i++) {
         const struct ring_key *key = &rotation->keys[i];
-        if (key->verdict != RING_UNKNOWN && !is_listed(keys, n, i, key)) {
+        if (key->verdict != RING_UNKNOWN && ring_has_id(key) && !is_listed(keys, n, i, key)) {
             char key_id[KEY_ID_TEXT_LEN + 1];
             key_id_text(key->kek_id, key->not_before, key_id);
             log_event(EVENT_KEK_NOT_LISTED, LOG_TEXT("key_id", key_id));
@@ -62,7 +41,7 @@ static void on_listed(void *ctx, const struct client_reply *reply, bool all)
     struct ring_key keys[ROTATION_KEYS_MAX];
     directory_take(&store->directory, reply->keys, reply->keys_n);
     unread_take(&store->unread, reply->keys, reply->keys_n, store->config.ring, all);
-    size_t n = ring_keys_of(store, reply, keys);
+    size_t n = ring_keys_of(&store->config, reply->keys, reply->keys_n, &store->refused, keys);
     say_vanished(&store->rotation, keys, n);
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
     prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);

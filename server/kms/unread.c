@@ -2,10 +2,7 @@
 
 #include <stdio.h>
 
-static bool may_be_of(const struct ipc_key *key, const char *ring)
-{
-    return ipc_key_unnamed(key) || ipc_key_of_ring(key, ring);
-}
+#include "token/listing.h"
 
 void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, const char *ring,
                  bool all)
@@ -17,7 +14,7 @@ void unread_take(struct unread *unread, const struct ipc_key *keys, size_t n, co
             continue;
         }
         any = true;
-        if (unread->text[0] == '\0' && may_be_of(&keys[i], ring)) {
+        if (unread->text[0] == '\0' && listing_place(&keys[i], ring) != LISTING_ELSEWHERE) {
             bool labelled = keys[i].label[0] != '\0';
             const char *label = labelled ? keys[i].label : "one without a readable label";
             (void)snprintf(unread->text, sizeof(unread->text), "%s (CK_RV 0x%llx)", label,

@@ -40,12 +40,6 @@ static uint64_t hash_listing(const struct ring_key *keys, size_t n)
     return sum;
 }
 
-static bool has_id(const struct ring_key *key)
-{
-    static const uint8_t none[KEK_ID_LEN];
-    return !span_equal(span_of(key->kek_id, KEK_ID_LEN), span_of(none, KEK_ID_LEN));
-}
-
 /*
  * What an unreadable key was when it could last be read: the same dates, and not seen elsewhere
  * now.
@@ -58,7 +52,7 @@ static const struct ring_key *last_known(const struct rotation *rotation,
         const struct ring_key *old = &rotation->keys[i];
         bool fits = old->verdict != RING_UNKNOWN && old->not_before == unreadable->not_before &&
                     old->created == unreadable->created;
-        if (fits && has_id(unreadable) ? ring_same(old, unreadable)
+        if (fits && ring_has_id(unreadable) ? ring_same(old, unreadable)
                                        : fits && ring_find(keys, n, old) == NULL) {
             return old;
         }
@@ -92,6 +86,19 @@ static bool same_dates(const struct ring_key *a, const struct ring_key *b)
     return a->not_before == b->not_before && a->created == b->created;
 }
 
+/* Not all of it could be read, and the rest fits. */
+static bool may_be(const struct ring_key *key, const struct ring_key *wanted)
+{
+    return key->verdict == RING_UNKNOWN && !ring_has_id(key) &&
+           (ring_unnamed(key) || same_dates(key, wanted));
+}
+
+/* Of the same dates, and yet by its name another. */
+static bool is_another(const struct ring_key *key, const struct ring_key *wanted)
+{
+    return same_dates(key, wanted) && ring_has_id(key);
+}
+
 /* False: the listing does not tell, for the key, or one that may be it, could not be read. */
 static bool look_at(const struct rotation *rotation, const struct ring_key *wanted,
                     enum rotation_verdict *ret_seen)
@@ -104,10 +111,10 @@ static bool look_at(const struct rotation *rotation, const struct ring_key *want
     enum rotation_verdict seen = ROTATION_MISSING;
     for (size_t i = 0; i < rotation->keys_n; i++) {
         const struct ring_key *key = &rotation->keys[i];
-        if (ring_unnamed(key) || (same_dates(key, wanted) && !has_id(key))) {
+        if (may_be(key, wanted)) {
             return false;
         }
-        seen = same_dates(key, wanted) ? ROTATION_CHANGED : seen;
+        seen = is_another(key, wanted) ? ROTATION_CHANGED : seen;
     }
     *ret_seen = seen;
     return true;

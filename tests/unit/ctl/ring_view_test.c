@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/kit/unit.h"
+#include "tests/unit/token/listing_cases.h"
 
 #define NOW_S 1700000000u
 
@@ -164,17 +165,34 @@ static void test_new_takes_only_this_ring_and_counts_broken_labels(void **state)
     assert_int_equal(view.broken_labels, 1);
 }
 
-static void test_kek_id_needs_id_and_fingerprint(void **state)
+/* The same table holds the daemon: what is shown here is what is done there. */
+static void test_view_every_case(void **state)
 {
     (void)state;
-    uint8_t id[KEK_ID_LEN];
-    set(0, NOW_S, NOW_S, 0);
-    assert_ok(ring_view_kek_id(&keys[0], id));
-    keys[0].ref.fingerprint_len = 0;
-    assert_fails(ring_view_kek_id(&keys[0], id), E_INVALID);
-    set(0, NOW_S, NOW_S, 0);
-    keys[0].ref.id_len = 0;
-    assert_fails(ring_view_kek_id(&keys[0], id), E_INVALID);
+    for (size_t i = 0; i < listing_cases_n; i++) {
+        const struct listing_case *row = &listing_cases[i];
+        struct config prod = listing_case_config(row);
+        char text[RING_VIEW_STATE];
+        bool in_ring = row->place == LISTING_IN_RING;
+        print_message("%s\n", row->name);
+        ring_view_done(&view);
+        assert_ok(ring_view_new(&prod, &row->key, 1, NOW_S, &view));
+        assert_int_equal(view.n, in_ring);
+        assert_int_equal(view.broken_labels, row->place == LISTING_BROKEN);
+        assert_int_equal(view.unnamed, row->place == LISTING_UNNAMED);
+        if (!in_ring) {
+            continue;
+        }
+        assert_int_equal(view.ring[0].verdict, row->verdict);
+        assert_int_equal(view.ring[0].not_before, LISTING_CASE_NOT_BEFORE);
+        assert_int_equal(view.rows[0].waived, row->waived);
+        ring_view_key_id(&view.rows[0], text);
+        assert_int_equal(text[0] != '\0', row->has_id);
+        ring_view_state(&view, 0, text);
+        bool bad = row->verdict == RING_BAD;
+        assert_int_equal(strncmp(text, "refused: ", 9) == 0, bad);
+        assert_true(!bad || strstr(text, row->faults) != NULL);
+    }
 }
 
 /* Its name is made of its fingerprint: zeros would be the name of another key. */
@@ -207,7 +225,7 @@ int main(void)
         CLEAN(test_state_waived_key_may_seal),
         CLEAN(test_state_unreadable_and_without_id),
         CLEAN(test_new_takes_only_this_ring_and_counts_broken_labels),
-        CLEAN(test_kek_id_needs_id_and_fingerprint),
+        CLEAN(test_view_every_case),
         CLEAN(test_key_id_of_an_unread_key_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

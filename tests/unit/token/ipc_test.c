@@ -168,18 +168,6 @@ static void test_attribute_names_are_listed_and_cut(void **state)
     assert_string_equal(text, "");
 }
 
-static void test_key_faults_waiver_covers_policy_not_cryptography(void **state)
-{
-    (void)state;
-    struct ipc_key key = {.bad = IPC_ATTR_SIGN | IPC_ATTR_AAD | IPC_ATTR_MODIFIABLE,
-                          .not_reported = IPC_ATTR_LOCAL};
-    assert_int_equal(ipc_key_faults(&key, false), IPC_ATTR_SIGN | IPC_ATTR_AAD | IPC_ATTR_LOCAL);
-    assert_int_equal(ipc_key_faults(&key, true), IPC_ATTR_AAD);
-    key.bad = IPC_ATTR_MODIFIABLE;
-    assert_int_equal(ipc_key_faults(&key, true), 0);
-    assert_int_equal(ipc_key_faults(&key, false), IPC_ATTR_LOCAL);
-}
-
 static void test_status_read_texts_are_made_printable(void **state)
 {
     (void)state;
@@ -226,7 +214,6 @@ int main(void)
         ON_A_PAIR(test_receive_frame_cut_to_what_its_header_says_is_refused),
         cmocka_unit_test(test_attribute_name_every_bit_has_one),
         cmocka_unit_test(test_attribute_names_are_listed_and_cut),
-        cmocka_unit_test(test_key_faults_waiver_covers_policy_not_cryptography),
         cmocka_unit_test(test_status_read_texts_are_made_printable),
         cmocka_unit_test(test_status_read_broken_ones_are_refused),
     };

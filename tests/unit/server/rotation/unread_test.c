@@ -42,6 +42,20 @@ static void test_start_remembered_key_that_cannot_be_read_is_no_verdict(void **s
     assert_true(serves(&a));
 }
 
+/* That it has no CKA_ID was read: it is not the one, whatever its dates. */
+static void test_key_without_an_id_hides_no_loss(void **state)
+{
+    (void)state;
+    struct ring_key a = key(NOW - 100, 1);
+    struct ring_key nameless = key(NOW - 100, 0);
+    nameless.verdict = RING_BAD;
+    rotation_init(&rotation, &a, 0);
+    rotation_listed(&rotation, &nameless, 1, NOW, 0);
+    rotation_listed(&rotation, &nameless, 1, NOW, 2000);
+    assert_int_equal(rotation.view.verdict, ROTATION_MISSING);
+    assert_false(rotation.view.ring_empty);
+}
+
 static void test_missing_is_not_believed_while_a_key_has_no_name(void **state)
 {
     (void)state;
@@ -79,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start_remembered_key_that_cannot_be_read_is_no_verdict),
+        cmocka_unit_test(test_key_without_an_id_hides_no_loss),
         cmocka_unit_test(test_missing_is_not_believed_while_a_key_has_no_name),
         cmocka_unit_test(test_first_choice_waits_while_a_key_has_no_name),
     };

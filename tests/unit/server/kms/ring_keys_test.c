@@ -1,15 +1,14 @@
-/* listing, directory and refused: from what the token lists to what the ring believes. */
+/* ring_keys, refused, unread and directory: from what the token lists to the rotation. */
 #include <stdio.h>
 #include <string.h>
 
 #include "keys/key_id.h"
 #include "server/kms/directory.h"
-#include "server/kms/listing.h"
 #include "server/kms/refused.h"
+#include "server/kms/ring_keys.h"
 #include "server/kms/unread.h"
 #include "tests/kit/unit.h"
-
-static struct config config = {.ring = "prod"};
+#include "tests/unit/token/listing_cases.h"
 
 static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
 {
@@ -27,72 +26,46 @@ static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
     return key;
 }
 
-static enum ring_verdict verdict_of(const struct ipc_key *key)
-{
-    struct ring_key ring_key;
-    assert_ok(listing_ring_key(key, &config, &ring_key));
-    return ring_key.verdict;
-}
-
-static void test_ring_key_takes_dates_and_name(void **state)
+/* The same table holds ctl/ring_view: what is done here is what is shown there. */
+static void test_ring_keys_every_case(void **state)
 {
     (void)state;
-    struct ipc_key key = key_with(0, 0);
-    struct ring_key ring_key;
-    uint8_t kek_id[KEK_ID_LEN];
-    assert_ok(key_id_kek(ENVELOPE_AES_GCM, span_of(key.ref.id, 16),
-                         span_of(key.ref.fingerprint, 16), kek_id));
-    assert_ok(listing_ring_key(&key, &config, &ring_key));
-    assert_int_equal(ring_key.not_before, 0x10);
-    assert_int_equal(ring_key.created, 8);
-    assert_memory_equal(ring_key.kek_id, kek_id, KEK_ID_LEN);
-    assert_int_equal(ring_key.verdict, RING_GOOD);
-}
-
-static void test_ring_key_every_attribute_but_modifiable_counts(void **state)
-{
-    (void)state;
-    for (uint32_t bit = 1; bit <= IPC_ATTR_MODIFIABLE; bit <<= 1) {
-        enum ring_verdict expected = bit == IPC_ATTR_MODIFIABLE ? RING_GOOD : RING_BAD;
-        struct ipc_key bad = key_with(bit, 0);
-        struct ipc_key unknown = key_with(0, bit);
-        assert_int_equal(verdict_of(&bad), expected);
-        assert_int_equal(verdict_of(&unknown), expected);
+    for (size_t i = 0; i < listing_cases_n; i++) {
+        const struct listing_case *row = &listing_cases[i];
+        struct config config = listing_case_config(row);
+        static struct refused refused;
+        struct ring_key keys[ROTATION_KEYS_MAX];
+        bool in_ring = row->place == LISTING_IN_RING;
+        print_message("%s\n", row->name);
+        size_t n = ring_keys_of(&config, &row->key, 1, &refused, keys);
+        assert_int_equal(n, in_ring || row->place == LISTING_UNNAMED ? 1 : 0);
+        if (in_ring) {
+            assert_int_equal(keys[0].verdict, row->verdict);
+            assert_int_equal(keys[0].not_before, LISTING_CASE_NOT_BEFORE);
+            assert_int_equal(ring_has_id(&keys[0]), row->has_id);
+        } else if (n == 1) {
+            assert_true(ring_unnamed(&keys[0]));
+        }
+        bool bad = in_ring && row->verdict == RING_BAD;
+        assert_int_equal(refused.text[0] != '\0', bad);
+        assert_true(!bad || strstr(refused.text, row->faults) != NULL);
     }
 }
 
-static void test_ring_key_waived_is_good_but_for_its_cryptography(void **state)
+static void test_ring_keys_past_the_limit_are_left_out(void **state)
 {
     (void)state;
-    struct ipc_key key =
-        key_with(IPC_ATTR_LOCAL | IPC_ATTR_EXTRACTABLE, IPC_ATTR_NEVER_EXTRACTABLE);
-    assert_ok(listing_kek_id(&key, config.tokens[0].waive[0].kek_id));
-    config.tokens[0].waive_n = 1;
-    assert_int_equal(verdict_of(&key), RING_GOOD);
-    key.bad |= IPC_ATTR_AAD;
-    assert_int_equal(verdict_of(&key), RING_BAD);
-    config.tokens[0].waive_n = 0;
-}
-
-static void test_ring_key_unreadable_is_unknown(void **state)
-{
-    (void)state;
-    struct ipc_key key = key_with(0, 0);
-    key.state = IPC_KEY_UNREADABLE;
-    assert_int_equal(verdict_of(&key), RING_UNKNOWN);
-    key.ref.fingerprint_len = 0;
-    assert_int_equal(verdict_of(&key), RING_UNKNOWN);
-}
-
-static void test_ring_key_without_a_readable_name_may_be_any(void **state)
-{
-    (void)state;
-    const struct ipc_key unnamed = {.state = IPC_KEY_UNREADABLE};
-    const struct ipc_key empty = {.state = IPC_KEY_NO_ID};
-    struct ring_key ring_key;
-    assert_ok(listing_ring_key(&unnamed, &config, &ring_key));
-    assert_true(ring_unnamed(&ring_key));
-    assert_fails(listing_ring_key(&empty, &config, &ring_key), E_NOT_FOUND);
+    static struct ipc_key keys[ROTATION_KEYS_MAX + 2];
+    static struct refused refused;
+    struct ring_key ring[ROTATION_KEYS_MAX];
+    struct config config = {.ring = "prod"};
+    for (size_t i = 1; i < ROTATION_KEYS_MAX + 2; i++) { /* the first is of nobody */
+        keys[i] = key_with(0, 0);
+    }
+    assert_int_equal(ring_keys_of(&config, keys, ROTATION_KEYS_MAX, &refused, ring),
+                     ROTATION_KEYS_MAX - 1);
+    assert_int_equal(ring_keys_of(&config, keys, ROTATION_KEYS_MAX + 2, &refused, ring),
+                     ROTATION_KEYS_MAX);
 }
 
 static void test_unread_tells_keys_of_the_ring_from_others(void **state)
@@ -116,21 +89,6 @@ static void test_unread_tells_keys_of_the_ring_from_others(void **state)
     assert_true(unread.any); /* the keys of others were not looked at */
     unread_take(&unread, keys, 2, "prod", true);
     assert_false(unread.any);
-}
-
-static void test_ring_key_of_no_id_or_broken_label_is_refused(void **state)
-{
-    (void)state;
-    struct ring_key ring_key;
-    struct ipc_key key = key_with(0, 0);
-    key.state = IPC_KEY_NO_ID;
-    key.ref.id_len = 0;
-    assert_fails(listing_ring_key(&key, &config, &ring_key), E_INVALID);
-    key = key_with(0, 0);
-    key.activation = (struct ipc_activation){.by = IPC_BY_BROKEN_LABEL, .ring = "prod"};
-    assert_fails(listing_ring_key(&key, &config, &ring_key), E_INVALID);
-    (void)snprintf(key.activation.ring, sizeof(key.activation.ring), "other");
-    assert_fails(listing_ring_key(&key, &config, &ring_key), E_NOT_FOUND);
 }
 
 static void test_directory_finds_what_it_took(void **state)
@@ -166,13 +124,22 @@ static void test_directory_past_the_limit_forgets_the_first(void **state)
     assert_non_null(directory_find(&directory, last));
 }
 
+static struct listing_key refused_key(uint32_t not_before, uint8_t id)
+{
+    return (struct listing_key){.place = LISTING_IN_RING,
+                                .faults = IPC_ATTR_LOCAL,
+                                .ring = {.not_before = not_before,
+                                         .kek_id = {id},
+                                         .verdict = RING_BAD}};
+}
+
 static void test_refused_names_the_best_ranking_key(void **state)
 {
     (void)state;
     static struct refused refused;
     struct ipc_key key = key_with(IPC_ATTR_LOCAL, 0);
-    struct ring_key older = {.not_before = 5, .kek_id = {1}};
-    struct ring_key newer = {.not_before = 6, .kek_id = {2}};
+    struct listing_key older = refused_key(5, 1);
+    struct listing_key newer = refused_key(6, 2);
     refused_begin(&refused);
     refused_take(&refused, &key, &older);
     refused_take(&refused, &key, &newer);
@@ -182,19 +149,33 @@ static void test_refused_names_the_best_ranking_key(void **state)
     assert_string_equal(refused.text, "");
 }
 
+/* It has no other name, and an operator must find it. */
+static void test_refused_without_an_id_is_named_by_its_label(void **state)
+{
+    (void)state;
+    static struct refused refused;
+    struct ipc_key key = key_with(0, 0);
+    struct listing_key judged = refused_key(5, 0);
+    key.state = IPC_KEY_NO_ID;
+    refused_begin(&refused);
+    refused_take(&refused, &key, &judged);
+    assert_string_equal(
+        refused.text,
+        "KEK p11k:prod:00000010:00000008 (CKA_ID is empty or longer than 64 bytes)");
+    assert_int_equal(refused.said_n, 0);
+    assert_int_equal(refused.nameless_n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ring_key_takes_dates_and_name),
-        cmocka_unit_test(test_ring_key_every_attribute_but_modifiable_counts),
-        cmocka_unit_test(test_ring_key_waived_is_good_but_for_its_cryptography),
-        cmocka_unit_test(test_ring_key_unreadable_is_unknown),
-        cmocka_unit_test(test_ring_key_without_a_readable_name_may_be_any),
+        cmocka_unit_test(test_ring_keys_every_case),
+        cmocka_unit_test(test_ring_keys_past_the_limit_are_left_out),
         cmocka_unit_test(test_unread_tells_keys_of_the_ring_from_others),
-        cmocka_unit_test(test_ring_key_of_no_id_or_broken_label_is_refused),
         cmocka_unit_test(test_directory_finds_what_it_took),
         cmocka_unit_test(test_directory_past_the_limit_forgets_the_first),
         cmocka_unit_test(test_refused_names_the_best_ranking_key),
+        cmocka_unit_test(test_refused_without_an_id_is_named_by_its_label),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

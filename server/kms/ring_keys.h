@@ -1,0 +1,17 @@
+/* ring_keys: what of a listing the rotation gets to see; what is refused or ignored is said. */
+#ifndef SERVER_KMS_RING_KEYS_H
+#define SERVER_KMS_RING_KEYS_H
+
+#include <stddef.h>
+
+#include "base/config.h"
+#include "keys/ring.h"
+#include "server/kms/refused.h"
+#include "server/rotation/rotation.h"
+#include "token/ipc.h"
+
+/* Of a complete listing of the first token. Returns how many. */
+size_t ring_keys_of(const struct config *config, const struct ipc_key *keys, size_t n,
+                    struct refused *refused, struct ring_key ret_keys[ROTATION_KEYS_MAX]);
+
+#endif
