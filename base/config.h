@@ -61,8 +61,8 @@ struct config_token {
     char pin_credential[64];               /* name below $CREDENTIALS_DIRECTORY */
     char credentials_dir[CONFIG_PATH_LEN]; /* filled in from the environment by config_load */
     uint32_t sessions;
-    uint32_t scheme;  /* enum config_scheme: of the KEKs that are made here */
-    uint32_t iv_mode; /* enum config_iv_mode */
+    enum config_scheme scheme; /* of the KEKs that are made here */
+    enum config_iv_mode iv_mode;
     uint32_t start_timeout_s;
     char env[CONFIG_ENV_MAX][CONFIG_TEXT_LEN]; /* "NAME=value", for the token process only */
     uint32_t env_n;
@@ -77,23 +77,23 @@ struct config {
     char build_id[64]; /* a role of another build refuses it */
     char path[CONFIG_PATH_LEN];
     char ring[CONFIG_RING_LEN];
-    uint32_t mode;     /* enum config_mode */
-    uint32_t rotation; /* enum config_rotation */
+    enum config_mode mode;
+    enum config_rotation rotation;
     uint32_t seed_life_s;
     uint32_t activation_delay_s;
     uint32_t derived_keys;
-    uint32_t status_version; /* enum config_status_version */
-    uint32_t kms_v1;         /* enum config_kms_v1 */
+    enum config_status_version status_version;
+    enum config_kms_v1 kms_v1;
     struct config_listen listen;
     /* The first makes new KEKs. A token process is given its own as tokens[0]. */
     struct config_token tokens[CONFIG_TOKENS_MAX];
-    uint32_t tokens_n;      /* 1 in this release */
-    uint32_t on_token_loss; /* enum config_token_loss */
-    uint32_t coast_s;       /* as configured; on_token_loss is applied by health */
+    uint32_t tokens_n; /* 1 in this release */
+    enum config_token_loss on_token_loss;
+    uint32_t coast_s; /* as configured; on_token_loss is applied by health */
     uint32_t soft_max_s;
     char state_dir[CONFIG_PATH_LEN];
-    uint32_t log_format; /* enum log_format */
-    uint32_t log_level;  /* enum log_level */
+    enum log_format log_format;
+    enum log_level log_level;
 };
 
 /* "FILE:LINE: KEY: value "V" …: accepted …", ready to print. Never holds a secret. */

@@ -8,6 +8,9 @@
 
 #define SOCKET_PATH_MAX 107u /* sun_path without its NUL */
 
+/* Choices are written as numbers into fields that are enums. */
+_Static_assert(sizeof(enum config_mode) == sizeof(uint32_t), "an enum is no uint32_t here");
+
 static uint8_t *field_of(const struct config_place *place, struct config *config)
 {
     return (uint8_t *)config + config_field_offset(place->element, place->rule);

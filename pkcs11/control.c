@@ -22,7 +22,7 @@ static void take_config(int fd)
         log_event(EVENT_RELOAD_REFUSED, LOG_ERR(err));
         return;
     }
-    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    log_set(config.log_format, config.log_level);
     log_event(EVENT_RELOADED);
 }
 

@@ -169,7 +169,7 @@ static err_t open_signals(int *ret_fd)
 static err_t prepare(struct config *config)
 {
     TRY(role_start(PROGRAM, config));
-    log_init(PROGRAM, (enum log_format)config->log_format, (enum log_level)config->log_level);
+    log_init(PROGRAM, config->log_format, config->log_level);
     TRY(secret_init(&secret_budget_token));
     return secret_serve_crypto(true);
 }

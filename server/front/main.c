@@ -185,7 +185,7 @@ static void reload(struct front *front, int fd)
         return;
     }
     front->config = config;
-    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    log_set(config.log_format, config.log_level);
     service_reload(front->service, &config);
     if (front->net != NULL) {
         apply_uids(front);
@@ -355,8 +355,7 @@ static void ignore_signals(void)
 static err_t prepare(struct front *front)
 {
     TRY(role_start(PROGRAM, &front->config));
-    log_init(PROGRAM, (enum log_format)front->config.log_format,
-             (enum log_level)front->config.log_level);
+    log_init(PROGRAM, front->config.log_format, front->config.log_level);
     ignore_signals();
     TRY(secret_init(&secret_budget_front));
     TRY(secret_serve_crypto(false));

@@ -104,6 +104,7 @@ static const char *status_version(const struct config *config, enum service_auth
         return "v2";
     case CONFIG_STATUS_V2BETA1:
         return "v2beta1";
+    case CONFIG_STATUS_AUTO:
     default:
         return authority == SERVICE_AUTHORITY_OTHER ? "v2" : "v2beta1";
     }

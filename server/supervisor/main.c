@@ -31,7 +31,7 @@ static int run(const struct config *config)
     static struct supervisor room;
     CLEANUP(supervisor_close_p) struct supervisor *supervisor = &room;
     struct problem problem = {.exit_code = EXIT_FAILURE};
-    log_init("p11-kmsd", (enum log_format)config->log_format, (enum log_level)config->log_level);
+    log_init("p11-kmsd", config->log_format, config->log_level);
     supervisor_init(supervisor, config);
     err_t err = supervisor_open(supervisor, &problem);
     if (failed(err)) {

@@ -31,7 +31,7 @@ static err_t apply(struct supervisor *supervisor)
     TRY(load(supervisor, &config));
     TRY(role_config_fd(&config, &fd));
     supervisor->config = config;
-    log_set((enum log_format)config.log_format, (enum log_level)config.log_level);
+    log_set(config.log_format, config.log_level);
     for (size_t i = 0; i < supervisor->roles_n; i++) {
         tell_role(&supervisor->roles[i], ROLE_RELOAD, fd);
     }
