@@ -28,21 +28,23 @@ enum {
 
 enum role_kind {
     /* role → keeper */
-    /* text of these two: the part of the file, empty for the file itself */
-    ROLE_STATE_GET = 1, /* file → answered by ROLE_STATE_DATA */
-    ROLE_STATE_PUT,     /* file, value = length, + memfd → answered by ROLE_STATE_STORED */
-    ROLE_READY,         /* the socket is served (front) */
-    ROLE_STATUS,        /* text: one line for the service manager and for people */
-    ROLE_PONG,          /* the answer to ROLE_PING */
+    /* text of these three: the part of the file, empty for the file itself */
+    ROLE_STATE_GET = 1, /* file, sequence → answered by ROLE_STATE_DATA */
+    /* file, sequence, value = length, + memfd → answered by ROLE_STATE_STORED */
+    ROLE_STATE_PUT,    /* the new content */
+    ROLE_STATE_APPEND, /* added to a log */
+    ROLE_READY,        /* the socket is served (front) */
+    ROLE_STATUS,       /* text: one line for the service manager and for people */
+    ROLE_PONG,         /* the answer to ROLE_PING */
     /* front: the token process hangs, kill it; value as it came with its socket, text says why */
     ROLE_KILL_TOKEN,
     /* keeper → role */
     /*
-     * file, value = length, + read-only descriptor unless the file is absent; or -errno, text says
-     *        why
+     * file, sequence of the question, value = length, + read-only descriptor unless the file is
+     * absent; or value = -errno, text says why
      */
     ROLE_STATE_DATA,
-    ROLE_STATE_STORED, /* file, value = 0; or errno, text says why */
+    ROLE_STATE_STORED, /* file, sequence, value = 0; or errno, text says why */
     /*
      * front: + its end of a token process's socket, value = which process; token: + that of a new
      *        front
@@ -63,6 +65,8 @@ struct role_message {
     uint32_t magic;
     uint32_t kind;  /* enum role_kind */
     uint32_t file;  /* enum state_file */
+    /* of a message about a state file: its sender's number for it, which the answer repeats */
+    uint32_t sequence;
     int64_t value;
     char text[256]; /* NUL-terminated; never a secret */
 };
@@ -77,23 +81,35 @@ MUST_USE err_t role_send(int control_fd, const struct role_message *message, int
 MUST_USE err_t role_receive(int control_fd, bool wait, struct role_message *ret_message,
                             int *ret_fd);
 
-/* Copies bytes into a new memfd and sends ROLE_STATE_PUT; does not wait for the answer. */
-MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span bytes);
+/* A sequence for a message about a state file: not 0, and none of the last four billion. */
+uint32_t role_sequence(void);
 /*
- * Blocking forms for the token process: ask and wait for the answer (other messages are dropped).
- * E_SYSTEM(EPIPE) when the keeper is gone.
+ * Copies bytes into a new memfd and sends ROLE_STATE_PUT or ROLE_STATE_APPEND; does not wait for
+ * the answer. After a failure (a socket that is full) nothing was sent, and none will come.
+ */
+MUST_USE err_t role_put_state(int control_fd, enum state_file file, struct span bytes,
+                              uint32_t sequence);
+MUST_USE err_t role_append_state(int control_fd, enum state_file file, struct span bytes,
+                                 uint32_t sequence);
+/*
+ * Blocking forms for the token process: ask and wait for the answer to this very message (others
+ * are dropped). E_SYSTEM(EPIPE) when the keeper is gone.
  */
 MUST_USE err_t role_put_state_wait(int control_fd, enum state_file file, const char *part,
                                    struct span bytes);
+MUST_USE err_t role_append_state_wait(int control_fd, enum state_file file, const char *part,
+                                      struct span bytes);
 /* E_NOT_FOUND: no such file yet; an empty one is OK with length 0. */
 MUST_USE err_t role_get_state_wait(int control_fd, enum state_file file, const char *part,
                                    struct span_mut room, size_t *ret_len);
 /* Fills room from the descriptor of a ROLE_STATE_DATA. E_INVALID: the file is shorter. */
 MUST_USE err_t role_read_state(int fd, struct span_mut room);
 
+/* ROLE_STATE_GET, _PUT or _APPEND. */
+bool role_asks_state(const struct role_message *message);
 /*
- * Keeper's side of ROLE_STATE_GET and ROLE_STATE_PUT: does it and answers. `fd` came with the
- * message. Files outside `allowed` (a bit per enum state_file) are answered with EACCES.
+ * Keeper's side of a message that role_asks_state: does it and answers. `fd` came with the message.
+ * Files outside `allowed` (a bit per enum state_file) are answered with EACCES.
  */
 MUST_USE err_t role_serve_state(int control_fd, const struct state_dir *dir, unsigned allowed,
                                 const struct role_message *message, int fd);
@@ -102,7 +118,9 @@ MUST_USE err_t role_serve_state(int control_fd, const struct state_dir *dir, uns
 MUST_USE err_t role_refuse_state(int control_fd, const struct state_dir *dir,
                                  const struct role_message *message, err_t why);
 
-/* A sealed memfd holding the config. */
+/* A sealed memfd holding the bytes. */
+MUST_USE err_t role_memory_file(struct span bytes, int *ret_fd);
+/* One holding the config. */
 MUST_USE err_t role_config_fd(const struct config *config, int *ret_fd);
 /* Checks seals, size, magic, version and build id, then copies it out. */
 MUST_USE err_t role_config_read(int fd, struct config *ret_config);

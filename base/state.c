@@ -12,10 +12,8 @@
 #include "base/clock.h"
 #include "base/own.h"
 
-#define LOCK_WAIT_MS 2000
 #define LOCK_LOOK_MS 2
 #define REALM_CHARS  32u
-#define COPY_BYTES   16384u
 
 static bool is_realm(const char *text)
 {
@@ -150,60 +148,6 @@ err_t state_read_fd(const struct state_dir *dir, enum state_file file, const cha
     return OK;
 }
 
-static err_t write_all(int fd, const uint8_t *bytes, size_t len)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = write(fd, bytes + done, len - done);
-        if (n < 0 && errno != EINTR) {
-            return FAIL_ERRNO("cannot write a state file");
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return OK;
-}
-
-static err_t copy_bytes(int to_fd, int from_fd, size_t size)
-{
-    uint8_t part[COPY_BYTES];
-    for (size_t done = 0; done < size;) {
-        size_t want = size - done < sizeof(part) ? size - done : sizeof(part);
-        ssize_t n = pread(from_fd, part, want, (off_t)done);
-        if (n < 0) {
-            return FAIL_ERRNO("cannot read the new state file");
-        }
-        if (n == 0) {
-            return FAIL(E_INVALID, "the new state file is shorter than was said");
-        }
-        TRY(write_all(to_fd, part, (size_t)n));
-        done += (size_t)n;
-    }
-    return OK;
-}
-
-/* The bytes are on the disk before the name points at them. */
-static err_t replace(const struct state_dir *dir, const char *name, int from_fd, size_t size)
-{
-    static const char fresh[] = ".new";
-    if (unlinkat(dir->fd, fresh, 0) != 0 && errno != ENOENT) {
-        return FAIL_ERRNO("cannot clear the state directory");
-    }
-    OWN_FD fd = openat(dir->fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       S_IRUSR | S_IWUSR);
-    if (fd < 0) {
-        return FAIL_ERRNO("cannot make a state file");
-    }
-    err_t err = copy_bytes(fd, from_fd, size);
-    if (!failed(err) && (fsync(fd) != 0 || renameat(dir->fd, fresh, dir->fd, name) != 0)) {
-        err = FAIL_ERRNO("cannot replace a state file");
-    }
-    if (failed(err)) {
-        (void)unlinkat(dir->fd, fresh, 0);
-        return err;
-    }
-    return fsync(dir->fd) == 0 ? OK : FAIL_ERRNO("cannot sync the state directory");
-}
-
 err_t state_wait_lock(int fd, int64_t wait_ms)
 {
     int64_t until_ms = clock_mono_ms() + wait_ms;
@@ -217,32 +161,6 @@ err_t state_wait_lock(int fd, int64_t wait_ms)
         (void)poll(NULL, 0, LOCK_LOOK_MS);
     }
     return OK;
-}
-
-/* The keeper of all processes must not wait for one that was stopped. */
-static err_t lock_folder(int fd)
-{
-    err_t err = state_wait_lock(fd, LOCK_WAIT_MS);
-    return err.code == E_DEADLINE
-               ? FAIL_DETAIL(
-                     E_SYSTEM, EWOULDBLOCK,
-                     "another process keeps the state directory locked (a stopped p11-kmsctl?)")
-               : err;
-}
-
-err_t state_store(const struct state_dir *dir, enum state_file file, const char *part, int from_fd,
-                  size_t size)
-{
-    char name[STATE_NAME_MAX];
-    TRY(state_file_name(dir, file, part, name));
-    if (size > STATE_SIZE_MAX) {
-        return FAIL(E_LIMIT, "a state file is larger than 1 MiB");
-    }
-    /* The daemon and p11-kmsctl may store at once: the folder's own lock makes them take turns. */
-    TRY(lock_folder(dir->fd));
-    err_t err = replace(dir, name, from_fd, size);
-    (void)flock(dir->fd, LOCK_UN);
-    return err;
 }
 
 err_t state_read(const struct state_dir *dir, enum state_file file, const char *part,

@@ -2,8 +2,8 @@
  * state: the state directory (/var/lib/p11-kms, 0700) and what lies in it. Nothing in it is secret,
  * but for the slow hash of a PIN that was refused, and all of it may be lost; only the PIN record
  * guards something (tries on the token). A file is replaced by temp, fsync, rename, fsync of the
- * folder. Used by the supervisor and p11-kmsctl, which keep it on behalf of the roles; the roles
- * send and receive bytes and never see a path.
+ * folder; a log is appended to. Used by the supervisor and p11-kmsctl, which keep it on behalf of
+ * the roles; the roles send and receive bytes and never see a path.
  */
 #ifndef BASE_STATE_H
 #define BASE_STATE_H
@@ -106,6 +106,15 @@ MUST_USE err_t state_read_fd(const struct state_dir *dir, enum state_file file, 
  */
 MUST_USE err_t state_store(const struct state_dir *dir, enum state_file file, const char *part,
                            int from_fd, size_t size);
+
+/*
+ * Adds the first `size` bytes of from_fd to the end of a log (one whose row of base/state_table.h
+ * has a length to grow to; others are E_DENIED, as a log is to state_store): all of them, durable
+ * when it returns OK, or none. E_SYSTEM(EOVERFLOW): it would get too long. E_INVALID: it is no
+ * regular file, or has a second name. A link is not followed. Waits as state_store does.
+ */
+MUST_USE err_t state_append(const struct state_dir *dir, enum state_file file, const char *part,
+                            int from_fd, size_t size);
 
 /*
  * Reads one small file whole (p11-kmsctl status). *ret_len <= room.len. E_NOT_FOUND when it does

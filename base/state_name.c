@@ -9,21 +9,7 @@
 
 #include "base/own.h"
 #include "base/state.h"
-
-static const char *const names[STATE_FILES] = {[STATE_CURRENT] = "current.",
-                                               [STATE_SEEDS] = "seeds.",
-                                               [STATE_HEALTH] = "health",
-                                               [STATE_PIN] = "pin"};
-
-static bool has_realm(enum state_file file)
-{
-    return file == STATE_CURRENT || file == STATE_SEEDS;
-}
-
-static bool has_parts(enum state_file file)
-{
-    return file == STATE_PIN;
-}
+#include "base/state_table.h"
 
 /* It comes from a role and becomes part of a name: nothing but hex leads out of no folder. */
 static bool is_part(const char *text)
@@ -35,20 +21,21 @@ static bool is_part(const char *text)
 err_t state_file_name(const struct state_dir *dir, enum state_file file, const char *part,
                       char ret_name[STATE_NAME_MAX])
 {
+    const struct state_row *row = state_row(file);
     bool whole = part == NULL || part[0] == '\0';
-    if ((unsigned)file >= STATE_FILES || (!whole && !(has_parts(file) && is_part(part)))) {
+    if (row == NULL || (!whole && !(row->in_parts && is_part(part)))) {
         return FAIL(E_INVALID, "there is no such state file");
     }
-    (void)snprintf(ret_name, STATE_NAME_MAX, "%s%s%s%s", names[file],
-                   has_realm(file) ? dir->realm : "", whole ? "" : ".", whole ? "" : part);
+    (void)snprintf(ret_name, STATE_NAME_MAX, "%s%s%s%s", row->name,
+                   row->per_realm ? dir->realm : "", whole ? "" : ".", whole ? "" : part);
     return OK;
 }
 
 /* The part that this name in the folder stands for, or NULL. */
-static const char *part_of(const char *name, enum state_file file)
+static const char *part_of(const char *name, const struct state_row *row)
 {
-    size_t n = strlen(names[file]);
-    bool ours = strncmp(name, names[file], n) == 0 && name[n] == '.';
+    size_t n = strlen(row->name);
+    bool ours = strncmp(name, row->name, n) == 0 && name[n] == '.';
     return ours && is_part(name + n + 1) ? name + n + 1 : NULL;
 }
 
@@ -71,7 +58,8 @@ static DIR *open_listing(const struct state_dir *dir)
 err_t state_find_part(const struct state_dir *dir, enum state_file file,
                       char ret_part[STATE_PART_MAX])
 {
-    if ((unsigned)file >= STATE_FILES || !has_parts(file)) {
+    const struct state_row *row = state_row(file);
+    if (row == NULL || !row->in_parts) {
         return FAIL(E_INVALID, "this state file has no parts");
     }
     DIR *listing = open_listing(dir);
@@ -80,7 +68,7 @@ err_t state_find_part(const struct state_dir *dir, enum state_file file,
     }
     err_t err = FAIL(E_NOT_FOUND, "no part of the state file has anything in it");
     for (const struct dirent *entry = NULL; (entry = readdir(listing)) != NULL;) {
-        const char *part = part_of(entry->d_name, file);
+        const char *part = part_of(entry->d_name, row);
         if (part != NULL && !is_empty(dir, entry->d_name)) {
             span_move(ret_part, part, strlen(part) + 1);
             err = OK;

@@ -74,7 +74,7 @@ static void on_hung(void *ctx)
     (void)kill(session->pid, SIGKILL);
 }
 
-/* STATE_GET and STATE_PUT of the PIN record. False when the process is gone. */
+/* Questions about its PIN record. False when the process is gone. */
 static bool serve_control(struct token_session *session)
 {
     struct role_message message;
@@ -83,7 +83,7 @@ static bool serve_control(struct token_session *session)
     if (failed(err)) {
         return err.code == E_UNAVAILABLE;
     }
-    if (message.kind == ROLE_STATE_GET || message.kind == ROLE_STATE_PUT) {
+    if (role_asks_state(&message)) {
         err = role_serve_state(session->control_fd, session->state, role_row(ROLE_TOKEN)->files,
                                &message, fd);
     }

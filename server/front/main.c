@@ -80,7 +80,7 @@ static void on_full(void *ctx)
 static bool on_put_state(void *ctx, enum state_file file, struct span bytes)
 {
     struct front *front = ctx;
-    err_t err = role_put_state(ROLE_FD_CONTROL, file, bytes);
+    err_t err = role_put_state(ROLE_FD_CONTROL, file, bytes, role_sequence());
     if (failed(err)) { /* otherwise the keeper says what became of it */
         service_stored(front->service, file, err);
     }
@@ -269,6 +269,7 @@ static void take_message(struct front *front, const struct role_message *message
     case ROLE_PONG:
     case ROLE_STATE_GET:
     case ROLE_STATE_PUT:
+    case ROLE_STATE_APPEND:
     case ROLE_READY:
     case ROLE_STATUS:
     case ROLE_KILL_TOKEN:

@@ -74,6 +74,7 @@ static void take_message(struct supervisor *supervisor, struct keeping *role,
     switch ((enum role_kind)message->kind) {
     case ROLE_STATE_GET:
     case ROLE_STATE_PUT:
+    case ROLE_STATE_APPEND:
         serve_state(supervisor, role, message, fd);
         return;
     case ROLE_STATUS:

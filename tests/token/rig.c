@@ -251,7 +251,7 @@ static bool is_killed(const struct token_rig *rig)
 
 static void answer(struct token_rig *rig, const struct role_message *message, int fd)
 {
-    if (message->kind == ROLE_STATE_GET || message->kind == ROLE_STATE_PUT) {
+    if (role_asks_state(message)) {
         (void)!failed(role_serve_state(rig->control_fd, &rig->state, role_row(ROLE_TOKEN)->files,
                                        message, fd));
     }

@@ -190,6 +190,43 @@ static void test_role_spawn_variables_of_tests_are_kept_from_a_shipped_build(voi
     assert_int_equal(run_script(script, fds), 0);
 }
 
+static void run_env(const char *const *env, const int fds[ROLE_FD_COUNT], int *ret_status)
+{
+    struct role_program program = {.fd = open("/usr/bin/env", O_RDONLY | O_CLOEXEC), .name = "env"};
+    pid_t pid = 0;
+    assert_ok(role_spawn(&program, fds, env, NULL, &pid));
+    assert_int_equal(waitpid(pid, ret_status, 0), pid);
+    role_program_close(&program);
+}
+
+static void test_role_spawn_environment_is_only_what_was_given(void **state)
+{
+    (void)state;
+    OWN_FD out = memfd_create("out", MFD_CLOEXEC);
+    const int fds[ROLE_FD_COUNT] = {-1, out, -1, -1, -1, -1, -1};
+    const char *const env[] = {"GIVEN=1", NULL};
+    int status = 0;
+    (void)setenv("P11KMS_LEAK", "1", 1);
+    run_env(env, fds, &status);
+    char text[8192] = "";
+    assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+    assert_non_null(strstr(text, "LD_BIND_NOW=1\n"));
+    assert_non_null(strstr(text, "GIVEN=1\n"));
+    assert_null(strstr(text, "P11KMS_LEAK"));
+    assert_null(strstr(text, "PATH="));
+}
+
+static void test_role_spawn_what_cannot_run_is_an_error(void **state)
+{
+    (void)state;
+    struct role_program program = {.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC),
+                                   .name = "passwd"};
+    pid_t pid = 0;
+    assert_fails(role_spawn(&program, none, NULL, NULL, &pid), E_SYSTEM);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+    role_program_close(&program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_role_spawn_child_of_a_dead_keeper_does_not_become_the_program),
         cmocka_unit_test(test_role_spawn_without_pipe_or_process_is_an_error),
         cmocka_unit_test(test_role_spawn_environment_at_its_limit_runs_and_past_it_is_refused),
+        cmocka_unit_test(test_role_spawn_environment_is_only_what_was_given),
+        cmocka_unit_test(test_role_spawn_what_cannot_run_is_an_error),
         cmocka_unit_test(test_role_spawn_variables_of_tests_are_kept_from_a_shipped_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

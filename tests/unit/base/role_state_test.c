@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/state_table.h"
 #include "tests/kit/unit.h"
 
 static int memory_error; /* errno of the next memfd_create */
@@ -56,6 +57,15 @@ int __wrap_fcntl(int fd, int command, ...)
     return command == F_ADD_SEALS && faults(&seal_error) ? -1 : __real_fcntl(fd, command, argument);
 }
 
+/* The health file is a log here: of the product's own, none is one yet. */
+const struct state_row *__real_state_row(enum state_file file);
+const struct state_row *__wrap_state_row(enum state_file file);
+const struct state_row *__wrap_state_row(enum state_file file)
+{
+    static const struct state_row log = {.name = "health", .append_max = 16};
+    return file == STATE_HEALTH ? &log : __real_state_row(file);
+}
+
 struct fixture {
     int role;
     int keeper;
@@ -88,12 +98,20 @@ static int tear_down(void **state)
     return rmdir(f->path);
 }
 
-/* The keeper's answer, sent ahead of the question: the socket keeps it until it is read. */
-static void answer(struct fixture *f, enum role_kind kind, enum state_file file, int64_t value,
-                   int fd)
+/*
+ * The keeper's answer to the question that comes `ahead` questions from now (1: to the next one).
+ * It is sent before that: the socket keeps it until it is read.
+ */
+static void answer_to(struct fixture *f, unsigned ahead, enum role_kind kind, int64_t value, int fd)
 {
-    const struct role_message message = {.kind = kind, .file = file, .value = value};
+    const struct role_message message = {
+        .kind = kind, .file = STATE_PIN, .sequence = role_sequence() + ahead, .value = value};
     assert_ok(role_send(f->keeper, &message, fd));
+}
+
+static void answer(struct fixture *f, enum role_kind kind, int64_t value, int fd)
+{
+    answer_to(f, 1, kind, value, fd);
 }
 
 static int memory(const char *text)
@@ -103,12 +121,14 @@ static int memory(const char *text)
     return fd;
 }
 
-static void test_role_put_state_wait_passes_other_messages_over(void **state)
+/* A full disk's answer to an earlier record, say, which nobody waited for any more. */
+static void test_role_put_state_wait_takes_the_answer_to_its_own_message_alone(void **state)
 {
     struct fixture *f = *state;
-    answer(f, ROLE_DRAIN, STATE_PIN, 0, -1);
-    answer(f, ROLE_STATE_STORED, STATE_HEALTH, EIO, -1);
-    answer(f, ROLE_STATE_STORED, STATE_PIN, 0, -1);
+    answer_to(f, 4, ROLE_DRAIN, 0, -1);
+    answer_to(f, 0, ROLE_STATE_STORED, EIO, -1);
+    answer_to(f, 2, ROLE_STATE_DATA, 0, -1);
+    answer_to(f, 1, ROLE_STATE_STORED, 0, -1);
     assert_ok(role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("record")));
     struct role_message asked;
     OWN_FD fd = -1;
@@ -123,7 +143,7 @@ static void test_role_put_state_wait_passes_other_messages_over(void **state)
 static void test_role_put_state_wait_refusal_carries_its_errno(void **state)
 {
     struct fixture *f = *state;
-    answer(f, ROLE_STATE_STORED, STATE_PIN, ENOSPC, -1);
+    answer(f, ROLE_STATE_STORED, ENOSPC, -1);
     err_t err = role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("record"));
     assert_int_equal(err.code, E_SYSTEM);
     assert_int_equal(err.detail, ENOSPC);
@@ -134,7 +154,7 @@ static void test_role_wait_ends_when_the_keeper_goes(void **state)
     struct fixture *f = *state;
     char room[4];
     size_t len = 0;
-    answer(f, ROLE_DRAIN, STATE_PIN, 0, -1);
+    answer(f, ROLE_DRAIN, 0, -1);
     assert_int_equal(shutdown(f->keeper, SHUT_WR), 0);
     for (int i = 0; i < 2; i++) {
         err_t err = role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("x"));
@@ -153,12 +173,12 @@ static void test_role_get_state_wait_reads_up_to_the_whole_room(void **state)
     char room[6];
     size_t len = 99;
     OWN_FD fd = memory("record");
-    answer(f, ROLE_STATE_DATA, STATE_HEALTH, 0, -1); /* about another file */
-    answer(f, ROLE_STATE_DATA, STATE_PIN, 6, fd);
+    answer_to(f, 0, ROLE_STATE_DATA, 0, -1); /* to another question */
+    answer(f, ROLE_STATE_DATA, 6, fd);
     assert_ok(role_get_state_wait(f->role, STATE_PIN, NULL, span_mut_of(room, sizeof(room)), &len));
     assert_int_equal(len, 6);
     assert_memory_equal(room, "record", 6);
-    answer(f, ROLE_STATE_DATA, STATE_PIN, 0, fd);
+    answer(f, ROLE_STATE_DATA, 0, fd);
     assert_ok(role_get_state_wait(f->role, STATE_PIN, NULL, span_mut_of(room, 0), &len));
     assert_int_equal(len, 0);
 }
@@ -170,15 +190,15 @@ static void test_role_get_state_wait_bad_answers_are_refused(void **state)
     size_t len = 99;
     struct span_mut whole = span_mut_of(room, sizeof(room));
     OWN_FD fd = memory("abc");
-    answer(f, ROLE_STATE_DATA, STATE_PIN, -EACCES, -1);
+    answer(f, ROLE_STATE_DATA, -EACCES, -1);
     err_t err = role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len);
     assert_int_equal(err.code, E_SYSTEM);
     assert_int_equal(err.detail, EACCES);
-    answer(f, ROLE_STATE_DATA, STATE_PIN, 7, fd);
+    answer(f, ROLE_STATE_DATA, 7, fd);
     assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_LIMIT);
-    answer(f, ROLE_STATE_DATA, STATE_PIN, 0, -1);
+    answer(f, ROLE_STATE_DATA, 0, -1);
     assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_NOT_FOUND);
-    answer(f, ROLE_STATE_DATA, STATE_PIN, 4, fd);
+    answer(f, ROLE_STATE_DATA, 4, fd);
     assert_fails(role_get_state_wait(f->role, STATE_PIN, NULL, whole, &len), E_INVALID);
     assert_int_equal(len, 99);
 }
@@ -189,12 +209,101 @@ static void test_role_put_state_without_memory_sends_nothing(void **state)
     struct role_message message;
     int fd = -1;
     memory_error = EMFILE;
-    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x")).detail, EMFILE);
+    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x"), 1).detail, EMFILE);
     fill_error = ENOSPC;
-    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x")).detail, ENOSPC);
+    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x"), 1).detail, ENOSPC);
     seal_error = EPERM;
-    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x")).detail, EPERM);
+    assert_int_equal(role_put_state(f->role, STATE_PIN, span_of_text("x"), 1).detail, EPERM);
     assert_fails(role_receive(f->keeper, false, &message, &fd), E_UNAVAILABLE);
+}
+
+/* Each message about a state file is one that its sender can tell from the others. */
+static void test_role_sequence_is_new_each_time_and_never_none(void **state)
+{
+    (void)state;
+    uint32_t first = role_sequence();
+    assert_int_not_equal(first, 0);
+    assert_int_equal(role_sequence(), first + 1);
+}
+
+static unsigned open_here(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        n += __real_fcntl(fd, F_GETFD) >= 0;
+    }
+    return n;
+}
+
+static void test_role_put_state_into_a_full_socket_is_told_and_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct role_message word = {.kind = ROLE_STATUS};
+    while (!failed(role_send(f->role, &word, -1))) {
+    }
+    unsigned before = open_here();
+    err_t err = role_put_state(f->role, STATE_PIN, span_of_text("record"), 1);
+    assert_true(err.code == E_SYSTEM && err.detail == EAGAIN);
+    err = role_put_state_wait(f->role, STATE_PIN, NULL, span_of_text("record"));
+    assert_true(err.code == E_SYSTEM && err.detail == EAGAIN); /* and it is not waited for */
+    assert_int_equal(open_here(), before);
+}
+
+/* Serves what the role has sent. */
+static void serve(struct fixture *f, enum err_code expected)
+{
+    struct role_message message;
+    OWN_FD fd = -1;
+    assert_ok(role_receive(f->keeper, false, &message, &fd));
+    assert_true(role_asks_state(&message));
+    assert_fails(role_serve_state(f->keeper, &f->dir, ~0u, &message, fd), expected);
+}
+
+static void assert_answer(struct fixture *f, uint32_t sequence, int64_t value)
+{
+    struct role_message got;
+    OWN_FD fd = -1;
+    assert_ok(role_receive(f->role, false, &got, &fd));
+    assert_int_equal(got.kind, ROLE_STATE_STORED);
+    assert_int_equal(got.sequence, sequence);
+    assert_int_equal(got.value, value);
+}
+
+static void test_role_append_state_adds_to_a_log_and_to_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    char text[32] = "";
+    size_t len = 0;
+    assert_ok(role_append_state(f->role, STATE_HEALTH, span_of_text("one."), 5));
+    assert_ok(role_append_state(f->role, STATE_HEALTH, span_of_text("two."), 6));
+    serve(f, E_NONE);
+    serve(f, E_NONE);
+    assert_answer(f, 5, 0);
+    assert_answer(f, 6, 0);
+    assert_ok(role_append_state(f->role, STATE_HEALTH, span_of_text("0123456789"), 7));
+    serve(f, E_SYSTEM);
+    assert_answer(f, 7, EOVERFLOW);
+    assert_ok(role_put_state(f->role, STATE_HEALTH, span_of_text("all anew"), 8));
+    serve(f, E_DENIED);
+    assert_answer(f, 8, EACCES);
+    assert_ok(role_append_state(f->role, STATE_PIN, span_of_text("more"), 9));
+    serve(f, E_DENIED);
+    assert_answer(f, 9, EACCES);
+    assert_ok(state_read(&f->dir, STATE_HEALTH, NULL, span_mut_of(text, sizeof(text)), &len));
+    assert_string_equal(text, "one.two.");
+}
+
+static void test_role_append_state_wait_takes_its_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct role_message asked;
+    OWN_FD fd = -1;
+    answer(f, ROLE_STATE_STORED, EIO, -1);
+    err_t err = role_append_state_wait(f->role, STATE_HEALTH, NULL, span_of_text("line"));
+    assert_true(err.code == E_SYSTEM && err.detail == EIO);
+    assert_ok(role_receive(f->keeper, false, &asked, &fd));
+    assert_int_equal(asked.kind, ROLE_STATE_APPEND);
+    assert_false(role_asks_state(&(struct role_message){.kind = ROLE_STATE_STORED}));
 }
 
 static void test_role_send_and_receive_on_what_is_no_socket_fail(void **state)
@@ -265,28 +374,25 @@ static void test_role_serve_state_role_that_is_gone_is_told(void **state)
     assert_int_equal(role_serve_state(f->keeper, &f->dir, ~0u, &put, fd).detail, EPIPE);
 }
 
+#define EACH(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_role_put_state_wait_passes_other_messages_over, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_role_put_state_wait_refusal_carries_its_errno, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_role_wait_ends_when_the_keeper_goes, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_role_get_state_wait_reads_up_to_the_whole_room, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_role_get_state_wait_bad_answers_are_refused, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_role_put_state_without_memory_sends_nothing, set_up,
-                                        tear_down),
+        EACH(test_role_put_state_wait_takes_the_answer_to_its_own_message_alone),
+        EACH(test_role_put_state_wait_refusal_carries_its_errno),
+        EACH(test_role_wait_ends_when_the_keeper_goes),
+        EACH(test_role_get_state_wait_reads_up_to_the_whole_room),
+        EACH(test_role_get_state_wait_bad_answers_are_refused),
+        EACH(test_role_put_state_without_memory_sends_nothing),
+        cmocka_unit_test(test_role_sequence_is_new_each_time_and_never_none),
+        EACH(test_role_put_state_into_a_full_socket_is_told_and_leaks_nothing),
+        EACH(test_role_append_state_adds_to_a_log_and_to_nothing_else),
+        EACH(test_role_append_state_wait_takes_its_answer),
         cmocka_unit_test(test_role_send_and_receive_on_what_is_no_socket_fail),
-        cmocka_unit_test_setup_teardown(
-            test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_serve_state_part_that_leads_elsewhere_is_refused,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_role_serve_state_role_that_is_gone_is_told, set_up,
-                                        tear_down),
+        EACH(test_role_serve_state_get_of_no_file_or_another_gives_no_descriptor),
+        EACH(test_role_serve_state_part_that_leads_elsewhere_is_refused),
+        EACH(test_role_serve_state_role_that_is_gone_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,16 +232,18 @@ static void test_role_serve_state_stores_and_reads_back(void **state)
     struct fixture *f = *state;
     struct role_message answer;
     OWN_FD fd = -1;
-    assert_ok(role_put_state(f->ends[0], STATE_PIN, span_of_text("record")));
+    assert_ok(role_put_state(f->ends[0], STATE_PIN, span_of_text("record"), 7));
     serve_one(f, 1u << STATE_PIN, E_NONE);
     assert_ok(role_receive(f->ends[0], true, &answer, &fd));
     assert_int_equal(answer.kind, ROLE_STATE_STORED);
+    assert_int_equal(answer.sequence, 7);
     assert_int_equal(answer.value, 0);
-    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = STATE_PIN};
+    const struct role_message ask = {.kind = ROLE_STATE_GET, .file = STATE_PIN, .sequence = 8};
     assert_ok(role_send(f->ends[0], &ask, -1));
     serve_one(f, 1u << STATE_PIN, E_NONE);
     assert_ok(role_receive(f->ends[0], true, &answer, &fd));
     assert_int_equal(answer.kind, ROLE_STATE_DATA);
+    assert_int_equal(answer.sequence, 8);
     assert_int_equal(answer.value, 6);
     assert_int_equal(write(fd, "x", 1), -1); /* read-only */
 }
@@ -251,9 +253,10 @@ static void test_role_serve_state_others_and_odd_descriptors_are_denied(void **s
     struct fixture *f = *state;
     struct role_message answer;
     int fd = -1;
-    assert_ok(role_put_state(f->ends[0], STATE_PIN, span_of_text("record")));
+    assert_ok(role_put_state(f->ends[0], STATE_PIN, span_of_text("record"), 7));
     serve_one(f, ~(1u << STATE_PIN), E_SYSTEM);
     assert_ok(role_receive(f->ends[0], true, &answer, &fd));
+    assert_int_equal(answer.sequence, 7); /* of a refusal, too */
     assert_int_equal(answer.value, EACCES);
     struct role_message put = {.kind = ROLE_STATE_PUT, .file = STATE_PIN, .value = 1};
     OWN_FD zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -338,44 +341,6 @@ static void test_role_start_by_hand_is_refused(void **state)
     in_child(is_refused_by_hand);
 }
 
-static void run_shell(const char *const *env, const int fds[ROLE_FD_COUNT], int *ret_status)
-{
-    struct role_program program = {.fd = open("/usr/bin/env", O_RDONLY | O_CLOEXEC), .name = "env"};
-    pid_t pid = 0;
-    assert_ok(role_spawn(&program, fds, env, NULL, &pid));
-    assert_int_equal(waitpid(pid, ret_status, 0), pid);
-    role_program_close(&program);
-}
-
-static void test_role_spawn_environment_is_only_what_was_given(void **state)
-{
-    (void)state;
-    OWN_FD out = memfd_create("out", MFD_CLOEXEC);
-    const int fds[ROLE_FD_COUNT] = {-1, out, -1, -1, -1, -1, -1};
-    const char *const env[] = {"GIVEN=1", NULL};
-    int status = 0;
-    (void)setenv("P11KMS_LEAK", "1", 1);
-    run_shell(env, fds, &status);
-    char text[8192] = "";
-    assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
-    assert_non_null(strstr(text, "LD_BIND_NOW=1\n"));
-    assert_non_null(strstr(text, "GIVEN=1\n"));
-    assert_null(strstr(text, "P11KMS_LEAK"));
-    assert_null(strstr(text, "PATH="));
-}
-
-static void test_role_spawn_what_cannot_run_is_an_error(void **state)
-{
-    (void)state;
-    struct role_program program = {.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC),
-                                   .name = "passwd"};
-    const int fds[ROLE_FD_COUNT] = {-1, -1, -1, -1, -1, -1, -1};
-    pid_t pid = 0;
-    assert_fails(role_spawn(&program, fds, NULL, NULL, &pid), E_SYSTEM);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
-    role_program_close(&program);
-}
-
 #define WITH_PAIR(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -393,8 +358,6 @@ int main(void)
         WITH_PAIR(test_role_serve_state_others_and_odd_descriptors_are_denied),
         cmocka_unit_test(test_role_harden_takes_effect),
         cmocka_unit_test(test_role_start_by_hand_is_refused),
-        cmocka_unit_test(test_role_spawn_environment_is_only_what_was_given),
-        cmocka_unit_test(test_role_spawn_what_cannot_run_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,9 +38,11 @@ static int set_up(void **state)
     return 0;
 }
 
+/* An answer is to the question that comes next. */
 static void say(enum role_kind kind, int64_t value, int fd)
 {
-    const struct role_message message = {.kind = kind, .file = STATE_PIN, .value = value};
+    const struct role_message message = {
+        .kind = kind, .file = STATE_PIN, .sequence = role_sequence() + 1, .value = value};
     assert_ok(role_send(keeper_fd, &message, fd));
 }
 

@@ -78,13 +78,13 @@ static void obey(struct fake *fake, char order)
     fake->stored = -1;
     if (order == 'w' || order == 'p') {
         (void)!failed(
-            role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state));
+            role_put_state(ROLE_FD_CONTROL, order == 'w' ? STATE_SEEDS : STATE_PIN, state, 1));
         while (fake->stored < 0) {
             take_message(fake);
         }
     } else if (order == 'm') {
         for (int i = 0; i < 10; i++) {
-            (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state));
+            (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state, 1));
         }
     } else if (order == 'k') {
         tell(ROLE_KILL_TOKEN, fake->token, "the test says so");
@@ -94,7 +94,7 @@ static void obey(struct fake *fake, char order)
         for (int i = 0; i < 50; i++) {
             tell(ROLE_STATUS, 0, "last words");
         }
-        (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state));
+        (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state, 1));
         exit(EXIT_FAILURE);
     } else if (order == 'r') {
         tell(ROLE_READY, 0, "");
