@@ -151,6 +151,8 @@ bool role_told_version(int argc, char **argv, const char *program);
  * umask of 0077, and /dev/null for each of the three standard descriptors that is closed.
  */
 MUST_USE err_t role_harden(void);
+/* Of that, what keeps the memory of this process from others: undumpable, and no core. */
+MUST_USE err_t role_forbid_dumps(void);
 /* Gives up every capability for good. The supervisor does so once its socket has its owner. */
 MUST_USE err_t role_drop_capabilities(void);
 

@@ -37,13 +37,8 @@ static err_t fill_standard(void)
     }
 }
 
-err_t role_harden(void)
+err_t role_forbid_dumps(void)
 {
-    TRY(fill_standard());
-    /* A limit of file sizes is an error to report, not a reason to die of. */
-    (void)signal(SIGXFSZ, SIG_IGN);
-    /* What we make is ours alone, whoever started us. */
-    (void)umask(S_IRWXG | S_IRWXO);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
         return FAIL_ERRNO("cannot make this process undumpable");
     }
@@ -51,6 +46,17 @@ err_t role_harden(void)
     if (setrlimit(RLIMIT_CORE, &none) != 0) {
         return FAIL_ERRNO("cannot turn core files off");
     }
+    return OK;
+}
+
+err_t role_harden(void)
+{
+    TRY(fill_standard());
+    /* A limit of file sizes is an error to report, not a reason to die of. */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    /* What we make is ours alone, whoever started us. */
+    (void)umask(S_IRWXG | S_IRWXO);
+    TRY(role_forbid_dumps());
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return FAIL_ERRNO("cannot give up new privileges");
     }

@@ -43,12 +43,28 @@ static err_t make_pair(int *ret_ours, int *ret_theirs)
     return OK;
 }
 
+/* A token process is told of its own token alone, as the first: not where the PINs of others are.
+ */
+static err_t make_config(const struct role_launch *launch, int *ret_fd)
+{
+    if (!launch->row->of_token) {
+        return role_config_fd(launch->config, ret_fd);
+    }
+    struct config config = *launch->config;
+    config.tokens[0] = launch->config->tokens[launch->token];
+    for (uint32_t i = 1; i < CONFIG_TOKENS_MAX; i++) {
+        config.tokens[i] = (struct config_token){0};
+    }
+    config.tokens_n = 1;
+    return role_config_fd(&config, ret_fd);
+}
+
 static err_t make_one(const struct role_launch *launch, int number, struct made *made)
 {
     int *theirs = &made->theirs[number];
     switch (number) {
     case ROLE_FD_CONFIG:
-        return role_config_fd(launch->config, theirs);
+        return make_config(launch, theirs);
     case ROLE_FD_CONTROL:
         return make_pair(&made->control_fd, theirs);
     case ROLE_FD_SERVICE:
@@ -81,9 +97,9 @@ static err_t gather(const struct role_launch *launch, struct made *made, int ret
 static void list_environment(const struct role_launch *launch,
                              const char *ret_env[CONFIG_ENV_MAX + 1])
 {
-    const struct config_token *token = &launch->config->tokens[0];
+    const struct config_token *token = &launch->config->tokens[launch->token];
     uint32_t n = 0;
-    while (launch->row->token_env && n < token->env_n && n < CONFIG_ENV_MAX) {
+    while (launch->row->of_token && n < token->env_n && n < CONFIG_ENV_MAX) {
         ret_env[n] = token->env[n];
         n++;
     }

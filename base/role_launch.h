@@ -18,6 +18,7 @@ struct role_launch {
     const struct role_row *row;
     const struct role_program *program;
     const struct config *config;
+    uint32_t token;                /* of a row of_token: which of config->tokens it serves */
     const struct state_dir *state; /* where its pin.lock lies; NULL when its row makes none */
     int given[ROLE_FD_COUNT];      /* at their numbers, those of row->given; the others: not read */
 };

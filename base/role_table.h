@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 enum role_id { ROLE_TOKEN, ROLE_FRONT, ROLES };
 
 struct role_row {
@@ -18,7 +20,9 @@ struct role_row {
     unsigned given;      /* its keeper's, the same at every start */
     unsigned made;       /* made anew for each start (base/role_launch.h) */
     unsigned files;      /* state files that are kept for it, a bit 1u << STATE_* each */
-    bool token_env;      /* its environment is token.env of the config; else it has none */
+    /* it serves one token of the config, which is all that it is told of, and has its `env` */
+    bool of_token;
+    err_t (*confine)(void);   /* role_confine's (base/role_confine.h) */
     int64_t backoff_first_ms; /* when it ends at once: started again after so long, */
     int64_t backoff_max_ms;   /* doubled up to this */
 };

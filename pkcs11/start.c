@@ -10,8 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/role.h"
-#include "pkcs11/find.h"
+#include "base/role_confine.h"
 #include "pkcs11/control.h"
+#include "pkcs11/find.h"
 #include "pkcs11/pin_login.h"
 #include "pkcs11/pin_retry.h"
 #include "pkcs11/pool.h"
@@ -54,6 +55,7 @@ static enum ipc_phase open_module(char *why, size_t why_len)
         return IPC_PHASE_NO_MODULE;
     }
     err_t err = module_initialise(&start.module, config->init_args);
+    err = failed(err) ? err : role_confine(ROLE_TOKEN);
     if (failed(err)) {
         say_rv(why, why_len, "the module cannot be initialised", err);
         return IPC_PHASE_NO_MODULE;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/role.h"
+#include "base/role_confine.h"
 #include "base/secret.h"
 #include "server/front/front.h"
 #include "server/front/keeper.h"
@@ -120,7 +121,7 @@ static err_t build(struct front *front)
     TRY(net_new(front->loop, front->service_fd, front->service, &net_events, &front->net));
     front_apply_uids(front);
     loop_timer_at(front->timer, service_next_ms(front->service));
-    return OK;
+    return role_confine(ROLE_FRONT);
 }
 
 /* Whoever signals the whole group means the keeper, which then drains us. */

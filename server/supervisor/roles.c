@@ -22,9 +22,10 @@ static void close_now(int *fd)
     *fd = -1;
 }
 
-int64_t roles_login_ms(const struct supervisor *supervisor)
+int64_t roles_login_ms(const struct supervisor *supervisor, const struct keeping *role)
 {
-    return (int64_t)supervisor->config.tokens[0].start_timeout_s * 1000;
+    const struct config_token *token = &supervisor->config.tokens[role->token];
+    return role->row->of_token ? (int64_t)token->start_timeout_s * 1000 : 0;
 }
 
 /* ---- starting ---- */
@@ -64,7 +65,7 @@ static void keep_on(struct supervisor *supervisor, struct keeping *role, int64_t
     if (failed(err)) {
         log_event(EVENT_TOKEN_NOT_KEPT, LOG_ERR(err));
         role->excused = true;
-        roles_stop(role, now_ms + roles_login_ms(supervisor) + STOP_MS);
+        roles_stop(role, now_ms + roles_login_ms(supervisor, role) + STOP_MS);
     }
 }
 
@@ -73,6 +74,7 @@ static err_t launch(struct supervisor *supervisor, struct keeping *role)
     const struct role_launch launch = {.row = role->row,
                                        .program = &role->program,
                                        .config = &supervisor->config,
+                                       .token = role->token,
                                        .state = &supervisor->state,
                                        .given = {[ROLE_FD_SERVICE] = supervisor->listener.fd}};
     struct role_running running;

@@ -17,8 +17,8 @@ void roles_reap(struct supervisor *supervisor, int64_t now_ms,
                                  int64_t now_ms));
 /* Closes its control socket, which tells it to end, and kills it if it has not done so by then. */
 void roles_end(struct keeping *role, int64_t kill_at_ms);
-/* What the token process may take to end when a login is under way: it waits for its answer. */
-int64_t roles_login_ms(const struct supervisor *supervisor);
+/* What a token process may take to end when a login is under way: it waits for its answer. */
+int64_t roles_login_ms(const struct supervisor *supervisor, const struct keeping *role);
 /*
  * Asks it to end, while what it still has to keep is stored; kills it if it has not done so by
  * then.

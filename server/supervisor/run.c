@@ -42,7 +42,8 @@ static void drain(struct supervisor *supervisor, int64_t now_ms)
 static void stop_others(struct supervisor *supervisor, int64_t now_ms)
 {
     for (size_t i = 0; i < supervisor->roles_n; i++) {
-        roles_stop(&supervisor->roles[i], now_ms + roles_login_ms(supervisor) + STOP_MS);
+        struct keeping *role = &supervisor->roles[i];
+        roles_stop(role, now_ms + roles_login_ms(supervisor, role) + STOP_MS);
     }
 }
 

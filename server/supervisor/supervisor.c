@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "server/supervisor/supervisor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -12,13 +13,16 @@
 #include "server/supervisor/rehearse.h"
 #include "server/supervisor/roles.h"
 
-/* Who is kept. In this order they start. */
+/* Who is kept, a process each, of a row of_token one for each token. In this order they start. */
 static const enum role_id kept[] = {ROLE_TOKEN, ROLE_FRONT};
+static_assert(sizeof(kept) / sizeof(kept[0]) - 1 + CONFIG_TOKENS_MAX <= SUPERVISOR_ROLES_MAX,
+              "there is room for all");
 
-static struct keeping keeping_of(const struct role_row *row)
+static struct keeping keeping_of(const struct role_row *row, uint32_t token)
 {
     return (struct keeping){
         .row = row,
+        .token = token,
         .program = {.fd = -1},
         .control_fd = -1,
         .service_fd = -1,
@@ -43,15 +47,20 @@ struct keeping *supervisor_front(struct supervisor *supervisor)
 
 void supervisor_init(struct supervisor *supervisor, const struct config *config)
 {
-    *supervisor = (struct supervisor){.config = *config,
-                                      .state = {.fd = -1},
-                                      .lock_fd = -1,
-                                      .signal_fd = -1,
-                                      .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
-                                      .listener = {.fd = -1, .folder_fd = -1},
-                                      .roles_n = sizeof(kept) / sizeof(kept[0])};
-    for (size_t i = 0; i < supervisor->roles_n; i++) {
-        supervisor->roles[i] = keeping_of(role_row(kept[i]));
+    *supervisor = (struct supervisor){
+        .config = *config,
+        .state = {.fd = -1},
+        .lock_fd = -1,
+        .signal_fd = -1,
+        .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
+        .listener = {.fd = -1, .folder_fd = -1},
+    };
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        const struct role_row *row = role_row(kept[i]);
+        uint32_t n = row->of_token ? config->tokens_n : 1;
+        for (uint32_t token = 0; token < n; token++) {
+            supervisor->roles[supervisor->roles_n++] = keeping_of(row, token);
+        }
     }
 }
 

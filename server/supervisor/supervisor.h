@@ -31,6 +31,7 @@
 /* One process that is kept: of a row there may be several. */
 struct keeping {
     const struct role_row *row;
+    uint32_t token; /* of a row of_token: which of the config's it serves */
     struct role_program program;
     /* why it did not get one of them, as last said; 0: it did */
     unsigned long unserved[STATE_FILES];

@@ -9,6 +9,7 @@
  *                        delay <ms>   waits first
  *                        hang         never returns
  *                        crash        ends the process by SIGSEGV
+ *                        bare         lets others read the memory of the process
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
  *                        jams         C_Decrypt: after a refusal no operation can begin on the
  *                                     session
@@ -31,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "tests/token/shim.h"
@@ -65,6 +67,9 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
     }
     while (strcmp(action, "hang") == 0) {
         (void)pause();
+    }
+    if (strcmp(action, "bare") == 0) {
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     }
     spoils = strcmp(action, "wrong") == 0;
     jams = strcmp(action, "jams") == 0;

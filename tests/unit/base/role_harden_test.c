@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/role.h"
+#include "base/role_confine.h"
 #include "tests/kit/unit.h"
 
 static bool no_open;
@@ -78,10 +79,23 @@ static void test_role_drop_capabilities_refusal_is_an_error(void **state)
     refused = 0;
 }
 
+/* prctl is answered as if nothing had been given up. */
+static void test_role_confine_what_the_kernel_does_not_confirm_is_denied(void **state)
+{
+    (void)state;
+    for (int id = 0; id < ROLES; id++) {
+        assert_fails(role_confine((enum role_id)id), E_DENIED);
+    }
+    refused = PR_SET_DUMPABLE;
+    assert_refused(role_confine(ROLE_FRONT), EPERM);
+    refused = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_role_harden_every_refusal_is_an_error),
+        cmocka_unit_test(test_role_confine_what_the_kernel_does_not_confirm_is_denied),
         cmocka_unit_test(test_role_drop_capabilities_refusal_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

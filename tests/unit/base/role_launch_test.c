@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/version.h"
 #include "tests/kit/unit.h"
 
 #define REALM "00112233445566778899aabbccddeeff"
@@ -39,14 +40,17 @@ static int probe(void)
     uid_t uid[3];
     gid_t gid[3];
     int signal = 0;
+    static struct config config;
     struct role_message found = {.kind = ROLE_STATUS, .value = open_numbers()};
     if (getresuid(&uid[0], &uid[1], &uid[2]) != 0 || getresgid(&gid[0], &gid[1], &gid[2]) != 0 ||
-        prctl(PR_GET_PDEATHSIG, &signal) != 0) {
+        prctl(PR_GET_PDEATHSIG, &signal) != 0 ||
+        failed(role_config_read(ROLE_FD_CONFIG, &config))) {
         return EXIT_FAILURE;
     }
-    (void)snprintf(found.text, sizeof(found.text), "%u %u %u/%u %u %u/%d/%d/%s", uid[0], uid[1],
-                   uid[2], gid[0], gid[1], gid[2], getgroups(0, NULL), signal,
-                   getenv("OF_TOKEN") == NULL ? "-" : getenv("OF_TOKEN"));
+    (void)snprintf(found.text, sizeof(found.text), "%u %u %u/%u %u %u/%d/%d/%s/%u%.9s%.9s", uid[0],
+                   uid[1], uid[2], gid[0], gid[1], gid[2], getgroups(0, NULL), signal,
+                   getenv("OF_TOKEN") == NULL ? "-" : getenv("OF_TOKEN"), config.tokens_n,
+                   config.tokens[0].pin_file, config.tokens[1].pin_file);
     (void)send(ROLE_FD_SERVICE, "x", 1, MSG_NOSIGNAL);
     return failed(role_send(ROLE_FD_CONTROL, &found, -1)) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -66,7 +70,13 @@ static int set_up(void **state)
     f = (struct fixture){
         .program = {.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .name = PROBE}};
     assert_true(f.program.fd >= 0);
-    (void)snprintf(f.config.tokens[0].env[f.config.tokens[0].env_n++], CONFIG_TEXT_LEN,
+    f.config.magic = CONFIG_MAGIC;
+    f.config.version = CONFIG_VERSION;
+    (void)snprintf(f.config.build_id, sizeof(f.config.build_id), "%s", P11KMS_BUILD_ID);
+    f.config.tokens_n = 2;
+    (void)snprintf(f.config.tokens[0].pin_file, CONFIG_PATH_LEN, "/a");
+    (void)snprintf(f.config.tokens[1].pin_file, CONFIG_PATH_LEN, "/b");
+    (void)snprintf(f.config.tokens[1].env[f.config.tokens[1].env_n++], CONFIG_TEXT_LEN,
                    "OF_TOKEN=given");
     (void)snprintf(f.path, sizeof(f.path), "/tmp/p11kms-launch-XXXXXX");
     assert_non_null(mkdtemp(f.path));
@@ -106,6 +116,7 @@ static struct role_message found_by(const struct role_launch *launch, int *ret_s
     return found;
 }
 
+/* `env`: its variable, and what it knows of tokens. */
 static void assert_tells(const struct role_message *found, uid_t uid, gid_t gid, int groups,
                          const char *env)
 {
@@ -136,6 +147,7 @@ static void test_role_row_each_is_whole_and_no_file_is_kept_for_two(void **state
         assert_int_equal(row->made & row->given, 0);
         assert_int_equal((row->made | row->given) >> ROLE_FD_COUNT, 0);
         assert_int_equal(row->files & files, 0);
+        assert_non_null(row->confine);
         assert_int_equal(row->files >> STATE_FILES, 0);
         assert_true(row->backoff_first_ms > 0 && row->backoff_first_ms < row->backoff_max_ms);
         files |= row->files;
@@ -144,14 +156,15 @@ static void test_role_row_each_is_whole_and_no_file_is_kept_for_two(void **state
     assert_null(role_row(ROLES));
 }
 
-static void test_role_launch_token_finds_its_own_socket_lock_and_environment(void **state)
+static void test_role_launch_token_finds_its_own_socket_lock_token_and_environment(void **state)
 {
-    const struct role_launch launch = launch_of(*state, role_row(ROLE_TOKEN));
+    struct role_launch launch = launch_of(*state, role_row(ROLE_TOKEN));
+    launch.token = 1;
     OWN_FD service = -1;
     char byte = 0;
     struct role_message found = found_by(&launch, &service);
     assert_int_equal(found.value, TALK | 1u << ROLE_FD_SERVICE | 1u << ROLE_FD_PIN_LOCK);
-    assert_tells(&found, getuid(), getgid(), getgroups(0, NULL), "given");
+    assert_tells(&found, getuid(), getgid(), getgroups(0, NULL), "given/1/b");
     assert_int_equal(recv(service, &byte, 1, MSG_DONTWAIT), 1);
     assert_int_equal(faccessat(launch.state->fd, "pin.lock", F_OK, 0), 0);
 }
@@ -169,7 +182,7 @@ static void test_role_launch_front_finds_what_is_given_and_no_environment(void *
     launch.state = NULL;
     struct role_message found = found_by(&launch, &service);
     assert_int_equal(found.value, TALK | 1u << ROLE_FD_SERVICE);
-    assert_tells(&found, getuid(), getgid(), getgroups(0, NULL), "-");
+    assert_tells(&found, getuid(), getgid(), getgroups(0, NULL), "-/2/a/b");
     assert_int_equal(recv(ours, &byte, 1, MSG_DONTWAIT), 1);
     assert_int_equal(service, -1);
 }
@@ -202,7 +215,7 @@ static void test_role_launch_user_of_the_row_runs_it_without_a_way_back(void **s
     const uid_t uid = nobody->pw_uid;
     const gid_t gid = nobody->pw_gid;
     struct role_message found = found_by(&launch, &service);
-    assert_tells(&found, uid, gid, 1, "-"); /* 9: it still dies with its keeper */
+    assert_tells(&found, uid, gid, 1, "-/2/a/b"); /* 9: it still dies with its keeper */
 }
 
 static void test_role_launch_user_that_is_not_to_be_had_runs_nothing(void **state)
@@ -243,7 +256,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_role_row_each_is_whole_and_no_file_is_kept_for_two),
         cmocka_unit_test_setup_teardown(
-            test_role_launch_token_finds_its_own_socket_lock_and_environment, set_up, tear_down),
+            test_role_launch_token_finds_its_own_socket_lock_token_and_environment, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             test_role_launch_front_finds_what_is_given_and_no_environment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/role_confine.h"
 #include "base/version.h"
 #include "tests/kit/unit.h"
 
@@ -138,6 +139,37 @@ static bool tells_version(void)
            strstr(text, P11KMS_BUILD_ID) != NULL;
 }
 
+/* As after a vendor's module that thinks little of the rest of its process. */
+static bool confines_anew(void)
+{
+    struct config config = sample();
+    return provide(&config, SOCK_SEQPACKET) >= 0 && !failed(role_start("p11-kms-test", &started)) &&
+           prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 && !failed(role_confine(ROLE_TOKEN)) &&
+           prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 &&
+           setuid(12345) != 0 && !failed(role_confine(ROLE_FRONT));
+}
+
+/* The tests run as root. */
+static bool denies_a_way_back(void)
+{
+    return setresuid(12345, 12345, 0) == 0 && !failed(role_harden()) &&
+           role_confine(ROLE_FRONT).code == E_DENIED;
+}
+
+static bool denies_a_way_back_to_a_group(void)
+{
+    return setresgid(12345, 12345, 0) == 0 && !failed(role_harden()) &&
+           role_confine(ROLE_FRONT).code == E_DENIED;
+}
+
+static void test_role_confine_undoes_what_was_undone_and_denies_what_it_cannot(void **state)
+{
+    (void)state;
+    in_child(confines_anew);
+    in_child(denies_a_way_back);
+    in_child(denies_a_way_back_to_a_group);
+}
+
 static void test_role_told_version_only_when_asked_for_it_alone(void **state)
 {
     (void)state;
@@ -166,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_role_start_with_a_keeper_reads_the_config),
         cmocka_unit_test(test_role_start_without_a_living_keeper_is_refused),
         cmocka_unit_test(test_role_start_with_a_doubtful_config_is_refused),
+        cmocka_unit_test(test_role_confine_undoes_what_was_undone_and_denies_what_it_cannot),
         cmocka_unit_test(test_role_told_version_only_when_asked_for_it_alone),
         cmocka_unit_test(test_role_environment_empty_is_as_unset),
     };
