@@ -1,19 +1,15 @@
 #include "pkcs11/crypt.h"
 
-#include <poll.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "pkcs11/audit.h"
 #include "pkcs11/key.h"
+#include "pkcs11/ladder.h"
 #include "pkcs11/list.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/wrap.h"
 
-#define ROUNDS       5  /* of canaries beside bytes that do not open */
-#define PAUSE_MS     10 /* before the third try; doubles */
-#define PAUSE_MAX_MS 160
-#define MARGIN_MS    100 /* the answer must be back before the call's time is over */
+#define ROUNDS 5 /* of canaries beside bytes that do not open */
 
 /* What speaks against the wrapped bytes of an effort. */
 struct doubt {
@@ -29,27 +25,24 @@ struct effort {
     const struct wrap_scheme *scheme;
     struct span data;
     struct span_mut out;
-    int64_t deadline_ms;
-    int pause_ms;
+    size_t len;     /* of the result */
+    struct key key; /* of the last try; all zero when it was not found */
     struct doubt doubt;
 };
 
-static err_t once(struct session *session, const struct effort *effort, struct key *ret_key,
-                  size_t *ret_len)
+static err_t attempt(struct session *session, void *ctx)
 {
+    struct effort *effort = ctx;
+    struct key *key = &effort->key;
     struct span aad = span_of(effort->ask->aad, effort->ask->aad_len);
-    if (!session->open) {
-        TRY(session_open(session, false));
-    }
-    TRY(list_find(session, &effort->ask->key, ret_key));
-    if (ret_key->kek.scheme != effort->scheme) {
+    *key = (struct key){0};
+    TRY(list_find(session, &effort->ask->key, key));
+    if (key->kek.scheme != effort->scheme) {
         return FAIL(E_NOT_FOUND, "the key wraps by another scheme");
     }
-    if (effort->verb == IPC_WRAP) {
-        return effort->scheme->wrap(session, &ret_key->kek, aad, effort->data, effort->out,
-                                    ret_len);
-    }
-    return effort->scheme->unwrap(session, &ret_key->kek, aad, effort->data, effort->out, ret_len);
+    bool wraps = effort->verb == IPC_WRAP;
+    return (wraps ? effort->scheme->wrap : effort->scheme->unwrap)(
+        session, &key->kek, aad, effort->data, effort->out, &effort->len);
 }
 
 /* 2 to 4, at random. */
@@ -88,8 +81,9 @@ static bool canary_stands(struct session *session, struct key *key, CK_RV rv)
 }
 
 /* This try, which ended in err, settles that these bytes never open. */
-static bool settles(struct session *session, struct effort *effort, struct key *key, err_t err)
+static bool settles(struct session *session, struct effort *effort, err_t err)
 {
+    struct key *key = &effort->key;
     struct doubt *doubt = &effort->doubt;
     if (effort->verb != IPC_UNWRAP || !effort->scheme->is_refusal(err)) {
         *doubt = (struct doubt){0};
@@ -112,84 +106,54 @@ static bool settles(struct session *session, struct effort *effort, struct key *
     return false;
 }
 
-/* True when another try may help. */
-static bool may_pass(const struct effort *effort, err_t err)
+static err_t judge(struct session *session, void *ctx, err_t err)
 {
-    if (err.code != E_TOKEN) {
-        return err.code == E_PROTOCOL || (effort->verb == IPC_UNWRAP && err.code == E_UNSUPPORTED);
-    }
-    switch (rv_class_of(err)) {
-    case RV_LOST:
-    case RV_PIN:
-        return false;
-    case RV_DATA:
-    case RV_FAULT:
-        return effort->verb == IPC_UNWRAP;
-    case RV_FINE:
-    case RV_SESSION:
-    case RV_HANDLE:
-    case RV_BUSY:
-    case RV_OUTAGE:
-        break;
-    }
-    return true;
-}
-
-/* False: the call's time is over. The second try comes at once: one failure alone costs no time. */
-static bool wait_more(struct effort *effort)
-{
-    int64_t left_ms = effort->deadline_ms - MARGIN_MS - clock_mono_ms();
-    if (left_ms <= effort->pause_ms) {
-        return false;
-    }
-    if (effort->pause_ms > 0) {
-        (void)poll(NULL, 0, effort->pause_ms);
-    }
-    int longer_ms = effort->pause_ms == 0 ? PAUSE_MS : effort->pause_ms * 2;
-    effort->pause_ms = longer_ms < PAUSE_MAX_MS ? longer_ms : PAUSE_MAX_MS;
-    return true;
-}
-
-/* OK: worth another try. Otherwise the error that it is. */
-static err_t recover(struct session *session, struct effort *effort, struct key *key, err_t err)
-{
-    if (!may_pass(effort, err)) {
-        return err;
-    }
-    if (settles(session, effort, key, err)) {
+    struct effort *effort = ctx;
+    if (settles(session, effort, err)) {
         return FAIL_DETAIL(E_INVALID, err.detail, "these wrapped bytes do not open");
     }
     if (rv_class_of(err) == RV_HANDLE) {
-        keys_drop_handle(key->kek.handles[0]);
-        return OK;
+        keys_drop_handle(effort->key.kek.handles[0]);
     }
-    err_t renewed = session_renew(session);
-    return rv_class_of(renewed) == RV_LOST ? renewed : OK; /* else it is opened at the next try */
+    return OK;
 }
+
+/* A token whose canary opened beside the bytes works: an outage would be counted against it. */
+static err_t expire(void *ctx, err_t err)
+{
+    const struct effort *effort = ctx;
+    return effort->doubt.rounds == 0
+               ? err
+               : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
+}
+
+#define ON_PASSING                                                                                 \
+    (LADDER_ON(RV_FINE) | LADDER_ON(RV_SESSION) | LADDER_ON(RV_BUSY) | LADDER_ON(RV_OUTAGE) |      \
+     LADDER_ON_LIE)
+
+/* What the token says of data to wrap holds; of wrapped bytes it may be wrong once. */
+static const struct ladder wrap_ladder = {
+    .renew = ON_PASSING, .again = LADDER_ON(RV_HANDLE), .patient = true};
+static const struct ladder unwrap_ladder = {.renew = ON_PASSING | LADDER_ON(RV_DATA) |
+                                                     LADDER_ON(RV_FAULT) | LADDER_ON_UNSUPPORTED,
+                                            .again = LADDER_ON(RV_HANDLE),
+                                            .patient = true};
 
 err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
                struct span data, int64_t deadline_ms, struct span_mut out, size_t *ret_len)
 {
-    struct effort effort = {.verb = verb,
-                            .ask = ask,
-                            .scheme = wrap_scheme(ask->scheme),
-                            .data = data,
-                            .out = out,
-                            .deadline_ms = deadline_ms};
-    err_t err = OK;
+    struct effort effort = {
+        .verb = verb, .ask = ask, .scheme = wrap_scheme(ask->scheme), .data = data, .out = out};
+    const struct climb climb = {.ladder = verb == IPC_WRAP ? &wrap_ladder : &unwrap_ladder,
+                                .deadline_ms = deadline_ms,
+                                .attempt = attempt,
+                                .judge = judge,
+                                .expire = expire,
+                                .ctx = &effort};
     if (effort.scheme == NULL) {
         return FAIL(E_UNSUPPORTED, "unknown wrap scheme");
     }
-    do {
-        struct key key = {0};
-        err = once(session, &effort, &key, ret_len);
-        if (!failed(err)) {
-            return OK;
-        }
-        TRY(recover(session, &effort, &key, err));
-    } while (wait_more(&effort));
-    /* The token works: its canary opened beside them. An outage would be counted against it. */
-    return effort.doubt.rounds == 0
-               ? err
-               : FAIL_DETAIL(E_UNAVAILABLE, err.detail, "no time for a verdict");
+    TRY(ladder_climb(session, &climb));
+    *ret_len = effort.len;
+    return OK;
 }

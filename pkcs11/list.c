@@ -30,7 +30,7 @@ static void log_verdict(const struct key *key, const struct key *known)
         log_event(EVENT_TOKEN_KEY_WITHOUT_ID, LOG_TEXT("label", key->info.label));
     } else if (key->info.state == IPC_KEY_UNREADABLE) {
         log_event(EVENT_TOKEN_KEY_UNREADABLE, LOG_TEXT("label", key->info.label),
-                  LOG_TEXT("rv", rv_name(key->info.rv)));
+                  LOG_TEXT("rv", key->info.rv == CKR_OK ? "none" : rv_name(key->info.rv)));
     } else if (faults != 0) {
         audit_names(faults, names, sizeof(names));
         log_event(EVENT_TOKEN_KEY_BAD, LOG_TEXT("label", key->info.label),

@@ -52,18 +52,19 @@ static void answer_ping(unsigned peer, uint64_t call)
     serve_send(peer, &reply, span_of(&status, sizeof(status)));
 }
 
-/* Takes the payload when it keeps it for a worker. */
-static void take_request(unsigned peer, const struct ipc_header *header, struct secret **payload)
+/* Takes the frame when it keeps it for a worker. */
+static void take_request(unsigned peer, const struct ipc_header *header, struct secret **frame)
 {
-    if (!serve_fits(header, secret_view(*payload)) || header->flags != 0) {
+    struct request request;
+    if (header->flags != 0 || !serve_decode(header, secret_view(*frame), &request)) {
         die("a frame of the client is broken", FAIL(E_PROTOCOL, "payload"), TOKEN_EXIT_PROTOCOL);
     }
     if (header->verb == IPC_PROBE) {
         answer_ping(peer, header->call);
     } else if (status_phase() != IPC_PHASE_READY) {
         serve_refuse(peer, header, IPC_UNAVAILABLE);
-    } else if (pool_submit(peer, header, *payload)) {
-        *payload = NULL;
+    } else if (pool_submit(peer, &request, *frame)) {
+        *frame = NULL;
     } else {
         serve_refuse(peer, header, IPC_BUSY);
     }

@@ -9,17 +9,17 @@
 #include "pkcs11/serve.h"
 #include "pkcs11/thread.h"
 
-struct request {
+struct waiting {
     unsigned peer;
-    struct ipc_header header;
-    struct secret *payload;
+    struct request request;
+    struct secret *frame; /* what the request borrows from */
     int64_t deadline_ms;
 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct request waiting[POOL_WAITING_MAX]; /* a ring */
+    struct waiting waiting[POOL_WAITING_MAX]; /* a ring */
     size_t first;
     size_t n;
     unsigned busy;
@@ -27,16 +27,16 @@ static struct {
     struct session sessions[POOL_WORKERS_MAX];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
-bool pool_submit(unsigned peer, const struct ipc_header *header, struct secret *payload)
+bool pool_submit(unsigned peer, const struct request *request, struct secret *frame)
 {
     (void)pthread_mutex_lock(&pool.lock);
     bool room = pool.n < POOL_WAITING_MAX && !pool.stopping;
     if (room) {
-        struct request *request = &pool.waiting[(pool.first + pool.n) % POOL_WAITING_MAX];
-        *request = (struct request){.peer = peer,
-                                    .header = *header,
-                                    .payload = payload,
-                                    .deadline_ms = clock_mono_ms() + header->remaining_ms};
+        struct waiting *last = &pool.waiting[(pool.first + pool.n) % POOL_WAITING_MAX];
+        *last = (struct waiting){.peer = peer,
+                                 .request = *request,
+                                 .frame = frame,
+                                 .deadline_ms = clock_mono_ms() + request->header.remaining_ms};
         pool.n++;
         (void)pthread_cond_signal(&pool.work);
     }
@@ -45,7 +45,7 @@ bool pool_submit(unsigned peer, const struct ipc_header *header, struct secret *
 }
 
 /* False: stop. */
-static bool next(struct request *ret_request)
+static bool next(struct waiting *ret_waiting)
 {
     (void)pthread_mutex_lock(&pool.lock);
     while (pool.n == 0 && !pool.stopping) {
@@ -53,7 +53,7 @@ static bool next(struct request *ret_request)
     }
     bool found = !pool.stopping;
     if (found) {
-        *ret_request = pool.waiting[pool.first];
+        *ret_waiting = pool.waiting[pool.first];
         pool.first = (pool.first + 1) % POOL_WAITING_MAX;
         pool.n--;
         pool.busy++;
@@ -65,11 +65,10 @@ static bool next(struct request *ret_request)
 static void *work(void *arg)
 {
     struct session *session = arg;
-    struct request request;
-    while (next(&request)) {
-        serve_request(session, request.peer, &request.header, secret_view(request.payload),
-                      request.deadline_ms);
-        secret_free(request.payload);
+    struct waiting next_one;
+    while (next(&next_one)) {
+        serve_request(session, next_one.peer, &next_one.request, next_one.deadline_ms);
+        secret_free(next_one.frame);
         (void)pthread_mutex_lock(&pool.lock);
         pool.busy--;
         (void)pthread_mutex_unlock(&pool.lock);

@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/secret.h"
-#include "pkcs11/find.h"
-#include "token/ipc.h"
+#include "pkcs11/request.h"
+#include "pkcs11/session.h"
 
 #define POOL_WORKERS_MAX 64u
 #define POOL_WAITING_MAX 64u
@@ -21,8 +21,11 @@
  */
 MUST_USE err_t pool_open(const struct module *module, const struct token *token, unsigned sessions,
                          unsigned *ret_opened);
-/* A request of this peer. Takes the payload when it returns true. False: as many wait as may. */
-bool pool_submit(unsigned peer, const struct ipc_header *header, struct secret *payload);
+/*
+ * A request of this peer, and the frame that it borrows from. Takes the frame when it returns true.
+ * False: as many wait as may.
+ */
+bool pool_submit(unsigned peer, const struct request *request, struct secret *frame);
 /* No more work is begun; true when no thread is inside the module within wait_ms. */
 bool pool_stop(int wait_ms);
 

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,6 +11,7 @@
 #include "base/secret.h"
 #include "pkcs11/crypt.h"
 #include "pkcs11/generate.h"
+#include "pkcs11/ladder.h"
 #include "pkcs11/lie.h"
 #include "pkcs11/list.h"
 #include "pkcs11/lost.h"
@@ -20,77 +20,10 @@
 #include "pkcs11/status.h"
 
 /* longer than a hung front lives: its keeper replaces it, and us it leaves alone */
-#define SEND_WAIT_MS  30000
-#define RANDOM_MAX    256u
-#define OUT_BYTES     SECRET_2KIB_BYTES
-#define RANDOM_SURE   16u /* so many zeros are no chance */
-#define OUTAGES_MAX   3u /* calls in a row that came to nothing */
-
-static bool ends(const char *text, size_t room)
-{
-    return memchr(text, '\0', room) != NULL;
-}
-
-static bool ref_fits(const struct ipc_key_ref *ref)
-{
-    return ref->id_len >= 1 && ref->id_len <= IPC_ID_MAX &&
-           ref->fingerprint_len <= IPC_FINGERPRINT_MAX;
-}
-
-static bool crypt_fits(struct span payload)
-{
-    struct ipc_crypt ask;
-    if (payload.len < sizeof(ask)) {
-        return false;
-    }
-    span_move(&ask, payload.ptr, sizeof(ask));
-    return ref_fits(&ask.key) && ask.aad_len <= IPC_AAD_MAX && ask.data_len > 0 &&
-           payload.len == sizeof(ask) + ask.data_len;
-}
-
-static bool list_fits(struct span payload)
-{
-    struct ipc_list ask;
-    if (payload.len != sizeof(ask)) {
-        return false;
-    }
-    span_move(&ask, payload.ptr, sizeof(ask));
-    return ends(ask.ring, sizeof(ask.ring)) && (ask.has_serving == 0 || ref_fits(&ask.serving));
-}
-
-static bool generate_fits(struct span payload)
-{
-    struct ipc_generate ask;
-    if (payload.len != sizeof(ask)) {
-        return false;
-    }
-    span_move(&ask, payload.ptr, sizeof(ask));
-    return ends(ask.ring, sizeof(ask.ring)) && ask.ring[0] != '\0' &&
-           ask.limit_s <= IPC_GENERATE_MAX_S;
-}
-
-static bool random_fits(struct span payload)
-{
-    struct ipc_random ask;
-    if (payload.len != sizeof(ask)) {
-        return false;
-    }
-    span_move(&ask, payload.ptr, sizeof(ask));
-    return ask.n >= 1 && ask.n <= RANDOM_MAX;
-}
-
-bool serve_fits(const struct ipc_header *header, struct span payload)
-{
-    switch (header->verb) {
-    case IPC_LIST: return list_fits(payload);
-    case IPC_GENERATE: return generate_fits(payload);
-    case IPC_WRAP:
-    case IPC_UNWRAP: return crypt_fits(payload);
-    case IPC_RANDOM: return random_fits(payload);
-    case IPC_PROBE: return payload.len == 0;
-    default: return false;
-    }
-}
+#define SEND_WAIT_MS 30000
+#define OUT_BYTES    SECRET_2KIB_BYTES
+#define RANDOM_SURE  16u /* so many zeros are no chance */
+#define OUTAGES_MAX  3u  /* calls in a row that came to nothing */
 
 void serve_send(unsigned peer, struct ipc_header *header, struct span payload)
 {
@@ -112,20 +45,29 @@ void serve_send(unsigned peer, struct ipc_header *header, struct span payload)
 static enum ipc_outcome outcome_of(err_t err)
 {
     switch (err.code) {
-    case E_NONE: return IPC_OK;
+    case E_NONE:
+        return IPC_OK;
     case E_INVALID:
-    case E_CRYPTO: return IPC_DATA;
-    case E_NOT_FOUND: return IPC_NO_KEY;
-    case E_LIMIT: return IPC_BUSY;
-    case E_DEADLINE: return IPC_EXPIRED;
-    case E_STATE: return IPC_NOTICE;
-    case E_UNSUPPORTED: return err.detail != 0 ? IPC_LACKS : IPC_REFUSED; /* see mechanism.h */
-    case E_TOKEN: break;
+    case E_CRYPTO:
+        return IPC_DATA;
+    case E_NOT_FOUND:
+        return IPC_NO_KEY;
+    case E_LIMIT:
+        return IPC_BUSY;
+    case E_DEADLINE:
+        return IPC_EXPIRED;
+    case E_STATE:
+        return IPC_NOTICE;
+    case E_UNSUPPORTED:
+        return err.detail != 0 ? IPC_LACKS : IPC_REFUSED; /* see mechanism.h */
+    case E_TOKEN:
+        break;
     case E_UNAVAILABLE:
     case E_DENIED:
     case E_PROTOCOL:
     case E_SYSTEM:
-    case E_BUG: return IPC_UNAVAILABLE;
+    case E_BUG:
+        return IPC_UNAVAILABLE;
     }
     enum rv_class class = rv_class(err.detail);
     if (class == RV_BUSY) {
@@ -156,58 +98,73 @@ void serve_refuse(unsigned peer, const struct ipc_header *header, enum ipc_outco
     serve_send(peer, &answer, span_of(NULL, 0));
 }
 
-static err_t serve_list(struct session *session, unsigned peer, const struct ipc_header *header,
-                        struct span payload)
+/* A request in a worker's hands. */
+struct work {
+    unsigned peer;
+    const struct request *request;
+    int64_t deadline_ms;
+    struct span_mut out; /* room for a result that is secret */
+    struct listing listing;
+};
+
+static void answer(const struct work *work, err_t err, struct span payload)
 {
-    struct ipc_list ask;
-    struct listing listing = {0};
-    span_move(&ask, payload.ptr, sizeof(ask));
-    err_t err = list_keys(session, &ask, &listing);
-    if (rv_class_of(err) == RV_SESSION || rv_class_of(err) == RV_HANDLE) {
-        err = session_renew(session);
-        err = failed(err) ? err : list_keys(session, &ask, &listing);
-    }
+    const struct ipc_header *header = &work->request->header;
+    reply(work->peer, header, (enum ipc_verb)header->verb, err, payload);
+}
+
+static err_t list(struct session *session, void *ctx)
+{
+    struct work *work = ctx;
+    return list_keys(session, &work->request->ask.list, &work->listing);
+}
+
+static err_t serve_list(struct session *session, struct work *work)
+{
+    static const struct ladder ladder = {.renew = LADDER_ON(RV_SESSION) | LADDER_ON(RV_HANDLE)};
+    const struct climb climb = {.ladder = &ladder, .attempt = list, .ctx = work};
+    struct listing *listing = &work->listing;
+    err_t err = ladder_climb(session, &climb);
     if (failed(err)) {
-        reply(peer, header, IPC_LIST, err, span_of(NULL, 0));
+        answer(work, err, span_of(NULL, 0));
         return err;
     }
-    struct ipc_list_end end = {.count = (uint32_t)listing.n};
-    for (size_t i = 0; i < listing.n; i++) {
-        reply(peer, header, IPC_LIST, OK, span_of(&listing.keys[i], sizeof(listing.keys[i])));
+    struct ipc_list_end end = {.count = (uint32_t)listing->n};
+    for (size_t i = 0; i < listing->n; i++) {
+        answer(work, OK, span_of(&listing->keys[i], sizeof(listing->keys[i])));
     }
-    reply(peer, header, IPC_LIST_END, OK, span_of(&end, sizeof(end)));
-    listing_free(&listing);
+    reply(work->peer, &work->request->header, IPC_LIST_END, OK, span_of(&end, sizeof(end)));
+    listing_free(listing);
     return OK;
 }
 
-static err_t serve_generate(struct session *session, unsigned peer, const struct ipc_header *header,
-                            struct span payload)
+/* Once: whoever asks again names the same id, and gets what was made. */
+static err_t serve_generate(struct session *session, struct work *work)
 {
-    struct ipc_generate ask;
     struct ipc_key key = {0};
-    span_move(&ask, payload.ptr, sizeof(ask));
-    err_t err = generate_key(session, &ask, &key);
+    err_t err = generate_key(session, &work->request->ask.generate, &key);
     if (failed(err) && err.code != E_STATE) {
         log_event(EVENT_TOKEN_GENERATE_FAILED, LOG_ERR(err));
     }
-    reply(peer, header, IPC_GENERATE, err, span_of(&key, sizeof(key)));
+    answer(work, err, span_of(&key, sizeof(key)));
     return err;
 }
 
-static err_t serve_crypt(struct session *session, unsigned peer, const struct ipc_header *header,
-                         struct span payload, int64_t deadline_ms, struct span_mut out)
+static err_t serve_crypt(struct session *session, struct work *work)
 {
-    struct ipc_crypt ask;
+    const struct request *request = work->request;
     size_t len = 0;
-    span_move(&ask, payload.ptr, sizeof(ask));
-    struct span data = span_part(payload, sizeof(ask), ask.data_len);
-    err_t err = crypt_do(session, (enum ipc_verb)header->verb, &ask, data, deadline_ms, out, &len);
-    reply(peer, header, (enum ipc_verb)header->verb, err, span_of(out.ptr, len));
+    err_t err = crypt_do(session, (enum ipc_verb)request->header.verb, &request->ask.crypt,
+                         request->data, work->deadline_ms, work->out, &len);
+    answer(work, err, span_of(work->out.ptr, len));
     return err;
 }
 
-static err_t random_once(const struct session *session, struct span_mut out, size_t n)
+static err_t draw(struct session *session, void *ctx)
 {
+    const struct work *work = ctx;
+    size_t n = work->request->ask.random.n;
+    struct span_mut out = work->out;
     status_count_call();
     RV_TRY(P11(session->module, C_GenerateRandom, session->handle, out.ptr, n), "C_GenerateRandom");
     size_t zeros = 0;
@@ -220,29 +177,35 @@ static err_t random_once(const struct session *session, struct span_mut out, siz
     return OK;
 }
 
-static err_t serve_random(struct session *session, unsigned peer, const struct ipc_header *header,
-                          struct span payload, struct span_mut out)
+static err_t serve_random(struct session *session, struct work *work)
 {
-    struct ipc_random ask;
-    span_move(&ask, payload.ptr, sizeof(ask));
-    err_t err = random_once(session, out, ask.n);
-    if (rv_class_of(err) == RV_SESSION || rv_may_pass(err)) {
-        err = session_renew(session);
-        err = failed(err) ? err : random_once(session, out, ask.n);
-    }
-    reply(peer, header, IPC_RANDOM, err, span_of(out.ptr, ask.n));
+    static const struct ladder ladder = {.renew = LADDER_ON(RV_SESSION) | LADDER_ON(RV_OUTAGE) |
+                                                  LADDER_ON(RV_BUSY)};
+    const struct climb climb = {.ladder = &ladder, .attempt = draw, .ctx = work};
+    err_t err = ladder_climb(session, &climb);
+    answer(work, err, span_of(work->out.ptr, work->request->ask.random.n));
     return err;
 }
 
-static err_t dispatch(struct session *session, unsigned peer, const struct ipc_header *header,
-                      struct span payload, int64_t deadline_ms, struct span_mut out)
+static const struct verb {
+    bool (*decode)(struct span payload, struct request *ret_request);
+    err_t (*serve)(struct session *session, struct work *work); /* NULL: no work */
+} verbs[IPC_VERBS] = {
+    [IPC_LIST] = {request_list, serve_list},
+    [IPC_GENERATE] = {request_generate, serve_generate},
+    [IPC_WRAP] = {request_crypt, serve_crypt},
+    [IPC_UNWRAP] = {request_crypt, serve_crypt},
+    [IPC_RANDOM] = {request_random, serve_random},
+    [IPC_PROBE] = {request_empty, NULL},
+};
+
+bool serve_decode(const struct ipc_header *header, struct span payload, struct request *ret_request)
 {
-    switch (header->verb) {
-    case IPC_LIST: return serve_list(session, peer, header, payload);
-    case IPC_GENERATE: return serve_generate(session, peer, header, payload);
-    case IPC_RANDOM: return serve_random(session, peer, header, payload, out);
-    default: return serve_crypt(session, peer, header, payload, deadline_ms, out);
+    if (header->verb >= IPC_VERBS || verbs[header->verb].decode == NULL) {
+        return false;
     }
+    *ret_request = (struct request){.header = *header};
+    return verbs[header->verb].decode(payload, ret_request);
 }
 
 /* A fresh process is the only cure for a token that is gone, and for errors that go on. */
@@ -267,17 +230,19 @@ static void judge(const struct session *session, err_t err)
     }
 }
 
-void serve_request(struct session *session, unsigned peer, const struct ipc_header *header,
-                   struct span payload, int64_t deadline_ms)
+void serve_request(struct session *session, unsigned peer, const struct request *request,
+                   int64_t deadline_ms)
 {
     CLEANUP(secret_free_p) struct secret *out = NULL;
+    struct work work = {.peer = peer, .request = request, .deadline_ms = deadline_ms};
     if (clock_mono_ms() >= deadline_ms || peer != peer_now()) {
-        serve_refuse(peer, header, IPC_EXPIRED);
+        serve_refuse(peer, &request->header, IPC_EXPIRED);
         return;
     }
     if (failed(secret_new(SECRET_2KIB, OUT_BYTES, &out))) {
-        serve_refuse(peer, header, IPC_BUSY);
+        serve_refuse(peer, &request->header, IPC_BUSY);
         return;
     }
-    judge(session, dispatch(session, peer, header, payload, deadline_ms, secret_room(out)));
+    work.out = secret_room(out);
+    judge(session, verbs[request->header.verb].serve(session, &work));
 }

@@ -6,18 +6,24 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "pkcs11/request.h"
 #include "pkcs11/session.h"
 #include "token/ipc.h"
 
-/* A request of this verb may have this payload. A client that sends others is not of our build. */
-bool serve_fits(const struct ipc_header *header, struct span payload);
+/*
+ * A frame of a client as what it asks for. False: no request fits it so; a client that sends such
+ * is not of our build.
+ */
+bool serve_decode(const struct ipc_header *header, struct span payload,
+                  struct request *ret_request);
 
 /*
- * Does it and replies to the peer that asked. deadline_ms: CLOCK_MONOTONIC, after which the module
- * is not called; nor is it for a peer that was replaced.
+ * Does it and replies to the peer that asked; not for IPC_PROBE, which needs no session.
+ * deadline_ms: CLOCK_MONOTONIC, after which the module is not called; nor is it for a peer that was
+ * replaced.
  */
-void serve_request(struct session *session, unsigned peer, const struct ipc_header *header,
-                   struct span payload, int64_t deadline_ms);
+void serve_request(struct session *session, unsigned peer, const struct request *request,
+                   int64_t deadline_ms);
 
 /* An answer without result. Any thread. */
 void serve_refuse(unsigned peer, const struct ipc_header *header, enum ipc_outcome outcome);

@@ -81,7 +81,7 @@ struct ipc_key_ref {
 
 struct ipc_list {
     char ring[16];              /* keys of this ring are listed and fingerprinted */
-    uint8_t all;                /* 1: other AES keys too (an unknown kek_id is looked for) */
+    uint8_t all;                /* 1: KEKs of no ring too (an unknown kek_id is looked for) */
     uint8_t has_serving;
     struct ipc_key_ref serving; /* fingerprinted anew each time */
 };

@@ -90,7 +90,7 @@ static const struct key_lie {
     {"C_GetAttributeValue:162 len 8", "said=\"8\""},
     {"C_GetAttributeValue:162 len -1", "said=\"18446744073709551615\""},
     {"C_GetAttributeValue:103 byte 2", "said=\"2\""}, /* CKA_SENSITIVE */
-    {"C_GetAttributeValue:161 len 4", "said=\"4\""}, /* CKA_VALUE_LEN */
+    {"C_GetAttributeValue:161 len 4", "said=\"4\""},  /* CKA_VALUE_LEN */
     {"C_GetAttributeValue:161 len 16", "said=\"16\""},
     {"C_GetAttributeValue:161 len -1", "said=\"18446744073709551615\""},
     {"C_Encrypt len 33", "said=\"33\""},
@@ -155,7 +155,7 @@ static void test_start_each_lie_is_named_and_waited_out(void **state)
     struct token_rig *rig = *state;
     for (size_t i = 0; i < COUNT(start_lies); i++) {
         const struct start_lie *lie = &start_lies[i];
-            rig_shim(rig, lie->orders);
+        rig_shim(rig, lie->orders);
         start_logged(rig);
         struct ipc_status status = rig_wait_phase(rig, lie->phase, 15000);
         if (strstr(status.text, lie->mend) == NULL) {
@@ -248,7 +248,7 @@ static void test_list_each_lie_about_a_key_makes_it_unreadable(void **state)
     struct rig_listing listing;
     for (size_t i = 0; i < COUNT(key_lies); i++) {
         const struct key_lie *lie = &key_lies[i];
-            start_logged(rig);
+        start_logged(rig);
         (void)rig_wait_phase(rig, IPC_PHASE_READY, 15000);
         rig_shim(rig, lie->orders);
         assert_true(rig_list(rig, false, &listing));
@@ -258,6 +258,7 @@ static void test_list_each_lie_about_a_key_makes_it_unreadable(void **state)
             fail_msg("%s: state %u", lie->orders, listing.keys[0].state);
         }
         log_says(rig, lie->line, lie->orders);
+        log_says(rig, "rv=\"none\"", lie->orders);
         rig_shim(rig, NULL);
         assert_int_equal(list(rig), IPC_OK);
         ready_again(rig, lie->orders);
