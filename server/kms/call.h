@@ -6,6 +6,7 @@
 #ifndef SERVER_KMS_CALL_H
 #define SERVER_KMS_CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -47,7 +48,15 @@ struct service_events {
 
 #define CALL_UID_LEN 65u
 
-enum call_wait { CALL_FOR_NOTHING, CALL_FOR_SEED, CALL_FOR_LISTING, CALL_FOR_PROOF };
+#define CALL_KEY_LEN 32u
+
+enum call_event { CALL_FOR_NOTHING, CALL_FOR_SEED, CALL_FOR_LISTING, CALL_FOR_PROOF };
+
+/* What a call waits for, in a form that tells whether it is that which has happened. */
+struct call_wait {
+    enum call_event what;
+    uint8_t key[CALL_KEY_LEN]; /* CALL_FOR_SEED: that of its name; else zero */
+};
 
 /* A call that was checked, and how far it has come. Borrows its bytes. */
 struct call {
@@ -59,9 +68,26 @@ struct call {
     char uid[CALL_UID_LEN];   /* for the log: checked, or "-" */
     struct span payload;      /* of Encrypt the plaintext, of Decrypt the envelope */
     struct envelope envelope; /* of Decrypt: its payload, parsed */
-    enum call_wait wait;
-    uint8_t seed_key[32]; /* CALL_FOR_SEED */
-    uint64_t listing;     /* CALL_FOR_LISTING: number of the listing that decides */
+    uint64_t listing;         /* number of the listing that tells whether its KEK is there; or 0 */
+    struct call_wait wait;
 };
+
+static inline bool call_waits(const struct call *call)
+{
+    return call->wait.what != CALL_FOR_NOTHING;
+}
+
+static inline bool call_waits_for(const struct call *call, const struct call_wait *wait)
+{
+    return call->wait.what == wait->what &&
+           span_equal(span_of(call->wait.key, CALL_KEY_LEN), span_of(wait->key, CALL_KEY_LEN));
+}
+
+/* Of Encrypt and Decrypt: what stands in the envelope. */
+static inline uint8_t call_api(const struct call *call)
+{
+    bool v1 = call->method == CODEC_V1_ENCRYPT || call->method == CODEC_V1_DECRYPT;
+    return v1 ? ENVELOPE_V1 : ENVELOPE_V2;
+}
 
 #endif

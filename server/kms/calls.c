@@ -82,7 +82,7 @@ static void wipe_payload(struct calls *calls, struct parked *parked)
 void calls_answer(struct calls *calls, struct parked *parked, struct service_reply *reply)
 {
     wipe_payload(calls, parked);
-    parked->call.wait = CALL_FOR_NOTHING;
+    parked->call.wait = (struct call_wait){0};
     parked->answered = true;
     parked->reply = *reply;
     reply->body = NULL;
@@ -99,7 +99,7 @@ void calls_end(struct calls *calls, struct parked *parked)
     } else {
         TAILQ_REMOVE(&calls->waiting, parked, link);
     }
-    parked->call.wait = CALL_FOR_NOTHING;
+    parked->call.wait = (struct call_wait){0};
     parked->answered = false;
     TAILQ_INSERT_HEAD(&calls->unused, parked, link);
     calls->n--;
@@ -141,12 +141,11 @@ struct parked *calls_find(struct calls *calls, struct ticket ticket)
     return NULL;
 }
 
-bool calls_want_seed(const struct calls *calls, const uint8_t key[32])
+bool calls_wait_for(const struct calls *calls, const struct call_wait *wait)
 {
     const struct parked *parked;
     TAILQ_FOREACH (parked, &calls->waiting, link) {
-        if (parked->call.wait == CALL_FOR_SEED &&
-            span_equal(span_of(parked->call.seed_key, 32), span_of(key, 32))) {
+        if (call_waits_for(&parked->call, wait)) {
             return true;
         }
     }

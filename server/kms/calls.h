@@ -1,7 +1,6 @@
 /*
- * calls: client calls that wait, at most CALLS_MAX, for a seed, for a listing or for the first
- * proof. A parked call holds a ticket and a copy of its payload; plaintext lies in the arena. When
- * what it waits for happens it is simply tried again.
+ * calls: client calls that wait, at most CALLS_MAX. A parked call holds a ticket and a copy of its
+ * payload; plaintext lies in the arena. When what it waits for happens it is simply tried again.
  */
 #ifndef SERVER_KMS_CALLS_H
 #define SERVER_KMS_CALLS_H
@@ -61,7 +60,8 @@ bool calls_next_answer(struct calls *calls, struct ticket *ret_ticket,
 void calls_end(struct calls *calls, struct parked *parked);
 /* NULL: not here. */
 struct parked *calls_find(struct calls *calls, struct ticket ticket);
-bool calls_want_seed(const struct calls *calls, const uint8_t key[32]);
+/* Does any call wait for this? */
+bool calls_wait_for(const struct calls *calls, const struct call_wait *wait);
 /* Earliest expiry; INT64_MAX none. */
 int64_t calls_next_ms(const struct calls *calls);
 

@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "keys/key_id.h"
+#include "server/kms/suite.h"
 
 #define V1_VERSION_TEXT "v1beta1"
 
@@ -35,22 +36,21 @@ static err_t take_plaintext(const struct codec_request *request, struct call *ca
 static err_t take_ciphertext(const struct store *store, const struct codec_request *request,
                              struct call *call)
 {
-    bool v2 = call->method == CODEC_V2_DECRYPT;
     if (request->payload.len == 0 || request->payload.len > ENVELOPE_MAX) {
         return FAIL(E_INVALID, "the ciphertext must have 1 to 1024 bytes");
     }
     TRY(envelope_parse(request->payload, &call->envelope));
     call->payload = request->payload;
     const struct envelope_head *head = &call->envelope.head;
-    if (head->suite != ENVELOPE_SEED) {
-        return FAIL(E_INVALID, "the ciphertext is of a suite that is not configured");
-    }
-    if (head->api != (v2 ? ENVELOPE_V2 : ENVELOPE_V1)) {
+    const struct suite *suite = NULL;
+    TRY(suite_find(&store->config, head->suite, &suite));
+    if (head->api != call_api(call)) {
         return FAIL(E_INVALID, "the ciphertext is of the other KMS API");
     }
     if (!span_equal(span_of(head->realm, ENVELOPE_REALM), span_of(store->realm, ENVELOPE_REALM))) {
         return FAIL(E_NOT_FOUND, "the ciphertext is of another ring");
     }
+    bool v2 = call->method == CODEC_V2_DECRYPT;
     if (v2 && !key_id_matches(request->key_id, head->kek_id, head->activation)) {
         return FAIL(E_INVALID, "the key_id is not that of the ciphertext");
     }
@@ -118,7 +118,7 @@ static bool status_waits(const struct store *store, const struct health_facts *f
     if (facts->proof_age_ms >= 0 || left_ms <= 0) {
         return false;
     }
-    call->wait = CALL_FOR_PROOF;
+    call->wait.what = CALL_FOR_PROOF;
     call->expires_ms = times_earlier(call->expires_ms, now.mono_ms + left_ms);
     return true;
 }
@@ -128,7 +128,7 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
     struct times now = store_now(store);
     const struct health_policy policy = report_policy(&store->config);
     const struct health_facts facts = store_health(store, now);
-    call->wait = CALL_FOR_NOTHING;
+    call->wait = (struct call_wait){0};
     if (!last && status_waits(store, &facts, now, call)) {
         return OK;
     }
@@ -159,15 +159,15 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
 static err_t run_encrypt(struct store *store, struct call *call, struct secret *body)
 {
     CLEANUP(secret_free_p) struct secret *envelope = NULL;
-    uint8_t api = call->method == CODEC_V2_ENCRYPT ? ENVELOPE_V2 : ENVELOPE_V1;
     TRY(secret_new(SECRET_2KIB, ENVELOPE_MAX, &envelope));
-    TRY(store_seal(store, api, call, envelope));
-    if (call->wait != CALL_FOR_NOTHING) {
+    struct suite_result result = {.bytes = envelope};
+    TRY(suite_seal(store, call, &result));
+    if (call_waits(call)) {
         return OK;
     }
     const struct codec_response response = {
         .payload = secret_view(envelope),
-        .key_id = span_of_text(store->snapshot.key_id),
+        .key_id = span_of_text(result.key_id),
     };
     return codec_pack_response(call->method, &response, body);
 }
@@ -176,8 +176,9 @@ static err_t run_decrypt(struct store *store, struct call *call, struct secret *
 {
     CLEANUP(secret_free_p) struct secret *plaintext = NULL;
     TRY(secret_new(SECRET_2KIB, ENVELOPE_PLAIN_MAX, &plaintext));
-    TRY(store_open(store, &call->envelope, call, plaintext));
-    if (call->wait != CALL_FOR_NOTHING) {
+    struct suite_result result = {.bytes = plaintext};
+    TRY(suite_open(store, call, &result));
+    if (call_waits(call)) {
         return OK;
     }
     const struct codec_response response = {.payload = secret_view(plaintext)};

@@ -47,6 +47,12 @@ struct proof {
     struct secret *fresh;     /* the seed being made */
 };
 
+/* Proven at least once in this process. NULL: not. */
+static inline bool proof_stands(const struct proof *proof)
+{
+    return proof != NULL && proof->write != NULL;
+}
+
 struct prover_events {
     void *ctx;
     /* The token has answered for this key: the owner gives it to prover_reply. */

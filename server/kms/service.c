@@ -10,6 +10,7 @@
 #include "server/kms/kms.h"
 #include "server/kms/methods.h"
 #include "server/kms/store.h"
+#include "server/kms/suite.h"
 
 #define ANSWER_MS 200 /* before its deadline a call is told why, instead of running into it */
 
@@ -85,7 +86,7 @@ static bool attempt(struct service *service, struct call *call, bool last,
     if (!failed(err)) {
         err = methods_run(service->store, call, last, body);
     }
-    if (!failed(err) && call->wait != CALL_FOR_NOTHING) {
+    if (!failed(err) && call_waits(call)) {
         return false;
     }
     *ret_reply =
@@ -155,12 +156,10 @@ void service_cancel(struct service *service, struct ticket ticket)
     if (parked == NULL) {
         return;
     }
-    bool for_seed = parked->call.wait == CALL_FOR_SEED;
-    uint8_t key[32];
-    span_move(key, parked->call.seed_key, sizeof(key));
+    const struct call_wait wait = parked->call.wait;
     calls_end(&service->calls, parked);
-    if (for_seed && !calls_want_seed(&service->calls, key)) {
-        unwraps_abandon(&service->store->unwraps, key);
+    if (!calls_wait_for(&service->calls, &wait)) {
+        suite_abandon(service->store, &wait);
     }
 }
 
@@ -184,45 +183,22 @@ static struct parked *next_of(struct parked *parked)
     return TAILQ_NEXT(parked, link);
 }
 
-static void on_seed(void *ctx, const uint8_t key[32], err_t err, bool again)
+static void on_happened(void *ctx, const struct call_wait *what, err_t err)
 {
     struct service *service = ctx;
     struct parked *next;
     for (struct parked *parked = TAILQ_FIRST(&service->calls.waiting); parked != NULL;
          parked = next) {
         next = next_of(parked);
-        if (parked->call.wait != CALL_FOR_SEED ||
-            !span_equal(span_of(parked->call.seed_key, 32), span_of(key, 32))) {
+        if (!call_waits_for(&parked->call, what)) {
             continue;
         }
-        if (failed(err) && !again) {
+        if (failed(err)) {
             fail_call(service, parked, err);
         } else {
             retry(service, parked, false);
         }
     }
-}
-
-static void retry_all(struct service *service, enum call_wait wait)
-{
-    struct parked *next;
-    for (struct parked *parked = TAILQ_FIRST(&service->calls.waiting); parked != NULL;
-         parked = next) {
-        next = next_of(parked);
-        if (parked->call.wait == wait) {
-            retry(service, parked, false);
-        }
-    }
-}
-
-static void on_listing(void *ctx)
-{
-    retry_all(ctx, CALL_FOR_LISTING);
-}
-
-static void on_ready(void *ctx)
-{
-    retry_all(ctx, CALL_FOR_PROOF);
 }
 
 /* Status is answered whatever is known; the others are told that the token cannot be reached. */
@@ -259,7 +235,7 @@ err_t service_new(const struct config *config, const struct service_events *even
     if (service == NULL) {
         return FAIL_ERRNO("out of memory for the service");
     }
-    const struct store_events store_events = {service, on_seed, on_listing, on_ready};
+    const struct store_events store_events = {service, on_happened};
     service->events = *events;
     service->refused.event = EVENT_DECRYPT_REFUSED;
     TRY(calls_init(&service->calls));

@@ -11,6 +11,12 @@ struct times store_now(const struct store *store)
     return times_now(view->has_remembered ? (int64_t)view->remembered.not_before : 0);
 }
 
+static void happened(struct store *store, enum call_event what)
+{
+    const struct call_wait wait = {.what = what};
+    store->events.on_happened(store->events.ctx, &wait, OK);
+}
+
 static bool is_listed(const struct ring_key *keys, size_t n, size_t hint,
                       const struct ring_key *wanted)
 {
@@ -46,15 +52,15 @@ static void on_listed(void *ctx, const struct client_reply *reply, bool all)
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
     prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);
     if (all) {
-        store->events.on_listing(store->events.ctx);
+        happened(store, CALL_FOR_LISTING);
     }
 }
 
 /* Its seed is pinned only while its key is under proof. */
 static void drop_lost_snapshot(struct store *store)
 {
-    if (store->snapshot.write != NULL &&
-        prover_find(&store->prover, &store->snapshot.key) == NULL) {
+    if (store->snapshot.ready && prover_find(&store->prover, &store->snapshot.key) == NULL) {
+        store->snapshot.ready = false;
         store->snapshot.write = NULL;
     }
 }
@@ -65,21 +71,22 @@ static void swap_snapshot(struct store *store)
     const struct rotation_view *view = &store->rotation.view;
     const struct proof *proof =
         view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
-    if (proof == NULL || proof->write == NULL) {
+    if (!proof_stands(proof)) {
         drop_lost_snapshot(store);
         return;
     }
-    if (proof->write == store->snapshot.write) {
+    bool same = store->snapshot.ready && ring_same(&view->serving, &store->snapshot.key);
+    if (same && proof->write == store->snapshot.write) {
         return;
     }
-    struct snapshot fresh = {.write = proof->write, .key = view->serving};
+    struct snapshot fresh = {.ready = true, .key = view->serving, .write = proof->write};
     key_id_text(fresh.key.kek_id, fresh.key.not_before, fresh.key_id);
-    if (store->snapshot.write == NULL || !ring_same(&fresh.key, &store->snapshot.key)) {
+    if (!same) {
         log_event(EVENT_SERVING_SWITCHED, LOG_TEXT("from", store->snapshot.key_id),
                   LOG_TEXT("to", fresh.key_id));
     }
     store->snapshot = fresh;
-    store->events.on_ready(store->events.ctx);
+    happened(store, CALL_FOR_PROOF);
 }
 
 static void take_proven(struct store *store, const struct ring_key *key, struct times now)

@@ -1,9 +1,9 @@
 /*
  * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires
- * the token client, the seed cache, the prover, the rotation and the health; the service asks it to
- * seal and to open. Split by job: store.c (life, token replies, time), store_open.c (seal and
- * open), store_unwrap.c (seeds that the token opens), store_report.c (the facts of what is
- * reported). What is kept is kept's, what is said is report's. One thread, never blocks.
+ * the token client, the seed cache, the prover, the rotation and the health; the suites seal and
+ * open with it. Split by job: store.c (life, token replies, time), store_unwrap.c (seeds that the
+ * token opens), store_report.c (the facts of what is reported). What is kept is kept's, what is
+ * said is report's. One thread, never blocks.
  *
  * Status and Encrypt read one snapshot, replaced in one assignment.
  */
@@ -19,7 +19,7 @@
 #include "keys/key_id.h"
 #include "keys/seal.h"
 #include "server/health/health.h"
-#include "server/kms/calls.h"
+#include "server/kms/call.h"
 #include "server/kms/derived.h"
 #include "server/kms/directory.h"
 #include "server/kms/kept.h"
@@ -44,21 +44,18 @@
 struct store_events {
     void *ctx;
     /*
-     * The token opened this seed, or err says why not; `again`: its time was up, late comers may
-     * ask anew.
+     * What calls may wait for has happened: they are to be tried again. With err: it will not, and
+     * they are to be told so.
      */
-    void (*on_seed)(void *ctx, const uint8_t key[32], err_t err, bool again);
-    /* A listing of all keys is complete. */
-    void (*on_listing)(void *ctx);
-    /* Something seals now, or another key does. */
-    void (*on_ready)(void *ctx);
+    void (*on_happened)(void *ctx, const struct call_wait *what, err_t err);
 };
 
 /* What Status names and Encrypt uses. */
 struct snapshot {
-    const struct seed *write; /* pinned by the prover; NULL: nothing seals yet */
+    bool ready; /* its KEK is proven: calls may be sealed */
     struct ring_key key;
     char key_id[KEY_ID_TEXT_LEN + 1];
+    const struct seed *write; /* for suite_seed: pinned by the prover */
 };
 
 struct store {
@@ -101,11 +98,6 @@ struct times store_now(const struct store *store);
 /* See service_stored and service_storing (kms.h). */
 void store_stored(struct store *store, enum state_file file, err_t err);
 void store_storing(struct store *store, unsigned what, const char *why);
-
-/* store_open.c: OK with call->wait set: it must wait, nothing was written. */
-MUST_USE err_t store_seal(struct store *store, uint8_t api, struct call *call, struct secret *out);
-MUST_USE err_t store_open(struct store *store, const struct envelope *envelope, struct call *call,
-                          struct secret *out);
 
 /*
  * store_unwrap.c: a seed that was asked for; and some of those that were open before the restart.

@@ -7,7 +7,7 @@ static int64_t proof_age_ms(const struct store *store, struct times now)
     const struct rotation_view *view = &store->rotation.view;
     const struct proof *proof =
         view->has_serving ? prover_find(&store->prover, &view->serving) : NULL;
-    return proof == NULL || proof->write == NULL ? -1 : now.boot_ms - proof->proven_ms;
+    return proof_stands(proof) ? now.boot_ms - proof->proven_ms : -1;
 }
 
 struct health_facts store_health(const struct store *store, struct times now)
@@ -46,7 +46,7 @@ void store_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1])
 {
     const struct rotation_view *view = &store->rotation.view;
     ret_text[0] = '\0';
-    if (store->snapshot.write != NULL) {
+    if (store->snapshot.ready) {
         (void)snprintf(ret_text, KEY_ID_TEXT_LEN + 1, "%s", store->snapshot.key_id);
     } else if (view->has_remembered) {
         key_id_text(view->remembered.kek_id, view->remembered.not_before, ret_text);
@@ -56,7 +56,7 @@ void store_key_id(const struct store *store, char ret_text[KEY_ID_TEXT_LEN + 1])
 static bool seed_outlived(const struct store *store, struct times now)
 {
     const struct proof *proof =
-        store->snapshot.write != NULL ? prover_find(&store->prover, &store->snapshot.key) : NULL;
+        store->snapshot.ready ? prover_find(&store->prover, &store->snapshot.key) : NULL;
     return proof != NULL && proof->write != NULL &&
            prover_seed_age_s(proof, now.boot_ms) >= (int64_t)store->config.seed_life_s;
 }

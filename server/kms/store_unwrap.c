@@ -8,7 +8,7 @@ static err_t keep_seed(struct store *store, const struct unwrap *unwrap, struct 
 {
     struct seed_name name = unwrap->name;
     const struct seed_name *remembered = pending_find(&store->pending, name.key);
-    name.own = remembered != NULL && remembered->own;
+    name.own |= remembered != NULL && remembered->own;
     const struct seed *seed = NULL;
     TRY(seeds_add(store->seeds, &name, bytes, &seed));
     if (unwrap->again) {
@@ -37,13 +37,15 @@ void store_take_unwrap(struct store *store, const struct unwrap *unwrap,
     }
     bool timed_out = err.code == E_DEADLINE || err.code == E_UNAVAILABLE;
     bool again = timed_out && now.mono_ms - unwrap->started_ms >= TOKEN_CALL_MS;
-    store->events.on_seed(store->events.ctx, unwrap->name.key, err, again);
+    struct call_wait wait = {.what = CALL_FOR_SEED};
+    span_move(wait.key, unwrap->name.key, CALL_KEY_LEN);
+    store->events.on_happened(store->events.ctx, &wait, again ? OK : err);
 }
 
 /* A few at a time, and only once the keys are known and the first proof is made. */
 void store_reopen_some(struct store *store, struct times now)
 {
-    if (store->snapshot.write == NULL || now.boot_ms < store->background_ms) {
+    if (!store->snapshot.ready || now.boot_ms < store->background_ms) {
         return;
     }
     for (size_t tries = store->pending.left; tries > 0; tries--) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "keys/key_id.h"
+#include "server/kms/remember.h"
 #include "tests/flow/kms_fixture.h"
 
 static struct answer with_another_commitment(const struct answer *sealed)
@@ -104,6 +105,56 @@ static void test_restart_seed_opened_wrongly_never_seals(void **state)
     int32_t opened = world_decrypt_of(world, &before);
     world_settle(world);
     assert_answer_ok(world, opened);
+}
+
+/* In the state file: is the seed of this envelope our own, or made so with `make`? */
+static bool is_own_in_file(struct world *world, const struct answer *sealed, bool make)
+{
+    static struct seed_name names[SEEDS_MAX];
+    static uint8_t room[REMEMBER_MAX];
+    struct envelope envelope;
+    size_t n = 0;
+    bool own = false;
+    struct writer w = writer_of(span_mut_of(room, sizeof(room)));
+    struct span file = span_of(world->state[STATE_SEEDS].bytes, world->state[STATE_SEEDS].len);
+    assert_ok(envelope_parse(span_of(sealed->payload, sealed->payload_len), &envelope));
+    assert_ok(remember_parse(file, envelope.head.realm, names, SEEDS_MAX, &n));
+    remember_begin(&w, envelope.head.realm);
+    for (size_t i = 0; i < n; i++) {
+        bool its = span_equal(seed_name_wrapped(&names[i]), envelope.wrapped);
+        names[i].own |= its && make;
+        own |= its && names[i].own;
+        remember_put(&w, &names[i]);
+    }
+    assert_int_equal(w.len, file.len);
+    memcpy(world->state[STATE_SEEDS].bytes, room, w.len);
+    return own;
+}
+
+static void test_own_seed_opened_wrongly_stays_own(void **state)
+{
+    struct world *world = *state;
+    world_serve(world);
+    struct answer foreign = world_foreign(world, 0, "x");
+    (void)world_decrypt_of(world, &foreign);
+    world_pass(world, 2000);
+    assert_false(is_own_in_file(world, &foreign, false));
+    world_kill(world);
+    assert_true(is_own_in_file(world, &foreign, true));
+    world_start_alone(world);
+    service_token_attach(world->service, fake_token_connect(world->token));
+    fake_token_fault(world->token, IPC_UNWRAP, FAKE_DELAY);
+    fake_token_fault(world->token, IPC_UNWRAP, FAKE_DELAY);
+    fake_token_fault(world->token, IPC_UNWRAP, FAKE_CORRUPT);
+    for (int i = 0; i < 5; i++) {
+        world_pass(world, 500);
+        fake_token_release(world->token);
+    }
+    int32_t stream = world_decrypt_of(world, &foreign);
+    world_pass(world, 2000);
+    assert_answer_ok(world, stream);
+    assert_int_equal(world_logged("token-opened-wrongly", NULL), 1);
+    assert_true(is_own_in_file(world, &foreign, false));
 }
 
 static bool state_is(const struct world *world, const char *name)
@@ -223,6 +274,7 @@ int main(void)
         IN_WORLD(test_decrypt_512_with_another_commitment_ask_the_token_twice),
         IN_WORLD(test_decrypt_seed_that_fitted_once_is_never_asked_for_again),
         IN_WORLD(test_restart_seed_opened_wrongly_never_seals),
+        IN_WORLD(test_own_seed_opened_wrongly_stays_own),
         IN_WORLD(test_restart_key_that_cannot_be_read_is_start_and_decrypt_unavailable),
         IN_WORLD(test_decrypt_unknown_kek_is_unavailable_while_any_key_is_unread),
         IN_WORLD(test_restart_remembered_seed_waits_for_its_unread_key),

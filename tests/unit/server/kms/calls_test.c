@@ -28,8 +28,7 @@ static struct call call_of(enum codec_method method, int32_t stream)
                          .ticket = {1, 1, stream},
                          .expires_ms = 100 + stream,
                          .payload = span_of_text("payload"),
-                         .wait = CALL_FOR_SEED,
-                         .seed_key = {(uint8_t)stream}};
+                         .wait = {CALL_FOR_SEED, {(uint8_t)stream}}};
 }
 
 static void test_park_copies_the_payload(void **state)
@@ -156,17 +155,21 @@ static void test_answered_call_can_still_be_cancelled(void **state)
     assert_false(calls_next_answer(&calls, &ticket, &reply));
 }
 
-static void test_want_seed_sees_only_calls_that_wait_for_it(void **state)
+static void test_wait_for_sees_only_calls_that_wait_for_just_that(void **state)
 {
     (void)state;
     struct call call = call_of(CODEC_V2_DECRYPT, 7);
-    const uint8_t other[32] = {8};
-    assert_false(calls_want_seed(&calls, call.seed_key));
+    const struct call_wait seven = {CALL_FOR_SEED, {7}};
+    const struct call_wait eight = {CALL_FOR_SEED, {8}};
+    const struct call_wait listing = {.what = CALL_FOR_LISTING};
+    assert_false(calls_wait_for(&calls, &seven));
     assert_ok(calls_park(&calls, &call));
-    assert_true(calls_want_seed(&calls, call.seed_key));
-    assert_false(calls_want_seed(&calls, other));
-    calls_find(&calls, call.ticket)->call.wait = CALL_FOR_LISTING;
-    assert_false(calls_want_seed(&calls, call.seed_key));
+    assert_true(calls_wait_for(&calls, &seven));
+    assert_false(calls_wait_for(&calls, &eight));
+    assert_false(calls_wait_for(&calls, &listing));
+    calls_find(&calls, call.ticket)->call.wait = listing;
+    assert_false(calls_wait_for(&calls, &seven));
+    assert_true(calls_wait_for(&calls, &listing));
 }
 
 int main(void)
@@ -184,8 +187,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_is_said_once_and_frees_the_place, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_answered_call_can_still_be_cancelled, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_want_seed_sees_only_calls_that_wait_for_it, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_wait_for_sees_only_calls_that_wait_for_just_that,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
