@@ -37,9 +37,9 @@ void *config_list_grow(struct config_element element, const struct config_rule *
 
 void config_element_path(struct config_element element, const char *path, char *text, size_t size)
 {
-    size_t head = element.list == NULL ? 0 : strlen(element.list->path);
-    if (element.n > 1 && strncmp(path, element.list->path, head) == 0) {
-        (void)snprintf(text, size, "%.*s[%u]%s", (int)head, path, element.index, path + head);
+    const char *list = element.list == NULL || element.n <= 1 ? NULL : element.list->path;
+    if (list != NULL && strncmp(path, list, strlen(list)) == 0) {
+        (void)snprintf(text, size, "%s[%u]%s", list, element.index, path + strlen(list));
     } else {
         (void)snprintf(text, size, "%s", path);
     }
