@@ -80,7 +80,7 @@ static err_t decide(const struct ctl *ctl, struct workplace *workplace, bool joi
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};
     TRY(workplace_view(workplace, &view));
-    struct state_current lost;
+    struct ring_key lost;
     bool exists = view.n + view.broken_labels > 0;
     if (!exists && view.unnamed > 0) {
         return FAIL(E_UNAVAILABLE, "a key of the token cannot be read, and may be of this ring: "

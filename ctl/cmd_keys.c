@@ -45,7 +45,7 @@ static json_t *describe(const struct ctl *ctl, const struct workplace *workplace
 static void warn(const struct ctl *ctl, const struct ring_view *view)
 {
     bool none_seals = view->n > 0 && view->choice.selected == NULL;
-    bool ahead = ring_view_all_ahead(view);
+    bool ahead = ring_all_ahead(view->ring, view->n, view->now_s);
     const struct {
         bool on;
         const char *text;

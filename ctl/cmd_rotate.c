@@ -6,10 +6,10 @@
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/ring_empty.h"
-#include "ctl/rotate_plan.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
 #include "keys/key_id.h"
+#include "keys/rotate.h"
 
 /* Rows of the staged KEKs which the new one leaves without effect, or does not. */
 static void add_staged(const struct ring_view *before, const struct ring_view *made,
@@ -125,26 +125,64 @@ static int refuse_at(const struct ctl *ctl, int64_t at_s, int64_t earliest_s, in
     return CTL_USAGE;
 }
 
-static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
-                    const struct rotate_wish *wish, int *ret_exit)
+/* The refusals of keys/rotate in the words of this program: what to do next. */
+static err_t advise(err_t refused)
+{
+    switch ((enum rotate_refusal)refused.detail) {
+    case ROTATE_EMPTY:
+        return FAIL(E_NOT_FOUND, "the ring has no key on this token: `p11-kmsctl init` makes its "
+                                 "first");
+    case ROTATE_LOST:
+        return FAIL(E_NOT_FOUND, "the KEK that served here is lost or unusable: "
+                                 "`p11-kmsctl rotate --now` makes one that takes its place");
+    case ROTATE_UNREADABLE:
+        return FAIL(E_UNAVAILABLE, "a key of this ring cannot be read: try again, and see "
+                                   "`p11-kmsctl keys`. If it stays so, `p11-kmsctl rotate --now` "
+                                   "makes another");
+    case ROTATE_ALL_AHEAD:
+        return FAIL(E_STATE,
+                    "every key of the ring becomes active only in the future: set the clock "
+                    "of this host, or if it is right, say so with --clock-is-right");
+    case ROTATE_CLOCK_DOUBT:
+        return FAIL(E_STATE, "the clock is more than 400 days past the ring's newest key: if it is "
+                             "right, say so with --clock-is-right");
+    }
+    return refused;
+}
+
+/* What the command line asks for. */
+struct asked {
+    struct rotate_wish wish;
+    bool anyway; /* although another KEK is staged */
+};
+
+static err_t rotate(const struct ctl *ctl, struct workplace *workplace, struct asked asked,
+                    int *ret_exit)
 {
     CLEANUP(ring_view_done) struct ring_view view = {0};
-    struct state_current current;
+    const struct rotate_wish *wish = &asked.wish;
+    struct ring_key remembered;
     struct rotate_plan plan = {0};
     TRY(workplace_view(workplace, &view));
     bool known = false;
-    TRY(ring_remembered(workplace, &current, &known));
+    TRY(ring_remembered(workplace, &remembered, &known));
     if (view.n + view.broken_labels + view.unnamed == 0 && !(known && wish->now)) {
         *ret_exit = CTL_FINDING;
         return ring_empty_say(ctl, workplace);
     }
-    err_t err = rotate_plan(&view, known ? &current : NULL, wish, &plan);
+    const struct rotate_facts facts = {.keys = view.ring,
+                                       .n = view.n,
+                                       .unnamed = view.unnamed,
+                                       .broken_labels = view.broken_labels,
+                                       .remembered = known ? &remembered : NULL,
+                                       .now_s = view.now_s};
+    err_t err = rotate_plan(&facts, wish, &plan);
     if (err.code == E_INVALID && wish->at_s != 0 && plan.earliest_s != 0) {
         *ret_exit = refuse_at(ctl, wish->at_s, plan.earliest_s, view.now_s);
         return OK;
     }
-    TRY(err);
-    if (!wish->now && !wish->anyway && is_under_way(ctl, &view)) {
+    TRY(failed(err) ? advise(err) : OK);
+    if (!wish->now && !asked.anyway && is_under_way(ctl, &view)) {
         (void)fprintf(ctl->err,
                       "p11-kmsctl: nothing was made. For one more all the same: --anyway; "
                       "for one that takes over at once, and from what is staged: --now\n");
@@ -156,18 +194,19 @@ static err_t rotate(const struct ctl *ctl, struct workplace *workplace,
 
 int ctl_rotate(struct ctl *ctl)
 {
-    struct rotate_wish wish = {.delay_s = ctl->config.activation_delay_s};
+    struct asked asked = {.wish = {.delay_s = ctl->config.activation_delay_s}};
+    struct rotate_wish *wish = &asked.wish;
     const char *at = NULL;
     const struct option_flag flags[] = {
         {"--at", NULL, &at},
-        {"--now", &wish.now, NULL},
-        {"--anyway", &wish.anyway, NULL},
-        {"--clock-is-right", &wish.clock_is_right, NULL},
+        {"--now", &wish->now, NULL},
+        {"--anyway", &asked.anyway, NULL},
+        {"--clock-is-right", &wish->clock_is_right, NULL},
     };
     if (!options_command(ctl, flags, sizeof(flags) / sizeof(flags[0]), NULL)) {
         return CTL_USAGE;
     }
-    if (at != NULL && (wish.now || failed(time_text_parse(at, &wish.at_s)) || wish.at_s == 0)) {
+    if (at != NULL && (wish->now || failed(time_text_parse(at, &wish->at_s)) || wish->at_s == 0)) {
         (void)fprintf(ctl->err,
                       "p11-kmsctl: --at wants Unix seconds or 2026-01-31T12:00:00Z, and no "
                       "--now beside it: %s\n",
@@ -176,14 +215,14 @@ int ctl_rotate(struct ctl *ctl)
     }
     int64_t now_s = clock_real_s();
     /* no login is needed to see that */
-    if (at != NULL && wish.at_s < now_s + (int64_t)wish.delay_s) {
-        return refuse_at(ctl, wish.at_s, now_s + (int64_t)wish.delay_s, now_s);
+    if (at != NULL && wish->at_s < now_s + (int64_t)wish->delay_s) {
+        return refuse_at(ctl, wish->at_s, now_s + (int64_t)wish->delay_s, now_s);
     }
     int code = CTL_FAILED;
     CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     err_t err = workplace_open(ctl, &workplace);
     if (!failed(err)) {
-        err = rotate(ctl, &workplace, &wish, &code);
+        err = rotate(ctl, &workplace, asked, &code);
     }
     return failed(err) ? ctl_failed(ctl, err) : code;
 }

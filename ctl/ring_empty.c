@@ -7,9 +7,9 @@
 
 #define CURRENT_MAX 1024u
 
-err_t ring_remembered(const struct workplace *workplace, struct state_current *ret_current,
-                      bool *ret_known)
+err_t ring_remembered(const struct workplace *workplace, struct ring_key *ret_key, bool *ret_known)
 {
+    struct state_current record;
     uint8_t bytes[CURRENT_MAX];
     size_t len = 0;
     err_t err =
@@ -17,7 +17,13 @@ err_t ring_remembered(const struct workplace *workplace, struct state_current *r
     if (err.code == E_SYSTEM) {
         return err;
     }
-    *ret_known = !failed(err) && !failed(state_current_parse(span_of(bytes, len), ret_current));
+    *ret_known = !failed(err) && !failed(state_current_parse(span_of(bytes, len), &record));
+    if (*ret_known) {
+        *ret_key = (struct ring_key){.not_before = record.not_before,
+                                     .created = record.created,
+                                     .verdict = RING_GOOD};
+        span_move(ret_key->kek_id, record.kek_id, KEK_ID_LEN);
+    }
     return OK;
 }
 
@@ -55,7 +61,7 @@ void ring_others(const struct workplace *workplace, char ret_names[RING_NAMES_MA
 
 err_t ring_empty_say(const struct ctl *ctl, const struct workplace *workplace)
 {
-    struct state_current lost;
+    struct ring_key lost;
     char key_id[KEY_ID_TEXT_LEN + 1];
     char names[RING_NAMES_MAX];
     const char *ring = ctl->config.ring;

@@ -16,7 +16,7 @@
  * The newest KEK that ever served on this node. *ret_known false: nothing is remembered, or in a
  * file that is not one of ours, which the daemon ignores too. E_SYSTEM: could not look.
  */
-MUST_USE err_t ring_remembered(const struct workplace *workplace, struct state_current *ret_current,
+MUST_USE err_t ring_remembered(const struct workplace *workplace, struct ring_key *ret_key,
                                bool *ret_known);
 
 /*

@@ -93,16 +93,6 @@ bool ring_view_staged(const struct ring_view *view, size_t row)
            !ring_superseded(view->ring, view->n, key);
 }
 
-bool ring_view_all_ahead(const struct ring_view *view)
-{
-    for (size_t i = 0; i < view->n; i++) {
-        if (view->ring[i].not_before <= view->now_s) {
-            return false;
-        }
-    }
-    return view->n > 0;
-}
-
 void ring_view_state(const struct ring_view *view, size_t row, char ret_text[RING_VIEW_STATE])
 {
     char names[RING_VIEW_STATE];

@@ -42,7 +42,4 @@ bool ring_view_staged(const struct ring_view *view, size_t row);
 /* key_id of a row; "" while its fingerprint is not known: without it a key has no name. */
 void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT_LEN + 1]);
 
-/* True when no key, whatever its verdict, has reached its not-before: the clock is suspect. */
-bool ring_view_all_ahead(const struct ring_view *view);
-
 #endif

@@ -125,6 +125,16 @@ void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s,
     *ret_choice = choice;
 }
 
+bool ring_all_ahead(const struct ring_key *keys, size_t n, int64_t now_s)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].not_before <= now_s) {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
 bool ring_superseded(const struct ring_key *keys, size_t n, const struct ring_key *key)
 {
     for (size_t i = 0; i < n; i++) {

@@ -60,6 +60,9 @@ struct ring_choice {
 void ring_choose(const struct ring_key *keys, size_t n, int64_t now_s,
                  struct ring_choice *ret_choice);
 
+/* True when no key, whatever its verdict, has reached its not-before: the clock is suspect. */
+bool ring_all_ahead(const struct ring_key *keys, size_t n, int64_t now_s);
+
 /* True for a key that never seals: a verified one that ranks above it becomes active no later. */
 bool ring_superseded(const struct ring_key *keys, size_t n, const struct ring_key *key);
 
