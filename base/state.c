@@ -97,6 +97,11 @@ bool state_lock_in_place(const struct state_dir *dir, int lock_fd)
     return names(dir->fd, "lock", lock_fd);
 }
 
+bool state_pin_lock_in_place(const struct state_dir *dir, int fd)
+{
+    return names(dir->fd, "pin.lock", fd);
+}
+
 err_t state_lock(const struct state_dir *dir, int *ret_lock_fd)
 {
     OWN_FD fd =

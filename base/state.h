@@ -53,6 +53,8 @@ bool state_in_place(const struct state_dir *dir);
  * a new one.
  */
 bool state_lock_in_place(const struct state_dir *dir, int lock_fd);
+/* The same of the file that state_open_pin_lock opened. */
+bool state_pin_lock_in_place(const struct state_dir *dir, int fd);
 
 /*
  * The one writer: flock on `lock`, kept until the fd is closed. E_STATE when another process holds

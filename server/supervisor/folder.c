@@ -18,13 +18,31 @@ static void give_pin_lock(const struct supervisor *supervisor, struct keeping *r
     tell_role(role, ROLE_PIN_LOCK, fd);
 }
 
-static void tell_roles(struct supervisor *supervisor)
+static void replace_pin_lock(struct supervisor *supervisor)
 {
-    tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
-    for (size_t i = 0; i < supervisor->roles_n; i++) {
+    own_fd_close_p(&supervisor->pin_lock_fd);
+    supervisor->pin_lock_fd = -1;
+    err_t err = state_open_pin_lock(&supervisor->state, &supervisor->pin_lock_fd);
+    if (failed(err) && err.detail != supervisor->pin_lock_said) {
+        log_event(EVENT_PIN_LOCK_NOT_GIVEN, LOG_ERR(err));
+    }
+    supervisor->pin_lock_said = failed(err) ? err.detail : 0;
+    for (size_t i = 0; !failed(err) && i < supervisor->roles_n; i++) {
         if ((supervisor->roles[i].row->made & 1u << ROLE_FD_PIN_LOCK) != 0) {
             give_pin_lock(supervisor, &supervisor->roles[i]);
         }
+    }
+}
+
+/*
+ * It may be removed alone, or with its folder: what the roles hold then is a file that no process
+ * which starts later would look at.
+ */
+static void keep_pin_lock(struct supervisor *supervisor)
+{
+    if (supervisor->pin_lock_fd < 0 ||
+        !state_pin_lock_in_place(&supervisor->state, supervisor->pin_lock_fd)) {
+        replace_pin_lock(supervisor);
     }
 }
 
@@ -41,7 +59,7 @@ static err_t take_new(struct supervisor *supervisor)
     supervisor->lock_fd = own_fd_take(&lock_fd);
     log_event(EVENT_STATE_FOLDER_NEW, LOG_TEXT("folder", supervisor->config.state_dir),
               LOG_TEXT("text", "it, or its lock, was gone: what is remembered is stored anew"));
-    tell_roles(supervisor);
+    tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
     return OK;
 }
 
@@ -70,6 +88,7 @@ err_t folder_ready(struct supervisor *supervisor)
         tell_role_text(supervisor_front(supervisor), ROLE_STATE_TROUBLE, "");
     }
     supervisor->trouble[0] = '\0';
+    keep_pin_lock(supervisor);
     return OK;
 }
 

@@ -51,6 +51,7 @@ void supervisor_init(struct supervisor *supervisor, const struct config *config)
         .config = *config,
         .state = {.fd = -1},
         .lock_fd = -1,
+        .pin_lock_fd = -1,
         .signal_fd = -1,
         .alive_ms = notify_alive_period_ms() == 0 ? NEVER_MS : 0,
         .listener = {.fd = -1, .folder_fd = -1},
@@ -147,5 +148,6 @@ void supervisor_close(struct supervisor *supervisor)
     listener_close(&supervisor->listener);
     own_fd_close_p(&supervisor->signal_fd);
     own_fd_close_p(&supervisor->lock_fd);
+    own_fd_close_p(&supervisor->pin_lock_fd);
     state_close(&supervisor->state);
 }

@@ -60,6 +60,8 @@ struct supervisor {
     struct config config;
     struct state_dir state;
     int lock_fd;
+    int pin_lock_fd; /* to look whether the file is still there; each token process has its own */
+    unsigned long pin_lock_said; /* why it cannot be opened, as last said; 0: it can */
     int64_t folder_ms; /* when to look at the folder next */
     char trouble[256]; /* why it cannot be used now; empty: it can */
     int signal_fd;

@@ -63,6 +63,14 @@ class State(unittest.TestCase):
         self.daemon.wait_ok()
         self.opens()
 
+    @unittest.skipUnless(os.getuid() == 0, "what a process has open, root sees")
+    def test_pin_lock_removed_alone_is_made_again_and_given_to_who_runs(self):
+        lock = os.path.join(self.daemon.state, "pin.lock")
+        held = f"/proc/{self.daemon.pid_of('token')}/fd/6"
+        self.assertTrue(os.path.samefile(held, lock))
+        os.unlink(lock)
+        until(lambda: os.path.exists(lock) and os.path.samefile(held, lock), 60, "the new lock")
+
     @unittest.skipUnless(os.getuid() == 0, "a full disk needs root")
     def test_full_disk_at_the_start_is_said_in_full_and_healed(self):
         self.daemon.stop()

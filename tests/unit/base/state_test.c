@@ -291,10 +291,13 @@ static void test_state_lock_in_place_tells_a_lock_that_is_gone_or_another(void *
     struct fixture *f = *state;
     OWN_FD lock = -1;
     OWN_FD other = -1;
+    OWN_FD pin = -1;
     assert_ok(state_lock(&f->dir, &lock));
-    assert_true(state_lock_in_place(&f->dir, lock));
+    assert_ok(state_open_pin_lock(&f->dir, &pin));
+    assert_true(state_lock_in_place(&f->dir, lock) && state_pin_lock_in_place(&f->dir, pin));
     assert_int_equal(unlinkat(f->dir.fd, "lock", 0), 0);
-    assert_false(state_lock_in_place(&f->dir, lock));
+    assert_int_equal(unlinkat(f->dir.fd, "pin.lock", 0), 0);
+    assert_false(state_lock_in_place(&f->dir, lock) || state_pin_lock_in_place(&f->dir, pin));
     assert_ok(state_lock(&f->dir, &other));
     assert_false(state_lock_in_place(&f->dir, lock));
     assert_true(state_lock_in_place(&f->dir, other));
