@@ -10,7 +10,7 @@
  *   C_GetAttributeValue:<type in hex>
  *                        len <n>; byte <value of the first one>
  *   C_GenerateKey        handle <n>; late-rv <CK_RV>, late-end: the key is made, but nobody is told
- *   C_Encrypt, C_Decrypt len <n>
+ *   C_Encrypt, C_Decrypt len <n>; late-rv <CK_RV>: the room is filled, and then it fails
  *   C_GenerateRandom     nothing: the room as it was
  *   C_GetMechanismInfo:<mechanism in hex>
  *                        rv <CK_RV>
@@ -128,16 +128,18 @@ static CK_RV lie_C_Encrypt(CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, C
                            CK_ULONG_PTR out_n)
 {
     CK_RV rv = true_list->C_Encrypt(h, in, in_n, out, out_n);
+    CK_ULONG number;
     (void)lies("C_Encrypt", "len", out_n);
-    return rv;
+    return lies("C_Encrypt", "late-rv", &number) ? number : rv;
 }
 
 static CK_RV lie_C_Decrypt(CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out,
                            CK_ULONG_PTR out_n)
 {
     CK_RV rv = true_list->C_Decrypt(h, in, in_n, out, out_n);
+    CK_ULONG number;
     (void)lies("C_Decrypt", "len", out_n);
-    return rv;
+    return lies("C_Decrypt", "late-rv", &number) ? number : rv;
 }
 
 static CK_RV lie_C_GenerateRandom(CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG n)

@@ -1,9 +1,7 @@
 /*
- * shim: a PKCS#11 module that passes everything on to a real one and misbehaves on order. For
- * tests.
+ * shim: a PKCS#11 module that passes everything on to another and misbehaves on order. For tests.
  *
- *   P11KMS_SHIM_MODULE   path of the real module
- *   P11KMS_SHIM_CONTROL  file read before each wrapped call; lines
+ *   orders               read before each wrapped call; lines
  *                        "<function> <action> [<number> [<times> [<every>]]]":
  *                        rv <CK_RV>   returned without calling the module
  *                        delay <ms>   waits first
@@ -11,6 +9,7 @@
  *                        crash        ends the process by SIGSEGV
  *                        bare         lets others read the memory of the process
  *                        no-aad       C_EncryptInit and C_DecryptInit of AES-GCM: without the AAD
+ *                        own-iv       C_EncryptInit of AES-GCM: writes an IV over the caller's
  *                        jams         C_Decrypt: after a refusal no operation can begin on the
  *                                     session
  *                        wrong        C_Encrypt, C_Decrypt: CKR_OK, and the first byte is another
@@ -18,19 +17,18 @@
  *                        others       lies about what came back, see lies.c
  *                        times: on the first calls only, counted anew once the line has gone
  *                        every: of these on each <every>-th only, the first included
- *   P11KMS_SHIM_LOG      the name of each wrapped call is appended
+ *
+ * Where orders come from, and where the calls are noted, is for the program that it is part of:
+ * shim_main.c makes a module of it, tests/kit/fake_module.c a kit for unit tests.
  *
  * Wrapped are the calls of the list at the end; every other goes straight to the module.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -42,18 +40,13 @@ static CK_FUNCTION_LIST list;
 static _Thread_local bool spoils; /* the order "wrong" holds for this call */
 static _Thread_local bool jams;   /* the same for the order of that name */
 static _Thread_local CK_SESSION_HANDLE jammed;
+static atomic_uint order_number = 1; /* of the orders that hold */
 
-static void note(const char *function)
-{
-    const char *path = getenv("P11KMS_SHIM_LOG");
-    int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        char line[80];
-        int n = snprintf(line, sizeof(line), "%s\n", function);
-        (void)!write(fd, line, (size_t)n);
-        (void)close(fd);
-    }
-}
+/* Orders of one function that were followed. */
+struct spent {
+    atomic_long n;
+    atomic_uint of; /* the order_number of these */
+};
 
 /* True when *ret_rv is to be returned at once. */
 static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
@@ -82,8 +75,7 @@ static bool act(const char *action, unsigned long number, CK_RV *ret_rv)
 
 bool shim_order(const char *function, struct shim_order *ret_order)
 {
-    const char *path = getenv("P11KMS_SHIM_CONTROL");
-    FILE *control = path == NULL ? NULL : fopen(path, "re");
+    FILE *control = shim_control();
     char name[64];
     char line[128];
     bool found = false;
@@ -99,20 +91,28 @@ bool shim_order(const char *function, struct shim_order *ret_order)
     return found;
 }
 
-/*
- * True when *ret_rv is to be returned at once. `spent`: orders of this function that were followed.
- */
-static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
+void shim_forget(void)
+{
+    atomic_fetch_add(&order_number, 1);
+    jammed = CK_INVALID_HANDLE;
+}
+
+/* True when *ret_rv is to be returned at once. */
+static bool ordered(const char *function, struct spent *spent, CK_RV *ret_rv)
 {
     struct shim_order order;
-    note(function);
+    unsigned number = atomic_load(&order_number);
+    shim_note(function);
     spoils = false;
     jams = false;
-    if (!shim_order(function, &order)) {
-        atomic_store(spent, 0);
+    bool found = shim_order(function, &order);
+    if (!found || atomic_exchange(&spent->of, number) != number) {
+        atomic_store(&spent->n, 0);
+    }
+    if (!found) {
         return false;
     }
-    long before = atomic_fetch_add(spent, 1);
+    long before = atomic_fetch_add(&spent->n, 1);
     return before < order.times && before % order.every == 0 &&
            act(order.action, (unsigned long)order.number, ret_rv);
 }
@@ -121,7 +121,7 @@ static bool ordered(const char *function, atomic_long *spent, CK_RV *ret_rv)
 #define WRAP(name_, types_, names_)                                                                \
     static CK_RV shim_##name_ types_                                                               \
     {                                                                                              \
-        static atomic_long spent;                                                                  \
+        static struct spent spent;                                                                 \
         CK_RV rv;                                                                                  \
         return ordered(#name_, &spent, &rv) ? rv : real->name_ names_;                             \
     }
@@ -136,7 +136,7 @@ WRAP(C_OpenSession,
 /* As WRAP; what is ordered for after the call hides what the token said. */
 static CK_RV shim_C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG n)
 {
-    static atomic_long spent;
+    static struct spent spent;
     struct shim_order order;
     CK_RV rv;
     if (ordered("C_Login", &spent, &rv)) {
@@ -157,16 +157,21 @@ WRAP(C_GenerateKey,
      (CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n,
       CK_OBJECT_HANDLE_PTR o),
      (h, m, t, n, o))
-/* The mechanism as it comes, or a copy without AAD when that is ordered. */
-static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK_MECHANISM *copy,
+/* The mechanism as it comes, or a copy without AAD or with another IV when that is ordered. */
+static CK_MECHANISM_PTR as_ordered(const char *function, CK_MECHANISM_PTR m, CK_MECHANISM *copy,
                                     CK_GCM_PARAMS *params)
 {
     struct shim_order order;
-    if (m->mechanism != CKM_AES_GCM || !shim_order(function, &order) ||
-        strcmp(order.action, "no-aad") != 0) {
+    if (m->mechanism != CKM_AES_GCM || !shim_order(function, &order)) {
         return m;
     }
     *params = *(CK_GCM_PARAMS *)m->pParameter;
+    if (strcmp(order.action, "own-iv") == 0) {
+        memset(params->pIv, 0x11, params->ulIvLen);
+    }
+    if (strcmp(order.action, "no-aad") != 0) {
+        return m;
+    }
     params->pAAD = NULL;
     params->ulAADLen = 0;
     *copy = *m;
@@ -178,7 +183,7 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
 #define WRAP_INIT(name_)                                                                           \
     static CK_RV shim_##name_(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE o)         \
     {                                                                                              \
-        static atomic_long spent;                                                                  \
+        static struct spent spent;                                                                 \
         CK_MECHANISM copy;                                                                         \
         CK_GCM_PARAMS params;                                                                      \
         CK_RV rv;                                                                                  \
@@ -186,7 +191,7 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
             return rv;                                                                             \
         }                                                                                          \
         return h == jammed ? CKR_OPERATION_ACTIVE                                                  \
-                           : real->name_(h, without_aad(#name_, m, &copy, &params), o);            \
+                           : real->name_(h, as_ordered(#name_, m, &copy, &params), o);             \
     }
 
 /* As WRAP, for the two whose output may be spoilt. */
@@ -194,7 +199,7 @@ static CK_MECHANISM_PTR without_aad(const char *function, CK_MECHANISM_PTR m, CK
     static CK_RV shim_##name_(CK_SESSION_HANDLE h, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out, \
                               CK_ULONG_PTR out_n)                                                  \
     {                                                                                              \
-        static atomic_long spent;                                                                  \
+        static struct spent spent;                                                                 \
         CK_RV rv;                                                                                  \
         if (ordered(#name_, &spent, &rv)) {                                                        \
             return rv;                                                                             \
@@ -215,27 +220,9 @@ WRAP(C_GenerateRandom, (CK_SESSION_HANDLE h, CK_BYTE_PTR out, CK_ULONG n), (h, o
 WRAP(C_GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE m, CK_MECHANISM_INFO_PTR info),
      (slot, m, info))
 
-static bool load(void)
+CK_FUNCTION_LIST *shim_over(CK_FUNCTION_LIST *module)
 {
-    const char *path = getenv("P11KMS_SHIM_MODULE");
-    void *library = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    union {
-        void *object;
-        CK_C_GetFunctionList function;
-    } symbol = {.object = library == NULL ? NULL : dlsym(library, "C_GetFunctionList")};
-    CK_FUNCTION_LIST *module = NULL;
-    if (symbol.object == NULL || symbol.function(&module) != CKR_OK) {
-        return false;
-    }
     real = lies_over(module);
-    return true;
-}
-
-__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ret_list)
-{
-    if (real == NULL && !load()) {
-        return CKR_GENERAL_ERROR;
-    }
     list = *real;
 #define TAKES(name_) list.name_ = shim_##name_
     TAKES(C_Initialize);
@@ -254,6 +241,5 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
     TAKES(C_Decrypt);
     TAKES(C_GenerateRandom);
     TAKES(C_GetMechanismInfo);
-    *ret_list = lies_list(&list);
-    return CKR_OK;
+    return &list;
 }
