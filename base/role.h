@@ -155,6 +155,11 @@ MUST_USE err_t role_harden(void);
 MUST_USE err_t role_forbid_dumps(void);
 /* Gives up every capability for good. The supervisor does so once its socket has its owner. */
 MUST_USE err_t role_drop_capabilities(void);
+/*
+ * Gives up all but those, of the ones we have, that a keeper of a role of another user needs: to
+ * become that user, and to end it (the kernel asks for CAP_KILL for PDEATHSIG, too).
+ */
+MUST_USE err_t role_keep_user_capabilities(void);
 
 /* A variable of our own environment (NOTIFY_SOCKET and the like), or NULL when unset or empty. */
 const char *role_environment(const char *name);

@@ -64,12 +64,28 @@ err_t role_harden(void)
 }
 
 /* no_new_privs keeps a later exec from regaining any, so the bounding set need not be cleared. */
-err_t role_drop_capabilities(void)
+static err_t keep_capabilities(uint32_t kept)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
         return FAIL_ERRNO("cannot clear the ambient capabilities");
     }
-    return syscall(SYS_capset, &header, none) == 0 ? OK : FAIL_ERRNO("cannot give up capabilities");
+    if (syscall(SYS_capget, &header, held) != 0) {
+        return FAIL_ERRNO("cannot read the capabilities");
+    }
+    data[0].permitted = held[0].permitted & kept;
+    data[0].effective = data[0].permitted;
+    return syscall(SYS_capset, &header, data) == 0 ? OK : FAIL_ERRNO("cannot give up capabilities");
+}
+
+err_t role_drop_capabilities(void)
+{
+    return keep_capabilities(0);
+}
+
+err_t role_keep_user_capabilities(void)
+{
+    return keep_capabilities(1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL);
 }

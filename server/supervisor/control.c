@@ -1,7 +1,9 @@
 #include "server/supervisor/control.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "server/supervisor/alive.h"
 #include "server/supervisor/folder.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/roles.h"
@@ -143,5 +145,6 @@ void control_hear_out(struct supervisor *supervisor, struct keeping *role, int64
         return;
     }
     for (int i = 0; i < QUEUE_MAX && hear_one(supervisor, role, now_ms); i++) {
+        alive_tick(supervisor, clock_mono_ms()); /* each may store a file, on a slow disk */
     }
 }

@@ -36,7 +36,10 @@ static bool serves_front(const struct keeping *role)
     return (role->row->made & 1u << ROLE_FD_SERVICE) != 0;
 }
 
-/* The front's end of its service socket; kept until there is a front. */
+/*
+ * The front's end of its service socket: kept until there is a front, and until that reads so much
+ * that it fits.
+ */
 static void hand_over(struct supervisor *supervisor, struct keeping *role)
 {
     const struct keeping *front = supervisor_front(supervisor);
@@ -45,6 +48,9 @@ static void hand_over(struct supervisor *supervisor, struct keeping *role)
     }
     const struct role_message message = {.kind = ROLE_TOKEN_SOCKET, .value = role->pid};
     err_t err = role_send(front->control_fd, &message, role->service_fd);
+    if (err.code == E_SYSTEM && err.detail == EAGAIN) {
+        return;
+    }
     if (failed(err)) {
         log_event(EVENT_TOKEN_NOT_HANDED_OVER, LOG_ERR(err));
     }
@@ -88,21 +94,6 @@ static err_t launch(struct supervisor *supervisor, struct keeping *role)
     return OK;
 }
 
-/* What it must know that its row does not say. */
-static void introduce(struct supervisor *supervisor, struct keeping *role)
-{
-    if (!supervisor_is(role, ROLE_FRONT)) {
-        hand_over(supervisor, role);
-        return;
-    }
-    if (supervisor->trouble[0] != '\0') {
-        tell_role_text(role, ROLE_STATE_TROUBLE, supervisor->trouble);
-    }
-    for (size_t i = 0; i < supervisor->roles_n; i++) {
-        hand_over(supervisor, &supervisor->roles[i]);
-    }
-}
-
 static void start(struct supervisor *supervisor, struct keeping *role, int64_t now_ms)
 {
     err_t err = launch(supervisor, role);
@@ -115,7 +106,9 @@ static void start(struct supervisor *supervisor, struct keeping *role, int64_t n
     role->kill_at_ms = NEVER_MS;
     role->excused = false;
     role->pulse = (struct pulse){0};
-    introduce(supervisor, role);
+    if (supervisor_is(role, ROLE_FRONT) && supervisor->trouble[0] != '\0') {
+        tell_role_text(role, ROLE_STATE_TROUBLE, supervisor->trouble);
+    }
     log_event(EVENT_ROLE_STARTED, LOG_TEXT("role", role->row->program), LOG_NUM("pid", role->pid));
 }
 
@@ -257,6 +250,9 @@ void roles_tick(struct supervisor *supervisor, int64_t now_ms)
         if (role->pid == 0 && supervisor->phase == PHASE_SERVING && now_ms >= role->start_at_ms) {
             start(supervisor, role, now_ms);
         }
+    }
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        hand_over(supervisor, &supervisor->roles[i]);
     }
 }
 

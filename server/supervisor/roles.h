@@ -4,7 +4,7 @@
 
 #include "server/supervisor/supervisor.h"
 
-/* Starts what is due and kills what is overdue. */
+/* Starts what is due, kills what is overdue, and gives the front what it has not got yet. */
 void roles_tick(struct supervisor *supervisor, int64_t now_ms);
 /* When roles_tick has something to do next; NEVER_MS: nothing. */
 int64_t roles_next_ms(const struct supervisor *supervisor);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/supervisor/alive.h"
 #include "server/supervisor/control.h"
 #include "server/supervisor/folder.h"
 #include "server/supervisor/notify.h"
@@ -102,16 +103,6 @@ static int timeout_ms(int64_t next_ms, int64_t now_ms)
     return left_ms <= 0 ? 0 : (int)(left_ms < INT_MAX ? left_ms : INT_MAX);
 }
 
-/* From within the loop alone: a supervisor that hangs must not look alive. */
-static void tell_alive(struct supervisor *supervisor, int64_t now_ms)
-{
-    int64_t period_ms = notify_alive_period_ms();
-    if (now_ms >= supervisor->alive_ms) {
-        notify_alive();
-        supervisor->alive_ms = period_ms == 0 ? NEVER_MS : now_ms + period_ms;
-    }
-}
-
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -129,7 +120,7 @@ bool supervisor_turn(struct supervisor *supervisor)
     roles_tick(supervisor, now_ms);
     watch_tick(supervisor, now_ms);
     folder_tick(supervisor, now_ms);
-    tell_alive(supervisor, now_ms);
+    alive_tick(supervisor, now_ms);
     size_t n = supervisor->roles_n;
     struct pollfd fds[SUPERVISOR_ROLES_MAX + 1];
     for (size_t i = 0; i < n; i++) {

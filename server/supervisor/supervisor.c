@@ -127,6 +127,15 @@ static err_t open_signals(struct supervisor *supervisor, struct problem *problem
                : problem_from(problem, EXIT_FAILURE, "signals", FAIL_ERRNO("signalfd"));
 }
 
+static err_t drop_capabilities(const struct supervisor *supervisor)
+{
+    bool other_users = false;
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        other_users |= supervisor->roles[i].row->user != NULL;
+    }
+    return other_users ? role_keep_user_capabilities() : role_drop_capabilities();
+}
+
 err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)
 {
     TRY(open_state(supervisor, problem));
@@ -134,7 +143,7 @@ err_t supervisor_open(struct supervisor *supervisor, struct problem *problem)
     TRY(open_signals(supervisor, problem));
     TRY(rehearse(&supervisor->config, problem));
     TRY(listener_open(&supervisor->config.listen, &supervisor->listener, problem));
-    err_t err = role_drop_capabilities();
+    err_t err = drop_capabilities(supervisor);
     return failed(err) ? problem_from(problem, EXIT_FAILURE, "capabilities", err) : OK;
 }
 

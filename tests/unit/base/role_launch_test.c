@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,30 @@ static void test_role_launch_user_of_the_row_runs_it_without_a_way_back(void **s
     assert_tells(&found, uid, gid, 1, "-/2/a/b"); /* 9: it still dies with its keeper */
 }
 
+/* The exit status of a keeper that gave up rights so and launches a role of nobody's. */
+static int launch_after(struct fixture *f, err_t (*give_up)(void))
+{
+    static const struct role_row row = {.program = PROBE, .user = "nobody", .made = TALK};
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct role_launch launch = launch_of(f, &row);
+        struct role_running running;
+        err_t err = give_up();
+        err = failed(err) ? err : role_launch(&launch, &running);
+        _exit(failed(err) ? (int)err.detail : kill(running.pid, 0));
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_role_launch_user_by_a_keeper_that_kept_no_more_than_that_takes(void **state)
+{
+    assert_int_equal(launch_after(*state, role_keep_user_capabilities), 0);
+    assert_int_equal(launch_after(*state, role_drop_capabilities), EPERM);
+}
+
 static void test_role_launch_user_that_is_not_to_be_had_runs_nothing(void **state)
 {
     static const struct role_row row = {.program = PROBE, .user = "p11-kms-nobody", .made = TALK};
@@ -265,6 +290,8 @@ int main(int argc, char **argv)
             tear_down),
         cmocka_unit_test_setup_teardown(test_role_launch_user_of_the_row_runs_it_without_a_way_back,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_role_launch_user_by_a_keeper_that_kept_no_more_than_that_takes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_role_launch_user_that_is_not_to_be_had_runs_nothing,
                                         set_up, tear_down),
         cmocka_unit_test(test_role_renew_service_gives_the_role_the_other_end),

@@ -150,6 +150,25 @@ static bool confines_anew(void)
 }
 
 /* The tests run as root. */
+static bool keeps_but_three(void)
+{
+    char line[128] = "";
+    err_t err = role_keep_user_capabilities();
+    OWN_FILE *file = fopen("/proc/self/status", "re");
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "CapPrm:\t00000000000000e0", 24) == 0) {
+            return !failed(err);
+        }
+    }
+    return false;
+}
+
+static void test_role_keep_user_capabilities_keeps_but_three(void **state)
+{
+    (void)state;
+    in_child(keeps_but_three);
+}
+
 static bool denies_a_way_back(void)
 {
     return setresuid(12345, 12345, 0) == 0 && !failed(role_harden()) &&
@@ -199,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_role_start_without_a_living_keeper_is_refused),
         cmocka_unit_test(test_role_start_with_a_doubtful_config_is_refused),
         cmocka_unit_test(test_role_confine_undoes_what_was_undone_and_denies_what_it_cannot),
+        cmocka_unit_test(test_role_keep_user_capabilities_keeps_but_three),
         cmocka_unit_test(test_role_told_version_only_when_asked_for_it_alone),
         cmocka_unit_test(test_role_environment_empty_is_as_unset),
     };

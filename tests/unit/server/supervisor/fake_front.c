@@ -8,6 +8,7 @@
  *   h does not end when it is to drain
  *   l says much, writes a state file and ends without waiting
  *   m writes many state files without waiting
+ *   d writes several state files without waiting, and ends
  *   c ends as one that cannot start (a front of the ring "never" does so at its start)
  *   r says that it is ready (a front of the ring "late" does so on this order only)
  */
@@ -95,6 +96,11 @@ static void obey(struct fake *fake, char order)
             tell(ROLE_STATUS, 0, "last words");
         }
         (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state, 1));
+        exit(EXIT_FAILURE);
+    } else if (order == 'd') {
+        for (int i = 0; i < 6; i++) {
+            (void)!failed(role_put_state(ROLE_FD_CONTROL, STATE_SEEDS, state, 1));
+        }
         exit(EXIT_FAILURE);
     } else if (order == 'r') {
         tell(ROLE_READY, 0, "");

@@ -194,6 +194,42 @@ log: {{level: {level}}}
             os.kill(process.pid, signal.SIGCONT)
             until(lambda: manager.recv(999) == b"WATCHDOG=1")
 
+    def test_service_manager_hears_of_a_loop_that_stores_what_an_ended_front_left(self):
+        """Each of its files takes two seconds, for the folder's lock is held; it is asked for every one."""
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(20)
+            self.start(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000"})
+            folder = os.open(os.path.join(self.folder, "state"), os.O_RDONLY)
+            self.addCleanup(os.close, folder)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            while select.select([manager], [], [], 0)[0]:
+                manager.recv(999)
+            self.ask("d")
+            alive = 0
+            while 'event=role-ended program=p11-kmsd role="p11-kms-front"' not in self.text():
+                alive += manager.recv(999) == b"WATCHDOG=1"
+            self.assertGreaterEqual(alive, 4)
+
+    def test_token_process_reaches_a_front_whose_control_socket_was_full(self):
+        process = self.start()
+        front, token = self.ask()["pid"], self.token(process)
+        os.kill(front, signal.SIGSTOP)
+
+        def full():
+            for _ in range(10):
+                os.kill(process.pid, signal.SIGHUP)
+                time.sleep(0.002)
+            return "event=role-not-told" in self.text()
+        until(full)
+        os.kill(token, signal.SIGKILL)
+        until(lambda: self.token(process) not in (None, token))
+        os.kill(front, signal.SIGCONT)
+        # on a machine so slow that it was taken for hung there is another front
+        until(lambda: (a := self.reached()) and (a["token"] == 2 or a["pid"] != front))
+        self.assertNotIn("token-not-handed-over", self.text())
+
     def test_token_killed_by_order_is_started_again(self):
         process = self.start()
         old = self.token(process)
