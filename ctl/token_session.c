@@ -338,7 +338,6 @@ static err_t crypt_call(struct token_session *session, enum ipc_verb verb,
 {
     struct client_request request = {
         .verb = verb,
-        .scheme = ENVELOPE_AES_GCM,
         .aad = span_of_text("p11-kmsctl proof"),
         .data = data,
         .random_n = PROOF_LEN,

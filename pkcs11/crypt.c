@@ -37,9 +37,6 @@ static err_t attempt(struct session *session, void *ctx)
     struct span aad = span_of(effort->ask->aad, effort->ask->aad_len);
     *key = (struct key){0};
     TRY(list_find(session, &effort->ask->key, key));
-    if (key->kek.scheme != effort->scheme) {
-        return FAIL(E_NOT_FOUND, "the key wraps by another scheme");
-    }
     bool wraps = effort->verb == IPC_WRAP;
     return (wraps ? effort->scheme->wrap : effort->scheme->unwrap)(
         session, &key->kek, aad, effort->data, effort->out, &effort->len);
@@ -143,7 +140,7 @@ err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_cry
                struct span data, int64_t deadline_ms, struct span_mut out, size_t *ret_len)
 {
     struct effort effort = {
-        .verb = verb, .ask = ask, .scheme = wrap_scheme(ask->scheme), .data = data, .out = out};
+        .verb = verb, .ask = ask, .scheme = wrap_scheme(ask->key.scheme), .data = data, .out = out};
     const struct climb climb = {.ladder = verb == IPC_WRAP ? &wrap_ladder : &unwrap_ladder,
                                 .deadline_ms = deadline_ms,
                                 .attempt = attempt,

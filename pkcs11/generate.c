@@ -71,7 +71,7 @@ static err_t find_made(const struct session *session, const struct ipc_generate 
         return FAIL(E_NOT_FOUND, "no key of this id");
     }
     TRY(describe(session, &keks[0], &key));
-    if (n > 1 || !ipc_key_of_ring(&key, ask->ring) || key.scheme != ask->scheme) {
+    if (n > 1 || !ipc_key_of_ring(&key, ask->ring) || key.ref.scheme != ask->scheme) {
         return FAIL(E_UNSUPPORTED, "the id belongs to another key");
     }
     *ret_key = key;

@@ -17,7 +17,8 @@ bool key_is_managed(const struct key *key)
 
 bool key_ref_equal(const struct ipc_key_ref *a, const struct ipc_key_ref *b)
 {
-    return span_equal(span_of(a->id, a->id_len), span_of(b->id, b->id_len)) &&
+    return a->scheme == b->scheme &&
+           span_equal(span_of(a->id, a->id_len), span_of(b->id, b->id_len)) &&
            span_equal(span_of(a->fingerprint, a->fingerprint_len),
                       span_of(b->fingerprint, b->fingerprint_len));
 }
@@ -147,7 +148,7 @@ err_t key_read_rest(const struct session *session, struct key *key, bool probe)
         return OK;
     }
     err_t err = wrap_complete(session, span_of(key->info.ref.id, key->info.ref.id_len), &key->kek);
-    key->info.scheme = key->kek.scheme->number;
+    key->info.ref.scheme = key->kek.scheme->number;
     if (!failed(err)) {
         err = read_all(session, key, probe);
     }

@@ -51,7 +51,6 @@ struct client_request {
     struct ipc_list list;
     struct ipc_generate generate;
     struct ipc_key_ref key; /* WRAP, UNWRAP */
-    uint8_t scheme;
     struct span aad;        /* copied */
     /* WRAP: what is wrapped; UNWRAP: the wrapped bytes. Copied into the arena. */
     struct span data;

@@ -36,7 +36,6 @@ static err_t encode_crypt(const struct client_request *request, struct secret *p
 {
     struct ipc_crypt crypt = {
         .key = request->key,
-        .scheme = request->scheme,
         .aad_len = (uint8_t)request->aad.len,
         .data_len = (uint16_t)request->data.len,
     };
@@ -185,7 +184,7 @@ static bool key_ok(const struct ipc_key *key)
     return ref_ok(&key->ref) && ends_with_nul(key->label, sizeof(key->label)) &&
            ends_with_nul(key->serial, sizeof(key->serial)) &&
            ends_with_nul(key->token, sizeof(key->token)) && activation_ok(&key->activation) &&
-           (key->scheme != 0 || key->ref.fingerprint_len == 0) &&
+           (key->ref.scheme != 0 || key->ref.fingerprint_len == 0) &&
            key->state <= IPC_KEY_NO_ID;
 }
 

@@ -71,12 +71,16 @@ struct ipc_header {
 #define IPC_FINGERPRINT_MAX 32u
 #define IPC_AAD_MAX         64u
 
-/* Names a key across handles, sessions and processes: its CKA_ID and what its value encrypts to. */
+/*
+ * Names a key across handles, sessions and processes: its CKA_ID, what its value encrypts to, and
+ * its scheme. Of these a kek_id is made.
+ */
 struct ipc_key_ref {
     uint8_t id_len; /* 1..IPC_ID_MAX */
     uint8_t fingerprint_len;
     uint8_t id[IPC_ID_MAX];
     uint8_t fingerprint[IPC_FINGERPRINT_MAX];
+    uint8_t scheme; /* by which it wraps: keys/envelope.h; 0 while it is not known */
 };
 
 struct ipc_list {
@@ -144,7 +148,6 @@ struct ipc_key {
     uint32_t state;         /* enum ipc_key_state */
     uint32_t bad;           /* enum ipc_attribute bits */
     uint32_t not_reported;  /* bits of attributes that the token does not know */
-    uint8_t scheme;         /* by which it wraps: keys/envelope.h; part of its kek_id */
     uint64_t rv;            /* CK_RV of what could not be read */
 };
 
@@ -168,7 +171,6 @@ struct ipc_generate {
 
 struct ipc_crypt {
     struct ipc_key_ref key;
-    uint8_t scheme;
     uint8_t aad_len;
     uint16_t data_len;
     uint8_t aad[IPC_AAD_MAX];

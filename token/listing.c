@@ -15,7 +15,7 @@ err_t listing_kek_id(const struct ipc_key *key, uint8_t ret_kek_id[KEK_ID_LEN])
     if (key->state == IPC_KEY_NO_ID || ref->id_len == 0 || ref->fingerprint_len == 0) {
         return FAIL(E_INVALID, "a key whose CKA_ID or fingerprint is not known");
     }
-    return key_id_kek(key->scheme, span_of(ref->id, ref->id_len),
+    return key_id_kek(ref->scheme, span_of(ref->id, ref->id_len),
                       span_of(ref->fingerprint, ref->fingerprint_len), ret_kek_id);
 }
 

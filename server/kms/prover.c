@@ -230,7 +230,7 @@ static err_t take_random(struct prover *prover, struct proof *proof,
     }
     proof->name = (struct seed_name){.own = true,
                                      .head = {.suite = ENVELOPE_SEED,
-                                              .scheme = ENVELOPE_AES_GCM,
+                                              .scheme = ref->scheme,
                                               .activation = proof->key.not_before,
                                               .born = (uint32_t)now.real_s}};
     span_move(proof->name.head.realm, prover->realm, ENVELOPE_REALM);
@@ -239,7 +239,6 @@ static err_t take_random(struct prover *prover, struct proof *proof,
     envelope_wrap_aad(&proof->name.head, aad);
     struct client_request request = {.verb = IPC_WRAP,
                                      .key = *ref,
-                                     .scheme = ENVELOPE_AES_GCM,
                                      .aad = span_of(aad, sizeof(aad)),
                                      .data = secret_view(proof->fresh)};
     return ask(prover, proof, PROOF_WRAP, &request, now.mono_ms)

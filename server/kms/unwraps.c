@@ -14,7 +14,6 @@ struct client_request unwraps_request(const struct seed_name *name, const struct
         .verb = IPC_UNWRAP,
         .deadline_ms = mono_ms + CLIENT_CALL_MS,
         .key = *ref,
-        .scheme = name->head.scheme,
         .aad = span_of(aad, ENVELOPE_WRAP_AAD),
         .data = seed_name_wrapped(name),
     };

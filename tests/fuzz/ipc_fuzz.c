@@ -39,9 +39,8 @@ static void make_calls(struct client *client, unsigned *left)
                                          .done = on_reply,
                                          .ctx = left,
                                          .deadline_ms = NOW_MS + 1000,
-                                         .key = {.id_len = 1},
+                                         .key = {.id_len = 1, .scheme = 1},
                                          .generate = {.ring = "test"},
-                                         .scheme = 1,
                                          .data = span_of_text("data"),
                                          .random_n = 32};
         *left += !failed(client_call(client, &request, NOW_MS));

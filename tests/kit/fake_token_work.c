@@ -40,7 +40,8 @@ static void fingerprint(const struct fake_key *key, uint8_t out[16])
 struct ipc_key_ref fake_token_ref(struct fake_token *token, size_t index)
 {
     const struct fake_key *key = fake_token_key(token, index);
-    struct ipc_key_ref ref = {.id_len = sizeof(key->id), .fingerprint_len = 16};
+    struct ipc_key_ref ref = {
+        .id_len = sizeof(key->id), .fingerprint_len = 16, .scheme = ENVELOPE_AES_GCM};
     memcpy(ref.id, key->id, sizeof(key->id));
     fingerprint(key, ref.fingerprint);
     return ref;
@@ -100,7 +101,6 @@ static struct ipc_key describe(struct fake_token *token, size_t index)
                           .bad = key->bad,
                           .not_reported = key->not_reported,
                           .state = key->state,
-                          .scheme = ENVELOPE_AES_GCM,
                           .activation = activation_of(key->label)};
     if (key->state != IPC_KEY_READ) {
         out.ref.fingerprint_len = 0;
@@ -215,7 +215,7 @@ static void do_crypt(struct fake_token *token, bool wrap, struct span payload,
     must(payload.len >= sizeof(in));
     memcpy(&in, payload.ptr, sizeof(in));
     struct span data = span_of(payload.ptr + sizeof(in), payload.len - sizeof(in));
-    must(in.data_len == data.len && in.scheme == 1 && in.aad_len <= sizeof(in.aad));
+    must(in.data_len == data.len && in.aad_len <= sizeof(in.aad));
     const struct fake_key *key = find_key(token, &in.key);
     token->status.calls++;
     if (key == NULL) {

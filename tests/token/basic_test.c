@@ -57,7 +57,7 @@ static void test_generate_key_is_all_that_a_kek_must_be(void **state)
     assert_int_equal(key.state, IPC_KEY_READ);
     assert_int_equal(key.bad, 0);
     assert_int_equal(key.not_reported, 0);
-    assert_int_equal(key.scheme, 1);
+    assert_int_equal(key.ref.scheme, 1);
     assert_int_equal(key.ref.id_len, 16);
     assert_int_equal(key.ref.fingerprint_len, 16);
     struct rig_listing listing;
@@ -150,7 +150,7 @@ static void test_unwrap_flipped_byte_of_any_part_is_a_data_error(void **state)
 
 static void test_unwrap_key_never_there_is_no_key(void **state)
 {
-    struct ipc_key_ref nobody = {.id_len = 16, .fingerprint_len = 16, .id = {0xee}};
+    struct ipc_key_ref nobody = {.id_len = 16, .fingerprint_len = 16, .id = {0xee}, .scheme = 1};
     struct rig_reply reply;
     assert_int_equal(
         rig_crypt(*state, IPC_UNWRAP, &nobody, "aad", span_of(seed, sizeof(seed)), &reply),
@@ -201,8 +201,9 @@ static void test_wrap_unknown_scheme_is_refused(void **state)
 {
     struct ipc_key key = rig_generate(*state, 7);
     uint8_t frame[sizeof(struct ipc_crypt) + 1] = {0};
-    struct ipc_crypt ask = {.key = key.ref, .scheme = 2, .data_len = 1};
+    struct ipc_crypt ask = {.key = key.ref, .data_len = 1};
     struct rig_reply reply;
+    ask.key.scheme = 2;
     memcpy(frame, &ask, sizeof(ask));
     assert_true(rig_call(*state, IPC_WRAP, span_of(frame, sizeof(frame)), &reply));
     assert_int_equal(reply.header.outcome, IPC_REFUSED);

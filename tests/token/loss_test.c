@@ -125,7 +125,7 @@ static void test_token_gone_ends_a_wrap_without_an_answer(void **state)
     struct rig_reply reply;
     rig_start_ready(rig);
     struct ipc_key key = rig_generate(rig, 3);
-    struct ipc_crypt ask = {.key = key.ref, .scheme = 1, .data_len = 1};
+    struct ipc_crypt ask = {.key = key.ref, .data_len = 1};
     memcpy(frame, &ask, sizeof(ask));
     take_token_away(rig);
     assert_false(rig_call(rig, IPC_WRAP, span_of(frame, sizeof(frame)), &reply));

@@ -117,7 +117,6 @@ static struct span crypt_frame(uint8_t frame[CRYPT_FRAME], const struct ipc_key_
                                const char *aad, struct span data)
 {
     struct ipc_crypt ask = {.key = *key,
-                            .scheme = 1,
                             .aad_len = (uint8_t)strlen(aad),
                             .data_len = (uint16_t)data.len};
     memcpy(ask.aad, aad, strlen(aad));

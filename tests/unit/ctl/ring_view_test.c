@@ -16,7 +16,7 @@ static struct ring_view view;
 static void set(size_t i, uint32_t not_before, uint32_t created, uint32_t bad)
 {
     keys[i] = (struct ipc_key){
-        .ref = {.id_len = 1, .fingerprint_len = 16}, .bad = bad, .scheme = ENVELOPE_AES_GCM};
+        .ref = {.id_len = 1, .fingerprint_len = 16, .scheme = ENVELOPE_AES_GCM}, .bad = bad};
     keys[i].ref.id[0] = (uint8_t)(i + 1);
     keys[i].activation = (struct ipc_activation){
         .by = IPC_BY_LABEL, .not_before = not_before, .created = created, .ring = "test"};

@@ -73,7 +73,7 @@ static int set_up(void **state)
     if (failed(session_open(&session, false)) || failed(list_keys(&session, &list, &listing))) {
         return -1;
     }
-    ask = (struct ipc_crypt){.key = listing.keys[0].ref, .scheme = 1, .aad_len = 3, .aad = "aad"};
+    ask = (struct ipc_crypt){.key = listing.keys[0].ref, .aad_len = 3, .aad = "aad"};
     listing_free(&listing);
     return failed(wrap("seed")) ? -1 : 0;
 }
@@ -102,7 +102,7 @@ static void test_crypt_scheme_that_is_unknown_reaches_no_token(void **state)
 {
     (void)state;
     unsigned before = fake_module_count("C_DecryptInit");
-    ask.scheme = 99;
+    ask.key.scheme = 99;
     assert_fails(unwrap(), E_UNSUPPORTED);
     assert_int_equal(fake_module_count("C_DecryptInit"), before);
 }

@@ -247,7 +247,7 @@ static void test_generate_makes_one_and_finds_it_again(void **state)
     struct ipc_key again;
     assert_ok(generate_key(&session, &wanted, &key));
     assert_int_equal(key.state, IPC_KEY_READ);
-    assert_int_equal(key.scheme, 1);
+    assert_int_equal(key.ref.scheme, 1);
     assert_string_equal(key.label, on.label);
     assert_ok(generate_key(&session, &wanted, &again));
     assert_int_equal(on.made, 1);

@@ -35,8 +35,7 @@ static int teardown(void **state)
 static struct ipc_key good_key(void)
 {
     return (struct ipc_key){
-        .ref = {.id_len = 16, .fingerprint_len = 16},
-        .scheme = 1,
+        .ref = {.id_len = 16, .fingerprint_len = 16, .scheme = 1},
         .label = "p11k:test:00000002:00000001",
         .activation = {.by = IPC_BY_LABEL, .not_before = 2, .created = 1, .ring = "test"}};
 }
@@ -85,7 +84,7 @@ static void test_take_key_each_broken_field_is_refused(void **state)
     rows[9].activation.ring[0] = '\0';
     rows[10].activation.by = IPC_BY_BROKEN_LABEL; /* and yet it has dates */
     rows[11].activation = (struct ipc_activation){.by = IPC_BY_NOTHING, .ring = "test"};
-    rows[12].scheme = 0; /* a fingerprint is of a scheme */
+    rows[12].ref.scheme = 0; /* a fingerprint is of a scheme */
     for (size_t i = 0; i < n; i++) {
         assert_fails(take(&rows[i]), E_PROTOCOL);
     }

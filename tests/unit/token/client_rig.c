@@ -103,7 +103,6 @@ struct client_request request(enum ipc_verb verb, enum client_class class, uint6
                                .ctx = &ids[id],
                                .deadline_ms = t.now_ms + 2000,
                                .key = fake_token_ref(t.token, 0),
-                               .scheme = 1,
                                .aad = span_of_text("aad"),
                                .data = span_of_text("seed"),
                                .list = {.ring = "test"},

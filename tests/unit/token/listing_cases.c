@@ -11,8 +11,11 @@
 #define BROKEN .label = "p11k:prod:x", .activation = {.by = IPC_BY_BROKEN_LABEL, .ring = "prod"}
 #define NAMED  .label = LABEL, DATED("prod")
 #define WHOLE                                                                                      \
-    .scheme = ENVELOPE_AES_GCM,                                                                    \
-    .ref = {.id_len = 16, .fingerprint_len = 16, .id = {1}, .fingerprint = {2}}
+    .ref = {.id_len = 16,                                                                          \
+            .fingerprint_len = 16,                                                                 \
+            .id = {1},                                                                             \
+            .fingerprint = {2},                                                                    \
+            .scheme = ENVELOPE_AES_GCM}
 #define NO_ID  "CKA_ID is empty or longer than 64 bytes"
 
 const struct listing_case listing_cases[] = {

@@ -29,8 +29,11 @@ static void test_judge_every_case(void **state)
 static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
 {
     return (struct ipc_key){
-        .ref = {.id_len = 16, .fingerprint_len = 16, .id = {1}, .fingerprint = {2}},
-        .scheme = ENVELOPE_AES_GCM,
+        .ref = {.id_len = 16,
+                .fingerprint_len = 16,
+                .id = {1},
+                .fingerprint = {2},
+                .scheme = ENVELOPE_AES_GCM},
         .bad = bad,
         .not_reported = not_reported,
         .activation = {.by = IPC_BY_LABEL, .not_before = 2, .created = 1, .ring = "prod"}};

@@ -12,9 +12,8 @@
 
 static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
 {
-    struct ipc_key key = {.ref = {.id_len = 16, .fingerprint_len = 16},
+    struct ipc_key key = {.ref = {.id_len = 16, .fingerprint_len = 16, .scheme = ENVELOPE_AES_GCM},
                           .state = IPC_KEY_READ,
-                          .scheme = ENVELOPE_AES_GCM,
                           .bad = bad,
                           .not_reported = not_reported,
                           .activation = {.by = IPC_BY_LABEL,
