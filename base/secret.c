@@ -299,11 +299,6 @@ bool secret_equal(struct span a, struct span b)
     return a.len == b.len && CRYPTO_memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-void secret_wipe(void *ptr, size_t len)
-{
-    explicit_bzero(ptr, len);
-}
-
 void *secret_alloc(enum secret_part which, size_t size)
 {
     struct part *part = &parts[which];

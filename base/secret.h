@@ -34,6 +34,7 @@
 
 #include "base/err.h"
 #include "base/own.h"
+#include "base/secret_wipe.h"
 #include "base/span.h"
 
 enum secret_part {
@@ -104,12 +105,6 @@ MUST_USE err_t secret_append(struct secret *secret, struct span bytes);
 
 /* Constant time in the contents (CRYPTO_memcmp); the lengths are public. */
 bool secret_equal(struct span a, struct span b);
-
-/*
- * The only wipe: cannot be optimised away. For short-lived plain memory such as a PIN's read
- * buffer.
- */
-void secret_wipe(void *ptr, size_t len);
 
 /* Raw allocation in a heap part, for the allocator hooks of libraries. NULL when used up. */
 void *secret_alloc(enum secret_part which, size_t size);

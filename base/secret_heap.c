@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/poison.h"
-#include "base/secret.h"
+#include "base/secret_wipe.h"
 
 #define WORD_BITS 64u
 

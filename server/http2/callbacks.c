@@ -2,6 +2,9 @@
  * What nghttp2 says of a session, turned into steps of its streams. No callback of a stream's end
  * fails: nghttp2 1.52 leaks when one does.
  */
+#include "server/http2/callbacks.h"
+
+#include "server/http2/answer.h"
 #include "server/http2/internal.h"
 
 static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
@@ -89,7 +92,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     nghttp2_vec value = nghttp2_rcbuf_get_buf(value_buf);
     session->block_size += name.len + value.len + 32;
     if (session->block_size > H2_HEADERS_CLOSE) {
-        h2_session_end(session, NGHTTP2_ENHANCE_YOUR_CALM);
+        h2_answer_end(session, NGHTTP2_ENHANCE_YOUR_CALM);
         return NGHTTP2_ERR_CALLBACK_FAILURE; /* stops the decoding, which is what costs */
     }
     struct h2_stream *stream = stream_of(ng, frame->hd.stream_id);
@@ -111,7 +114,7 @@ static void on_stream_end(struct h2_session *session, struct h2_stream *stream)
     session->active_ms = session->now_ms;
     h2_request_end(&stream->request);
     if (stream->request.malformed) {
-        h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
+        h2_answer_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
         return;
     }
     if (session->policy == H2_DENY) { /* not before: the peer would find us gone while it sends */
@@ -139,7 +142,7 @@ static void on_headers(struct h2_session *session, struct h2_stream *stream, boo
 {
     h2_request_headers_end(&stream->request, ended);
     if (stream->request.malformed) {
-        h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
+        h2_answer_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
         return;
     }
     on_headers_whole(session, stream);
@@ -155,7 +158,7 @@ static void on_overload(struct h2_session *session, struct h2_stream *stream)
     (void)nghttp2_session_set_stream_user_data(session->ng, id, NULL);
     detach(session, stream);
     h2_stream_give(&session->shared->pool, stream);
-    h2_session_submit_overload(session, id);
+    h2_answer_overload(session, id);
 }
 
 /* HEADERS (with its CONTINUATIONs) or DATA is complete. */
@@ -164,7 +167,7 @@ static void on_message_frame(struct h2_session *session, const nghttp2_frame *fr
     struct h2_stream *stream = stream_of(session->ng, frame->hd.stream_id);
     if (stream == NULL) {
         if (is_request(frame)) {
-            h2_session_submit_overload(session, frame->hd.stream_id);
+            h2_answer_overload(session, frame->hd.stream_id);
         }
         return;
     }
@@ -179,7 +182,7 @@ static void on_message_frame(struct h2_session *session, const nghttp2_frame *fr
     if (ends_stream(frame) && !stream->reset) {
         on_stream_end(session, stream);
     }
-    h2_session_submit(session, stream);
+    h2_answer_submit(session, stream);
 }
 
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
@@ -192,7 +195,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     } else if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
         session->settings_seen = true;
     } else if (frame->hd.type == NGHTTP2_PING && is_ack && session->phase == H2_NOTICED) {
-        h2_session_leave(session);
+        h2_answer_leave(session);
     }
     return 0;
 }
@@ -208,13 +211,13 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     }
     h2_request_data(&stream->request, len);
     if (stream->request.malformed) {
-        h2_session_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
+        h2_answer_reset(session, stream, NGHTTP2_PROTOCOL_ERROR);
         return 0;
     }
     if (session->policy != H2_DENY) {
         grpc_call_data(&stream->call, span_of(data, len));
     }
-    h2_session_submit(session, stream);
+    h2_answer_submit(session, stream);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* internal: what session.c and callbacks.c share. For no one else. */
+/* internal: a session, as session.c, callbacks.c and answer.c know it. For no one else. */
 #ifndef SERVER_HTTP2_INTERNAL_H
 #define SERVER_HTTP2_INTERNAL_H
 
@@ -48,17 +48,11 @@ struct h2_session {
     bool ended;
 };
 
-/* callbacks.c */
-MUST_USE err_t h2_callbacks_new(nghttp2_session_callbacks **ret_callbacks);
-
-/* session.c */
-void h2_session_note_due(struct h2_session *session, int64_t due_ms);
-/* Hands the answer of the call to nghttp2, when there is one that it does not have yet. */
-void h2_session_submit(struct h2_session *session, struct h2_stream *stream);
-void h2_session_submit_overload(struct h2_session *session, int32_t stream);
-void h2_session_reset(struct h2_session *session, struct h2_stream *stream, uint32_t code);
-void h2_session_leave(struct h2_session *session);
-/* The session is over: says why, and is done. */
-void h2_session_end(struct h2_session *session, uint32_t code);
+static inline void h2_session_note_due(struct h2_session *session, int64_t due_ms)
+{
+    if (due_ms < session->next_ms) {
+        session->next_ms = due_ms;
+    }
+}
 
 #endif

@@ -1,8 +1,9 @@
 #include "server/http2/session.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "server/http2/answer.h"
+#include "server/http2/callbacks.h"
 #include "server/http2/internal.h"
 #include "server/http2/memory.h"
 
@@ -10,7 +11,6 @@
 #define RESETS_BURST  10000u    /* all calls of a hung token may hit their deadlines together */
 #define RESETS_PER_S  1000u
 #define CONTINUATIONS 8u
-#define DATA_BLOCKED  512u /* size of a DATA frame that must wait for the next pull */
 
 err_t h2_shared_new(struct service *service, struct h2_shared **ret_shared)
 {
@@ -103,123 +103,6 @@ void h2_session_free(struct h2_session *session)
     free(session);
 }
 
-void h2_session_note_due(struct h2_session *session, int64_t due_ms)
-{
-    if (due_ms < session->next_ms) {
-        session->next_ms = due_ms;
-    }
-}
-
-void h2_session_end(struct h2_session *session, uint32_t code)
-{
-    session->ended = true;
-    (void)nghttp2_session_terminate_session(session->ng, code);
-}
-
-void h2_session_leave(struct h2_session *session)
-{
-    session->phase = H2_LEAVING;
-    (void)nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(session->ng),
-                                NGHTTP2_NO_ERROR, NULL, 0);
-}
-
-static void leave_once(struct h2_session *session)
-{
-    if (session->phase != H2_LEAVING) {
-        h2_session_leave(session);
-    }
-}
-
-void h2_session_reset(struct h2_session *session, struct h2_stream *stream, uint32_t code)
-{
-    stream->reset = true;
-    if (nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id, code) != 0) {
-        h2_session_end(session, NGHTTP2_INTERNAL_ERROR);
-    }
-}
-
-/* Names are literals and values live in the call, so nghttp2 need not copy them. */
-static void to_nv(const struct grpc_header *headers, size_t n, nghttp2_nv *ret_nv)
-{
-    for (size_t i = 0; i < n; i++) {
-        ret_nv[i] = (nghttp2_nv){
-            .name = (uint8_t *)(uintptr_t)headers[i].name,
-            .namelen = strlen(headers[i].name),
-            .value = (uint8_t *)(uintptr_t)headers[i].value.ptr,
-            .valuelen = headers[i].value.len,
-            .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
-        };
-    }
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How many bytes of the answer the next DATA frame takes; on_send_data writes them. */
-/* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's */
-static ssize_t read_answer(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t len,
-                           uint32_t *data_flags, nghttp2_data_source *source, void *ctx)
-{
-    (void)buf;
-    struct h2_session *session = ctx;
-    struct h2_stream *stream = source->ptr;
-    size_t room = session->out->room.len - session->out->len;
-    size_t fits = room > H2_FRAME_HEAD + H2_PULL_RESERVE + DATA_BLOCKED
-                      ? room - H2_FRAME_HEAD - H2_PULL_RESERVE
-                      : DATA_BLOCKED;
-    size_t left = grpc_call_left(&stream->call);
-    size_t n = smaller(smaller(left, len), fits);
-    *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (n < left) {
-        return (ssize_t)n;
-    }
-    struct grpc_header headers[GRPC_HEADERS_MAX];
-    nghttp2_nv nv[GRPC_HEADERS_MAX];
-    size_t count = grpc_call_trailers(&stream->call, headers);
-    to_nv(headers, count, nv);
-    *data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    return nghttp2_submit_trailer(ng, id, nv, count) == 0 ? (ssize_t)n
-                                                          : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-static void submit(struct h2_session *session, int32_t id, const struct grpc_header *headers,
-                   size_t n, const nghttp2_data_provider *body)
-{
-    nghttp2_nv nv[GRPC_HEADERS_MAX];
-    to_nv(headers, n, nv);
-    if (nghttp2_submit_response(session->ng, id, nv, n, body) != 0) {
-        h2_session_end(session, NGHTTP2_INTERNAL_ERROR);
-    }
-    if (session->policy == H2_DENY) {
-        leave_once(session);
-    }
-}
-
-void h2_session_submit(struct h2_session *session, struct h2_stream *stream)
-{
-    if (stream->call.state != GRPC_ANSWERED || stream->submitted || stream->reset) {
-        return;
-    }
-    stream->submitted = true;
-    stream->answered_ms = session->now_ms;
-    h2_session_note_due(session, h2_stream_due_ms(stream));
-    struct grpc_header headers[GRPC_HEADERS_MAX];
-    size_t n = grpc_call_head(&stream->call, headers);
-    nghttp2_data_provider body = {.source = {.ptr = stream}, .read_callback = read_answer};
-    submit(session, stream->id, headers, n, grpc_call_is_short(&stream->call) ? NULL : &body);
-}
-
-void h2_session_submit_overload(struct h2_session *session, int32_t stream)
-{
-    struct grpc_header headers[GRPC_HEADERS_MAX];
-    bool counts = session->policy == H2_SERVE; /* of the denied nobody need know */
-    size_t n = grpc_call_overload_head(counts ? session->shared->service : NULL, headers);
-    submit(session, stream, headers, n, NULL);
-}
-
 err_t h2_session_feed(struct h2_session *session, struct span bytes, int64_t now_ms)
 {
     session->now_ms = now_ms;
@@ -263,7 +146,7 @@ void h2_session_reply(struct h2_session *session, int32_t stream_id, struct serv
     }
     session->active_ms = now_ms;
     grpc_call_reply(&stream->call, reply);
-    h2_session_submit(session, stream);
+    h2_answer_submit(session, stream);
 }
 
 int64_t h2_session_next_ms(const struct h2_session *session)
@@ -275,22 +158,23 @@ static void expire(struct h2_session *session, struct h2_stream *stream)
 {
     switch (stream->call.state) {
     case GRPC_HEADERS: /* within a header block nothing else can be read */
-        h2_session_end(session, NGHTTP2_ENHANCE_YOUR_CALM);
+        h2_answer_end(session, NGHTTP2_ENHANCE_YOUR_CALM);
         break;
     case GRPC_BODY:
         grpc_call_refuse(&stream->call, FAIL(E_DEADLINE, "request not complete in time"));
         if (session->now_ms >= stream->began_ms + H2_REQUEST_MS) {
-            leave_once(session); /* a slow peer must not hold one of few connections for long */
+            /* A slow peer must not hold one of few connections for long. */
+            h2_answer_leave_once(session);
         }
         break;
     case GRPC_WAITING:
         grpc_call_refuse(&stream->call, FAIL(E_DEADLINE, "deadline exceeded"));
         break;
     case GRPC_ANSWERED:
-        h2_session_reset(session, stream, NGHTTP2_CANCEL);
+        h2_answer_reset(session, stream, NGHTTP2_CANCEL);
         break;
     }
-    h2_session_submit(session, stream);
+    h2_answer_submit(session, stream);
 }
 
 static void tick_session(struct h2_session *session)
@@ -300,12 +184,12 @@ static void tick_session(struct h2_session *session)
     if (h2_session_is_busy(session)) {
         /* its answer is awaited; the session may end behind it */
     } else if (must_hurry && session->now_ms >= settings_by_ms) {
-        h2_session_end(session, NGHTTP2_SETTINGS_TIMEOUT);
+        h2_answer_end(session, NGHTTP2_SETTINGS_TIMEOUT);
     } else if (must_hurry) {
         h2_session_note_due(session, settings_by_ms);
     }
     if (session->phase == H2_NOTICED && session->now_ms >= session->drain_by_ms) {
-        h2_session_leave(session);
+        h2_answer_leave(session);
     } else if (session->phase == H2_NOTICED) {
         h2_session_note_due(session, session->drain_by_ms);
     }
@@ -346,7 +230,7 @@ void h2_session_deny(struct h2_session *session, int64_t now_ms)
     session->policy = H2_DENY;
     session->begun_ms = now_ms;
     h2_session_note_due(session, now_ms + H2_SETTINGS_MS);
-    leave_once(session);
+    h2_answer_leave_once(session);
 }
 
 bool h2_session_is_busy(const struct h2_session *session)
@@ -369,9 +253,9 @@ void h2_session_abandon(struct h2_session *session, int64_t now_ms)
     session->now_ms = now_ms;
     for (struct h2_stream *stream = session->streams; stream != NULL; stream = stream->next) {
         grpc_call_refuse(&stream->call, FAIL(E_UNAVAILABLE, "the plugin is shutting down"));
-        h2_session_submit(session, stream);
+        h2_answer_submit(session, stream);
     }
-    leave_once(session);
+    h2_answer_leave_once(session);
 }
 
 bool h2_session_done(const struct h2_session *session)
