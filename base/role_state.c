@@ -167,7 +167,7 @@ static err_t serve_write(int control_fd, const struct state_dir *dir,
     enum state_file file = (enum state_file)message->file;
     size_t size = (size_t)message->value;
     if (message->value < 0 || message->value > (int64_t)STATE_SIZE_MAX) {
-        return FAIL_DETAIL(E_SYSTEM, EFBIG, "a state file is larger than 1 MiB");
+        return FAIL_DETAIL(E_SYSTEM, EFBIG, "a state file is larger than 4 MiB");
     }
     if (fd < 0 || fcntl(fd, F_GET_SEALS) < 0) {
         return FAIL_DETAIL(E_SYSTEM, EBADF, "the new state file is not a file in memory");

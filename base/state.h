@@ -24,7 +24,7 @@ enum state_file {
     STATE_FILES
 };
 
-#define STATE_SIZE_MAX (1u << 20) /* bytes of one file */
+#define STATE_SIZE_MAX (4u << 20) /* bytes of one file */
 #define STATE_PATH_MAX 256u
 #define STATE_NAME_MAX 64u
 #define STATE_PART_MAX 33u /* of the name of a part, its NUL included */

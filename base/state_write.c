@@ -144,7 +144,7 @@ err_t state_store(const struct state_dir *dir, enum state_file file, const char 
         return FAIL(E_DENIED, "a log is not replaced");
     }
     if (size > STATE_SIZE_MAX) {
-        return FAIL(E_LIMIT, "a state file is larger than 1 MiB");
+        return FAIL(E_LIMIT, "a state file is larger than 4 MiB");
     }
     return write_locked(dir, file, part, from_fd, size);
 }

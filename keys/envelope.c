@@ -6,12 +6,17 @@
 
 static const uint8_t magic[] = {'P', '1', '1', 'K'};
 
+bool envelope_knows_scheme(uint8_t scheme)
+{
+    return scheme == ENVELOPE_AES_GCM;
+}
+
 static bool head_ok(const struct envelope_head *head)
 {
     bool suite =
         head->suite == ENVELOPE_SEED || (head->suite == ENVELOPE_DIRECT && head->born == 0);
     bool api = head->api == ENVELOPE_V1 || head->api == ENVELOPE_V2;
-    return suite && api && head->scheme == ENVELOPE_AES_GCM;
+    return suite && api && envelope_knows_scheme(head->scheme);
 }
 
 static struct envelope_head read_head(struct cursor *c)

@@ -25,6 +25,7 @@
 #ifndef KEYS_ENVELOPE_H
 #define KEYS_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -39,6 +40,7 @@
 #define ENVELOPE_IV        12u
 #define ENVELOPE_TAG       16u
 #define ENVELOPE_REALM     16u
+/* What a token makes of a seed or a DEK; the largest in sight has 592 (scheme 2, suite 2). */
 #define ENVELOPE_WRAPPED_MAX 600u
 #define KEK_ID_LEN         16u
 #define SEED_LEN           32u
@@ -76,6 +78,9 @@ struct envelope {
  * was wrong with foreign bytes is nobody's business).
  */
 MUST_USE err_t envelope_parse(struct span bytes, struct envelope *ret_envelope);
+
+/* A wrap scheme of this number is ours. */
+bool envelope_knows_scheme(uint8_t scheme);
 
 /* Its bytes were copied from `from` to `to`: from now on its spans borrow from there. */
 void envelope_rebase(struct envelope *envelope, const uint8_t *from, const uint8_t *to);

@@ -75,6 +75,8 @@ static void write_seeds(const struct kept *kept, const struct seeds *seeds,
     }
 }
 
+_Static_assert(REMEMBER_MAX <= STATE_SIZE_MAX, "the seeds fit into their file");
+
 static void keep_seeds(struct kept *kept, const struct seeds *seeds, const struct pending *pending,
                        int64_t boot_ms)
 {

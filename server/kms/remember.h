@@ -4,7 +4,7 @@
  * seal on with.
  *
  *   4  magic "P11S"
- *   1  version 1
+ *   1  version 2
  *  16  realm
  *   then up to 4096 times, the most recently used first:
  *   1  own: 1 when this node made the seed
@@ -12,7 +12,7 @@
  *  16  kek_id
  *   4  activation
  *   4  born
- *   1  w, length of wrapped
+ *   2  w, length of wrapped (in version 1, which is still read, one byte)
  *   w  wrapped
  */
 #ifndef SERVER_KMS_REMEMBER_H
@@ -26,12 +26,12 @@
 #include "server/kms/seeds.h"
 
 #define REMEMBER_HEAD  21u
-#define REMEMBER_ENTRY (27u + SEEDS_WRAPPED_MAX)
+#define REMEMBER_ENTRY (28u + ENVELOPE_WRAPPED_MAX)
 #define REMEMBER_MAX   (REMEMBER_HEAD + SEEDS_MAX * REMEMBER_ENTRY)
 
 /*
  * All or nothing, at most `max` names; their `key` is left zero (it takes a hash). E_INVALID:
- * broken, of another version, of another realm, or too many.
+ * broken, of a later version, of another realm, or too many.
  */
 MUST_USE err_t remember_parse(struct span bytes, const uint8_t realm[ENVELOPE_REALM],
                               struct seed_name *names, size_t max, size_t *ret_n);

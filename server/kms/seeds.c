@@ -13,10 +13,10 @@ struct seeds {
 err_t seed_name_of(struct seal *seal, const struct envelope_head *head, struct span wrapped,
                    bool own, struct seed_name *ret_name)
 {
-    if (wrapped.len == 0 || wrapped.len > SEEDS_WRAPPED_MAX) {
+    if (wrapped.len == 0 || wrapped.len > ENVELOPE_WRAPPED_MAX) {
         return FAIL(E_INVALID, "not a wrapped seed");
     }
-    struct seed_name name = {.head = *head, .own = own, .wrapped_len = (uint8_t)wrapped.len};
+    struct seed_name name = {.head = *head, .own = own, .wrapped_len = (uint16_t)wrapped.len};
     name.head.api = 0;
     span_move(name.wrapped, wrapped.ptr, wrapped.len);
     TRY(seal_seed_key(seal, head, wrapped, name.key));

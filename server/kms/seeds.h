@@ -17,19 +17,21 @@
 #include "keys/envelope.h"
 #include "keys/seal.h"
 
-#define SEEDS_MAX         4096u
-#define SEEDS_WRAPPED_MAX 65u /* scheme 1: iv_len, an IV of 16, 32 bytes, a tag of 16 */
+#define SEEDS_MAX 4096u
 
-/* Names a wrapped seed; nothing in it is secret. */
+/*
+ * Names a wrapped seed; nothing in it is secret. A table of them is taken zeroed and not filled, so
+ * that it costs memory for those in it only.
+ */
 struct seed_name {
     uint8_t key[32]; /* SHA-256(wrap AAD ‖ wrapped) */
     struct envelope_head head; /* api is 0 */
     bool own;                  /* made by this node: it may seal while it is young */
-    uint8_t wrapped_len;
-    uint8_t wrapped[SEEDS_WRAPPED_MAX];
+    uint16_t wrapped_len;
+    uint8_t wrapped[ENVELOPE_WRAPPED_MAX];
 };
 
-/* Fills in the name. E_INVALID: no wrapped seed of scheme 1 is that long. */
+/* Fills in the name. E_INVALID: no wrapped seed is that long. */
 MUST_USE err_t seed_name_of(struct seal *seal, const struct envelope_head *head,
                             struct span wrapped, bool own, struct seed_name *ret_name);
 struct span seed_name_wrapped(const struct seed_name *name);

@@ -3,7 +3,8 @@
 void unwraps_init(struct unwraps *unwraps, struct client *client,
                   const struct unwraps_events *events)
 {
-    *unwraps = (struct unwraps){.client = client, .events = *events};
+    unwraps->client = client;
+    unwraps->events = *events;
 }
 
 struct client_request unwraps_request(const struct seed_name *name, const struct ipc_key_ref *ref,

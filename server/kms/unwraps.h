@@ -41,7 +41,7 @@ struct unwraps {
     struct unwrap slots[UNWRAPS_MAX];
 };
 
-/* It must not move afterwards. */
+/* *unwraps is zero (it may lie in pages that were never touched), and must not move afterwards. */
 void unwraps_init(struct unwraps *unwraps, struct client *client,
                   const struct unwraps_events *events);
 /*

@@ -127,6 +127,30 @@ static void test_seeds_are_offered_once_a_second_at_most(void **state)
     assert_int_equal(n, 2);
 }
 
+/* At the limit of both; of those still to be opened there is no room for one. */
+static void test_seeds_4096_of_the_longest_are_offered_whole(void **state)
+{
+    (void)state;
+    static struct seed_name names[SEEDS_MAX];
+    const uint8_t seed[SEED_LEN] = {1};
+    struct seed_name name = {.head = {.scheme = ENVELOPE_AES_GCM},
+                             .wrapped_len = ENVELOPE_WRAPPED_MAX};
+    bool gone = false;
+    pending = (struct pending){.names = &name, .gone = &gone, .n = 1, .left = 1};
+    for (unsigned i = 0; i < SEEDS_MAX; i++) {
+        const struct seed *added = NULL;
+        name.key[0] = (uint8_t)i;
+        name.key[1] = (uint8_t)(i >> 8);
+        assert_ok(seeds_add(seeds, &name, span_of(seed, sizeof(seed)), &added));
+    }
+    kept_seeds_changed(&kept);
+    tick(NULL, 1);
+    size_t n = 0;
+    assert_int_equal(bytes_n, REMEMBER_MAX);
+    assert_ok(remember_parse(span_of(bytes, bytes_n), realm, names, SEEDS_MAX, &n));
+    assert_int_equal(n, SEEDS_MAX);
+}
+
 static void test_offer_that_finds_no_way_is_made_again(void **state)
 {
     (void)state;
@@ -223,6 +247,7 @@ int main(void)
         KEPT_TEST(test_current_remembered_is_not_offered_again),
         KEPT_TEST(test_current_that_does_not_parse_is_said_and_ignored),
         KEPT_TEST(test_seeds_are_offered_once_a_second_at_most),
+        KEPT_TEST(test_seeds_4096_of_the_longest_are_offered_whole),
         KEPT_TEST(test_offer_that_finds_no_way_is_made_again),
         KEPT_TEST(test_what_could_not_be_stored_is_offered_again_after_20_s),
         KEPT_TEST(test_health_that_could_not_be_stored_touches_nothing_else),

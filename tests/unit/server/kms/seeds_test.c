@@ -156,12 +156,12 @@ static void test_seed_name_of_lengths_at_and_past_the_limit(void **state)
     CLEANUP(seal_free_p) struct seal *seal = NULL;
     const struct envelope_head head = {
         .suite = ENVELOPE_SEED, .scheme = ENVELOPE_AES_GCM, .api = 2};
-    uint8_t wrapped[SEEDS_WRAPPED_MAX + 1] = {12};
+    uint8_t wrapped[ENVELOPE_WRAPPED_MAX + 1] = {12};
     struct seed_name name;
     assert_ok(seal_new(&seal));
-    assert_ok(seed_name_of(seal, &head, span_of(wrapped, SEEDS_WRAPPED_MAX), true, &name));
+    assert_ok(seed_name_of(seal, &head, span_of(wrapped, ENVELOPE_WRAPPED_MAX), true, &name));
     assert_int_equal(name.head.api, 0);
-    assert_fails(seed_name_of(seal, &head, span_of(wrapped, SEEDS_WRAPPED_MAX + 1), true, &name),
+    assert_fails(seed_name_of(seal, &head, span_of(wrapped, ENVELOPE_WRAPPED_MAX + 1), true, &name),
                  E_INVALID);
     assert_fails(seed_name_of(seal, &head, span_of(wrapped, 0), true, &name), E_INVALID);
 }

@@ -48,6 +48,7 @@ static int setup(void **state)
     (void)state;
     asked_n = cancelled_n = heard_n = 0;
     client_says = E_NONE;
+    unwraps = (struct unwraps){0};
     unwraps_init(&unwraps, NULL, &(struct unwraps_events){&heard_n, on_reply});
     return 0;
 }
