@@ -50,20 +50,12 @@ static void tell(const struct ctl *ctl, const struct ipc_key *key)
     FAIL(E_UNAVAILABLE, "it is not known whether the KEK was made: when the token answers again, " \
                         "look for it with `p11-kmsctl keys` before you try again")
 
-static err_t lacks(enum ipc_mechanism mechanism)
+static err_t lacks(const struct ctl *ctl, uint64_t mechanism)
 {
-    switch (mechanism) {
-    case IPC_MECHANISM_AES_KEY_GEN:
-        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
-                                   "CKM_AES_KEY_GEN, which makes a KEK on it");
-    case IPC_MECHANISM_AES_GCM:
-        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
-                                   "CKM_AES_GCM, with which a KEK wraps (scheme: aes-gcm)");
-    case IPC_MECHANISM_AES_CBC:
-        return FAIL(E_UNSUPPORTED, "nothing was made: the token says that it does not do "
-                                   "CKM_AES_CBC, by which a KEK is told from others");
-    }
-    return FAIL(E_UNSUPPORTED, "nothing was made: the token lacks a mechanism that a KEK needs");
+    (void)fprintf(ctl->err,
+                  "p11-kmsctl: nothing was made: the token says that it does not do %s\n",
+                  ipc_mechanism_words(mechanism));
+    return FAIL(E_UNSUPPORTED, ""); /* all is said */
 }
 
 /* `lost`: the error that the token's answer, if there was one, was lost in. */
@@ -92,12 +84,21 @@ static err_t settle(const struct ctl *ctl, struct workplace *workplace,
 }
 
 /* Said before the signal has its effect; and the token process is let go of, not killed at work. */
-static err_t give_up(const struct ctl *ctl, struct workplace *workplace)
+static err_t give_up(const struct ctl *ctl, struct workplace *workplace, err_t err)
 {
-    (void)ctl_failed(ctl, NOT_KNOWN);
+    (void)ctl_failed(ctl, err);
     token_session_close(workplace->session);
     workplace->session = NULL;
-    return NOT_KNOWN;
+    return err;
+}
+
+/* Refused before anything was made, in the words for it; OK: that cannot be told of this error. */
+static err_t refused(const struct ctl *ctl, err_t err)
+{
+    if (err.code == E_STATE) {
+        return err;
+    }
+    return err.code == E_UNSUPPORTED ? lacks(ctl, err.detail) : OK;
 }
 
 err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
@@ -108,15 +109,11 @@ err_t new_key_make(const struct ctl *ctl, struct workplace *workplace,
     TRY(signals_hold(&signals));
     err_t err =
         token_session_generate(workplace->session, generate, signals.fd, ctl->err, ret_key);
+    err_t refusal = refused(ctl, err);
     if (failed(err) && signals_wait(&signals)) {
-        return give_up(ctl, workplace);
+        return give_up(ctl, workplace, failed(refusal) ? refusal : NOT_KNOWN);
     }
-    if (err.code == E_STATE) {
-        return err; /* refused before anything was made */
-    }
-    if (err.code == E_UNSUPPORTED) {
-        return lacks((enum ipc_mechanism)err.detail);
-    }
+    TRY(refusal);
     TRY(failed(err) ? settle(ctl, workplace, generate, err, ret_key) : OK);
     tell(ctl, ret_key);
     return OK;

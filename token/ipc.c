@@ -113,6 +113,17 @@ bool ipc_key_of_ring(const struct ipc_key *key, const char *ring)
     return key->activation.by != IPC_BY_NOTHING && strcmp(key->activation.ring, ring) == 0;
 }
 
+const char *ipc_mechanism_words(uint64_t mechanism)
+{
+    static const char *const words[] = {
+        [IPC_MECHANISM_NONE] = "a mechanism that a KEK needs",
+#define X(name_, words_) [IPC_MECHANISM_##name_] = (words_),
+        IPC_MECHANISMS(X)
+#undef X
+    };
+    return words[mechanism < IPC_MECHANISMS_N ? mechanism : IPC_MECHANISM_NONE];
+}
+
 const char *ipc_attribute_name(uint32_t bit)
 {
     static const char *const names[] = {

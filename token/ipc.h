@@ -48,11 +48,18 @@ enum ipc_outcome {
     IPC_LACKS        /* generate: the token lacks a mechanism: rv is its enum ipc_mechanism */
 };
 
-/* What a KEK needs: to be made, to wrap, and to be known by what it encrypts to. */
+/* What a KEK needs: X(name, for people: which, and what for). */
+#define IPC_MECHANISMS(X)                                                                          \
+    X(AES_KEY_GEN, "CKM_AES_KEY_GEN, which makes a KEK on it")                                     \
+    X(AES_GCM, "CKM_AES_GCM, with which a KEK wraps (scheme: aes-gcm)")                            \
+    X(AES_CBC, "CKM_AES_CBC, by which a KEK is told from others")
+
 enum ipc_mechanism {
-    IPC_MECHANISM_AES_KEY_GEN = 1,
-    IPC_MECHANISM_AES_GCM,
-    IPC_MECHANISM_AES_CBC
+    IPC_MECHANISM_NONE,
+#define X(name_, words_) IPC_MECHANISM_##name_,
+    IPC_MECHANISMS(X)
+#undef X
+    IPC_MECHANISMS_N
 };
 
 struct ipc_header {
@@ -224,6 +231,9 @@ MUST_USE err_t ipc_status_read(struct span payload, struct ipc_status *ret_statu
 bool ipc_key_unnamed(const struct ipc_key *key);
 /* Something names this ring for it, be it broken. */
 bool ipc_key_of_ring(const struct ipc_key *key, const char *ring);
+
+/* Of an enum ipc_mechanism, or whatever a reply holds in its place. */
+const char *ipc_mechanism_words(uint64_t mechanism);
 
 /* The word for a bit of enum ipc_attribute: "CKA_EXTRACTABLE", ... */
 const char *ipc_attribute_name(uint32_t bit);

@@ -168,6 +168,17 @@ static void test_attribute_names_are_listed_and_cut(void **state)
     assert_string_equal(text, "");
 }
 
+static void test_mechanism_words_each_has_some_and_what_is_none_too(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < IPC_MECHANISMS_N; i++) {
+        assert_true(ipc_mechanism_words(i)[0] != '\0');
+    }
+    assert_non_null(strstr(ipc_mechanism_words(IPC_MECHANISM_AES_GCM), "CKM_AES_GCM"));
+    assert_string_equal(ipc_mechanism_words(IPC_MECHANISMS_N), ipc_mechanism_words(0));
+    assert_string_equal(ipc_mechanism_words(UINT64_MAX), ipc_mechanism_words(0));
+}
+
 static void test_status_read_texts_are_made_printable(void **state)
 {
     (void)state;
@@ -214,6 +225,7 @@ int main(void)
         ON_A_PAIR(test_receive_frame_cut_to_what_its_header_says_is_refused),
         cmocka_unit_test(test_attribute_name_every_bit_has_one),
         cmocka_unit_test(test_attribute_names_are_listed_and_cut),
+        cmocka_unit_test(test_mechanism_words_each_has_some_and_what_is_none_too),
         cmocka_unit_test(test_status_read_texts_are_made_printable),
         cmocka_unit_test(test_status_read_broken_ones_are_refused),
     };
