@@ -80,7 +80,7 @@ static err_t forget(const struct config *config, json_t *report)
 {
     CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     OWN_FD lock_fd = -1;
-    TRY(workplace_open_state(config, true, &workplace));
+    TRY(workplace_open_state(config, &workplace));
     TRY(state_open_pin_lock(&workplace.state, &lock_fd));
     TRY(lock_pin(lock_fd));
     bool refused = false;

@@ -100,7 +100,7 @@ static err_t read_health(const struct config *config, const struct answer *answe
 {
     CLEANUP(workplace_close) struct workplace workplace = {.state = {.fd = -1}};
     struct state_health health;
-    TRY(workplace_open_state(config, false, &workplace));
+    TRY(workplace_look(config, &workplace));
     TRY(read_settled(&workplace.state, answer->healthy, &health));
     /* Without an answer it is how some daemon was, when it last wrote. */
     output_text(report, answer->came ? "state" : "last_state", health.state);

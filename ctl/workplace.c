@@ -41,8 +41,7 @@ static err_t drop_to_owner(const char *state_dir)
     return st.st_uid == 0 ? OK : become(st.st_uid, st.st_gid);
 }
 
-err_t workplace_open_state(const struct config *config, bool create,
-                           struct workplace *ret_workplace)
+static err_t enter(const struct config *config, bool create, struct workplace *ret_workplace)
 {
     uint8_t realm[ENVELOPE_REALM];
     char realm_hex[2 * ENVELOPE_REALM + 1];
@@ -54,6 +53,30 @@ err_t workplace_open_state(const struct config *config, bool create,
     TRY(state_open(config->state_dir, realm_hex, create, &workplace.state));
     *ret_workplace = workplace;
     return OK;
+}
+
+err_t workplace_look(const struct config *config, struct workplace *ret_workplace)
+{
+    return enter(config, false, ret_workplace);
+}
+
+/* The folder is another's, and closed to us or not for us to use. */
+static bool is_of_another(const char *state_dir, err_t err)
+{
+    struct stat st;
+    bool seen = stat(state_dir, &st) == 0;
+    return (err.code == E_SYSTEM && err.detail == EACCES) ||
+           (err.code == E_DENIED && seen && st.st_uid != geteuid());
+}
+
+err_t workplace_open_state(const struct config *config, struct workplace *ret_workplace)
+{
+    bool root = geteuid() == 0;
+    err_t err = enter(config, true, ret_workplace);
+    if (failed(err) && !root && is_of_another(config->state_dir, err)) {
+        return FAIL(E_DENIED, "this user may not use state_dir: run this as root or as its owner");
+    }
+    return err;
 }
 
 /* Says on ctl->err what to mend. */
@@ -83,7 +106,7 @@ err_t workplace_open(const struct ctl *ctl, struct workplace *ret_workplace)
         (void)fprintf(ctl->err, "p11-kmsctl: p11-kms-token cannot be started:\n");
         return opened;
     }
-    TRY(workplace_open_state(&ctl->config, true, ret_workplace));
+    TRY(workplace_open_state(&ctl->config, ret_workplace));
     ret_workplace->program = program;
     program.fd = -1;
     err_t err = open_session(ctl, ret_workplace);

@@ -19,10 +19,12 @@ struct workplace {
 
 /*
  * As root: becomes the owner of state_dir, so that whatever is written stays readable for the
- * daemon. Gives up every privilege; opens the state directory, and with `create` makes it.
+ * daemon. Gives up every privilege; opens the state directory, or makes it. E_DENIED: not as this
+ * user.
  */
-MUST_USE err_t workplace_open_state(const struct config *config, bool create,
-                                    struct workplace *ret_workplace);
+MUST_USE err_t workplace_open_state(const struct config *config, struct workplace *ret_workplace);
+/* The same to read in it only; it is not made. */
+MUST_USE err_t workplace_look(const struct config *config, struct workplace *ret_workplace);
 /*
  * The same with a logged-in token; says on ctl->err what to mend. Refuses a clock before our build.
  */

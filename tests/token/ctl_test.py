@@ -117,6 +117,20 @@ class Init(CtlTest):
 
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_another_user_is_told_who_may(self):
+        os.chmod(self.node.folder, 0o755)
+        os.chmod(self.node.config, 0o644)
+        for mode, owner in ((0o700, 0), (0o755, NOBODY - 1)):
+            os.chmod(self.node.state, mode)
+            os.chown(self.node.state, owner, owner)
+            for command in ("keys", "init", "rotate", "pin-retry"):
+                done = subprocess.run([os.path.join(self.node.bin, "p11-kmsctl"), command, "--config",
+                                       self.node.config], capture_output=True, text=True, check=False,
+                                      user=NOBODY, group=NOBODY, extra_groups=[])
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertIn("run this as root or as its owner", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_makes_no_state_directory(self):
         os.rmdir(self.node.state)
         for command in (["keys"], ["init"], ["pin-retry"]):
