@@ -88,9 +88,11 @@ static bool refuses_a_dead_keeper(void)
 static bool refuses_a_config_that_can_change(void)
 {
     struct config config = sample();
-    OWN_FD loose = memfd_create("loose", MFD_ALLOW_SEALING);
-    if (provide(&config, SOCK_SEQPACKET) < 0 ||
-        write(loose, &config, sizeof(config)) != (ssize_t)sizeof(config)) {
+    if (provide(&config, SOCK_SEQPACKET) < 0) {
+        return false;
+    }
+    OWN_FD loose = memfd_create("loose", MFD_ALLOW_SEALING); /* after it: at no fixed number */
+    if (write(loose, &config, sizeof(config)) != (ssize_t)sizeof(config)) {
         return false;
     }
     return dup2(loose, ROLE_FD_CONFIG) == ROLE_FD_CONFIG &&
