@@ -143,6 +143,9 @@ err_t workplace_view(const struct workplace *workplace, struct ring_view *ret_vi
     return ring_view_new(workplace->config, keys, n, clock_real_s(), ret_view);
 }
 
+/* The choices of `scheme` stand in the order of the envelope's numbers. */
+_Static_assert(CONFIG_SCHEME_AES_GCM == 0 && ENVELOPE_AES_GCM == 1, "schemes are counted alike");
+
 err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate *generate)
 {
     uint32_t limit_s = workplace->config->tokens[0].start_timeout_s;
@@ -151,7 +154,7 @@ err_t workplace_name_key(const struct workplace *workplace, struct ipc_generate 
     }
     (void)span_copy(span_mut_of(generate->ring, sizeof(generate->ring) - 1),
                     span_of_text(workplace->config->ring));
-    generate->scheme = ENVELOPE_AES_GCM;
+    generate->scheme = (uint8_t)(ENVELOPE_AES_GCM + workplace->config->tokens[0].scheme);
     generate->limit_s = limit_s < GENERATE_MIN_S ? GENERATE_MIN_S : limit_s;
     return OK;
 }
