@@ -33,7 +33,7 @@ static err_t check_value_len(const struct session *session, CK_OBJECT_HANDLE key
                              const struct wrap_object *object, struct audit *audit)
 {
     CK_ULONG bytes = 0;
-    bool known;
+    bool known = false;
     if (object->value_len == 0) {
         return OK;
     }
@@ -47,7 +47,7 @@ static err_t check_rule(const struct session *session, CK_OBJECT_HANDLE key,
                         const struct wrap_rule *rule, struct audit *audit)
 {
     CK_BBOOL value = CK_FALSE;
-    bool known;
+    bool known = false;
     TRY(read_one(session, key, (CK_ATTRIBUTE){rule->type, &value, sizeof(value)}, &known));
     if (value > CK_TRUE) {
         return LIE("C_GetAttributeValue gave a flag that is neither true nor false", value);

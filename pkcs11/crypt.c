@@ -20,26 +20,29 @@ struct doubt {
 
 /* One wrap or unwrap with all its tries. */
 struct effort {
-    enum ipc_verb verb;
-    const struct ipc_crypt *ask;
+    const struct request *request;
     const struct wrap_scheme *scheme;
-    struct span data;
     struct span_mut out;
     size_t len;     /* of the result */
     struct key key; /* of the last try; all zero when it was not found */
     struct doubt doubt;
 };
 
+static bool wraps(const struct request *request)
+{
+    return request->header.verb == IPC_WRAP;
+}
+
 static err_t attempt(struct session *session, void *ctx)
 {
     struct effort *effort = ctx;
     struct key *key = &effort->key;
-    struct span aad = span_of(effort->ask->aad, effort->ask->aad_len);
+    const struct ipc_crypt *ask = &effort->request->ask.crypt;
+    struct span aad = span_of(ask->aad, ask->aad_len);
     *key = (struct key){0};
-    TRY(list_find(session, &effort->ask->key, key));
-    bool wraps = effort->verb == IPC_WRAP;
-    return (wraps ? effort->scheme->wrap : effort->scheme->unwrap)(
-        session, &key->kek, aad, effort->data, effort->out, &effort->len);
+    TRY(list_find(session, &ask->key, key));
+    return (wraps(effort->request) ? effort->scheme->wrap : effort->scheme->unwrap)(
+        session, &key->kek, aad, effort->request->data, effort->out, &effort->len);
 }
 
 /* 2 to 4, at random. */
@@ -82,7 +85,7 @@ static bool settles(struct session *session, struct effort *effort, err_t err)
 {
     struct key *key = &effort->key;
     struct doubt *doubt = &effort->doubt;
-    if (effort->verb != IPC_UNWRAP || !effort->scheme->is_refusal(err)) {
+    if (wraps(effort->request) || !effort->scheme->is_refusal(err)) {
         *doubt = (struct doubt){0};
         return false;
     }
@@ -136,12 +139,12 @@ static const struct ladder unwrap_ladder = {.renew = ON_PASSING | LADDER_ON(RV_D
                                             .again = LADDER_ON(RV_HANDLE),
                                             .patient = true};
 
-err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
-               struct span data, int64_t deadline_ms, struct span_mut out, size_t *ret_len)
+err_t crypt_do(struct session *session, const struct request *request, int64_t deadline_ms,
+               struct span_mut out, size_t *ret_len)
 {
     struct effort effort = {
-        .verb = verb, .ask = ask, .scheme = wrap_scheme(ask->key.scheme), .data = data, .out = out};
-    const struct climb climb = {.ladder = verb == IPC_WRAP ? &wrap_ladder : &unwrap_ladder,
+        .request = request, .scheme = wrap_scheme(request->ask.crypt.key.scheme), .out = out};
+    const struct climb climb = {.ladder = wraps(request) ? &wrap_ladder : &unwrap_ladder,
                                 .deadline_ms = deadline_ms,
                                 .attempt = attempt,
                                 .judge = judge,

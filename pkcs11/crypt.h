@@ -1,9 +1,9 @@
 /*
- * crypt: the IPC_WRAP and IPC_UNWRAP verbs with their recovery: a new session, the key looked for
- * again, another try. A failure is not a verdict: wrapped bytes are bad only
+ * crypt: the IPC_WRAP and IPC_UNWRAP verbs: a patient ladder, and when wrapped bytes are bad. A
+ * failure is not a verdict: they are bad only
  *
- *   when the token refused them twice with a code that means it, and this token refuses its canary
- *   under another AAD with that very code; or
+ *   when the token refused them twice with a code that means it, and refuses its canary under
+ *   another AAD with that very code; or
  *   when it refused them 7 times with one code, and between the last 6 tries, further and further
  *   apart, the same key opened its canary each time (2 to 4 times, so that no rhythm of the token
  *   can fit) and refused it under another AAD with that code.
@@ -17,16 +17,16 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "pkcs11/request.h"
 #include "pkcs11/session.h"
-#include "token/ipc.h"
 
 /*
- * out: room in the arena for the result. deadline_ms: CLOCK_MONOTONIC. E_INVALID: this blob never
- * opens, for certain; E_NOT_FOUND: no such key; E_TOKEN; E_UNAVAILABLE: no time for a
- * verdict; E_UNSUPPORTED: this scheme, or how the token does it.
+ * request: of IPC_WRAP or IPC_UNWRAP. out: room in the arena for the result. deadline_ms:
+ * CLOCK_MONOTONIC. E_INVALID: this blob never opens, for certain; E_NOT_FOUND: no such key;
+ * E_TOKEN; E_UNAVAILABLE: no time for a verdict; E_UNSUPPORTED: this scheme, or how the token does
+ * it.
  */
-MUST_USE err_t crypt_do(struct session *session, enum ipc_verb verb, const struct ipc_crypt *ask,
-                        struct span data, int64_t deadline_ms, struct span_mut out,
-                        size_t *ret_len);
+MUST_USE err_t crypt_do(struct session *session, const struct request *request, int64_t deadline_ms,
+                        struct span_mut out, size_t *ret_len);
 
 #endif

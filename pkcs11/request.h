@@ -5,6 +5,7 @@
 #ifndef PKCS11_REQUEST_H
 #define PKCS11_REQUEST_H
 
+#include <p11-kit/pkcs11.h> /* ahead of ipc.h: to it aad_len is a macro */
 #include <stdbool.h>
 
 #include "base/span.h"

@@ -152,10 +152,8 @@ static err_t serve_generate(struct session *session, struct work *work)
 
 static err_t serve_crypt(struct session *session, struct work *work)
 {
-    const struct request *request = work->request;
     size_t len = 0;
-    err_t err = crypt_do(session, (enum ipc_verb)request->header.verb, &request->ask.crypt,
-                         request->data, work->deadline_ms, work->out, &len);
+    err_t err = crypt_do(session, work->request, work->deadline_ms, work->out, &len);
     answer(work, err, span_of(work->out.ptr, len));
     return err;
 }

@@ -42,14 +42,18 @@ int64_t __wrap_clock_mono_ms(void)
 
 static err_t wrap(const char *text)
 {
-    return crypt_do(&session, IPC_WRAP, &ask, span_of_text(text), now_ms + LONG_MS,
-                    span_mut_of(wrapped, sizeof(wrapped)), &wrapped_len);
+    const struct request request = {
+        .header = {.verb = IPC_WRAP}, .ask = {.crypt = ask}, .data = span_of_text(text)};
+    return crypt_do(&session, &request, now_ms + LONG_MS, span_mut_of(wrapped, sizeof(wrapped)),
+                    &wrapped_len);
 }
 
 static err_t unwrap_within(int ms)
 {
-    return crypt_do(&session, IPC_UNWRAP, &ask, span_of(wrapped, wrapped_len), now_ms + ms,
-                    span_mut_of(out, sizeof(out)), &out_len);
+    const struct request request = {.header = {.verb = IPC_UNWRAP},
+                                    .ask = {.crypt = ask},
+                                    .data = span_of(wrapped, wrapped_len)};
+    return crypt_do(&session, &request, now_ms + ms, span_mut_of(out, sizeof(out)), &out_len);
 }
 
 static err_t unwrap(void)
