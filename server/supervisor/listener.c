@@ -15,8 +15,6 @@
 #include "base/own.h"
 #include "base/span.h"
 
-static const struct listener none = {.fd = -1, .folder_fd = -1};
-
 /* The name in the abstract namespace is exactly as long as it is written: no NUL belongs to it. */
 static err_t bind_abstract(const struct config_listen *config, struct listener *ret_listener,
                            struct problem *problem)
@@ -45,7 +43,7 @@ static err_t bind_abstract(const struct config_listen *config, struct listener *
     if (listen(fd, LISTENER_BACKLOG) != 0) {
         return problem_from(problem, EXIT_FAILURE, config->socket, FAIL_ERRNO("cannot listen"));
     }
-    *ret_listener = none;
+    *ret_listener = (struct listener){.fd = -1, .folder_fd = -1};
     ret_listener->fd = own_fd_take(&fd);
     return OK;
 }
@@ -60,13 +58,6 @@ err_t listener_open(const struct config_listen *config, struct listener *ret_lis
     return config->socket[0] == '@'
                ? bind_abstract(config, ret_listener, problem)
                : listener_bind_path(config, LISTENER_PATIENCE_MS, ret_listener, problem);
-}
-
-bool listener_is_there(const struct config_listen *config, const struct listener *listener)
-{
-    struct stat st;
-    return listener->inode == 0 || (lstat(config->socket, &st) == 0 &&
-                                    st.st_dev == listener->device && st.st_ino == listener->inode);
 }
 
 /* As the old one was: that is still known of a folder that was removed. */
@@ -101,21 +92,4 @@ err_t listener_bind_again(const struct config_listen *config, struct listener *l
     listener_close(listener);
     *listener = fresh;
     return OK;
-}
-
-static bool still_ours(const struct listener *listener)
-{
-    struct stat st;
-    return fstatat(listener->folder_fd, listener->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_dev == listener->device && st.st_ino == listener->inode;
-}
-
-void listener_close(struct listener *listener)
-{
-    if (listener->folder_fd >= 0 && still_ours(listener)) {
-        (void)unlinkat(listener->folder_fd, listener->name, 0);
-    }
-    own_fd_close_p(&listener->folder_fd);
-    own_fd_close_p(&listener->fd);
-    *listener = none;
 }
