@@ -6,15 +6,16 @@
 
 #define LIST_MS 10000
 
-void lister_init(struct lister *lister, struct client *client, const struct lister_events *events)
+void lister_init(struct lister *lister, struct client *client, uint64_t *numbers,
+                 const struct lister_events *events)
 {
-    *lister = (struct lister){.client = client, .events = *events, .all_started_ms = INT64_MIN / 2};
+    *lister = (struct lister){
+        .client = client, .events = *events, .numbers = numbers, .all_started_ms = INT64_MIN / 2};
 }
 
-uint64_t lister_want_all(struct lister *lister)
+void lister_want_all(struct lister *lister)
 {
     lister->all_wanted = true;
-    return lister->all_started + 1;
 }
 
 int64_t lister_due_ms(const struct lister *lister, int64_t list_at_ms)
@@ -43,7 +44,7 @@ static void on_reply(void *ctx, const struct client_reply *reply)
     note_failure(lister, reply);
     lister->running = false;
     if (lister->all && !failed(reply->err)) {
-        lister->all_done = lister->all_started;
+        lister->all_done = lister->all_running;
     } else if (lister->all) {
         lister->all_wanted = true;
     }
@@ -73,7 +74,7 @@ err_t lister_start(struct lister *lister, const char *ring, const struct ipc_key
     lister->all = all;
     if (all) {
         lister->all_wanted = false;
-        lister->all_started++;
+        lister->all_running = ++*lister->numbers;
     }
     return OK;
 }

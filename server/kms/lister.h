@@ -29,16 +29,18 @@ struct lister {
     bool running;
     bool all; /* what runs lists other AES keys too */
     bool all_wanted;
-    uint64_t all_started;    /* listings of all keys that were started */
-    uint64_t all_done;       /* number of the last one that completed */
+    uint64_t *numbers;       /* listings of all keys that were started, by any lister */
+    uint64_t all_running;    /* the number of the running one */
+    uint64_t all_done;       /* that of the last one that completed; 0 none did */
     int64_t all_started_ms;  /* boot ms: of the last try to start one */
     bool failing;            /* said once per incident */
 };
 
 /* It must not move afterwards. */
-void lister_init(struct lister *lister, struct client *client, const struct lister_events *events);
-/* Asks for a listing of all keys; its number: a listing that runs now may have missed the key. */
-uint64_t lister_want_all(struct lister *lister);
+void lister_init(struct lister *lister, struct client *client, uint64_t *numbers,
+                 const struct lister_events *events);
+/* Asks for a listing of all keys: another one, for the one that runs may have missed the key. */
+void lister_want_all(struct lister *lister);
 /*
  * When the next listing is due, given when rotation wants one; INT64_MAX while one runs. Boot ms.
  */

@@ -1,28 +1,10 @@
 #include "server/kms/prover.h"
 
-#include "server/kms/unwraps.h"
-
-static void rest(struct proof *proof)
-{
-    secret_free(TAKE(proof->fresh));
-    proof->step = PROOF_REST;
-}
-
-static void clear(struct prover *prover, struct proof *proof)
-{
-    client_cancel(prover->client, proof);
-    rest(proof);
-    if (proof->write != NULL) {
-        seeds_unpin(prover->seeds, proof->write);
-    }
-    *proof = (struct proof){0};
-}
-
 void prover_done(struct prover *prover)
 {
     for (size_t i = 0; i < PROVER_KEYS; i++) {
         if (prover->proofs[i].used) {
-            clear(prover, &prover->proofs[i]);
+            proof_clear(&prover->proofs[i]);
         }
     }
 }
@@ -70,7 +52,7 @@ static struct proof *place(struct prover *prover)
             lowest = proof;
         }
     }
-    clear(prover, lowest);
+    proof_clear(lowest);
     return lowest;
 }
 
@@ -96,51 +78,9 @@ void prover_keep_listed(struct prover *prover, const struct ring_key *keys, size
         struct proof *proof = &prover->proofs[i];
         if (is_live(prover, proof) && !is_serving(prover, proof) &&
             ring_find(keys, n, &proof->key) == NULL) {
-            clear(prover, proof);
+            proof_clear(proof);
         }
     }
-}
-
-static void on_reply(void *ctx, const struct client_reply *reply)
-{
-    struct proof *proof = ctx;
-    const struct prover_events *events = &proof->prover->events;
-    events->on_reply(events->ctx, proof, reply);
-}
-
-/* One call to the token for this proof. False: not now. */
-static bool ask(struct prover *prover, struct proof *proof, enum proof_step step,
-                struct client_request *request, int64_t mono_ms)
-{
-    request->class = CLIENT_CANARY;
-    request->done = on_reply;
-    request->ctx = proof;
-    request->deadline_ms = mono_ms + CLIENT_CALL_MS;
-    if (failed(client_call(prover->client, request, mono_ms))) {
-        rest(proof);
-        return false;
-    }
-    proof->step = step;
-    return true;
-}
-
-static bool ask_unwrap(struct prover *prover, struct proof *proof, enum proof_step step,
-                       const struct seed_name *name, int64_t mono_ms)
-{
-    const struct ipc_key_ref *ref = directory_find(prover->directory, proof->key.kek_id);
-    if (ref == NULL) {
-        rest(proof);
-        return false;
-    }
-    uint8_t aad[ENVELOPE_WRAP_AAD];
-    struct client_request request = unwraps_request(name, ref, aad, mono_ms);
-    return ask(prover, proof, step, &request, mono_ms);
-}
-
-static bool ask_random(struct prover *prover, struct proof *proof, int64_t mono_ms)
-{
-    struct client_request request = {.verb = IPC_RANDOM, .random_n = SEED_LEN};
-    return ask(prover, proof, PROOF_RANDOM, &request, mono_ms);
 }
 
 /* Boot ms from which the seed needs a successor. */
@@ -154,28 +94,6 @@ static int64_t make_due_ms(const struct prover *prover, const struct proof *proo
     return due_ms > proof->make_ms ? due_ms : proof->make_ms;
 }
 
-static void start_make(struct prover *prover, struct proof *proof, struct times now)
-{
-    proof->make_ms = now.boot_ms + PROVER_RETRY_MS;
-    const struct seed_name *young =
-        proof->write == NULL
-            ? pending_young(prover->pending, &proof->key, now.real_s, prover->life_s)
-            : NULL;
-    if (young != NULL) {
-        proof->name = *young;
-        (void)ask_unwrap(prover, proof, PROOF_REOPEN, &proof->name, now.mono_ms);
-    } else {
-        (void)ask_random(prover, proof, now.mono_ms);
-    }
-}
-
-static void start_canary(struct prover *prover, struct proof *proof, struct times now)
-{
-    proof->canary_ms = now.boot_ms + PROVER_RETRY_MS;
-    proof->name = proof->write->name;
-    (void)ask_unwrap(prover, proof, PROOF_CANARY, &proof->name, now.mono_ms);
-}
-
 void prover_tick(struct prover *prover, struct times now)
 {
     for (size_t i = 0; i < PROVER_KEYS; i++) {
@@ -184,9 +102,11 @@ void prover_tick(struct prover *prover, struct times now)
             continue;
         }
         if (proof->write != NULL && now.boot_ms >= proof->canary_ms) {
-            start_canary(prover, proof, now);
+            proof->canary_ms = now.boot_ms + PROVER_RETRY_MS;
+            proof_canary(proof, now);
         } else if (now.boot_ms >= make_due_ms(prover, proof)) {
-            start_make(prover, proof, now);
+            proof->make_ms = now.boot_ms + PROVER_RETRY_MS;
+            proof_make(proof, now);
         }
     }
 }
@@ -202,120 +122,6 @@ int64_t prover_next_ms(const struct prover *prover)
         }
     }
     return next_ms;
-}
-
-/* The token's random bytes, and ours over them: neither alone decides the seed. */
-static err_t mix(struct prover *prover, struct proof *proof, struct span token_random)
-{
-    if (token_random.len != SEED_LEN) {
-        return FAIL(E_TOKEN, "the token gave another number of random bytes than asked");
-    }
-    TRY(secret_new(SECRET_2KIB, SEED_LEN, &proof->fresh));
-    secret_set_len(proof->fresh, SEED_LEN);
-    struct span_mut room = secret_room(proof->fresh);
-    TRY(seal_random(prover->seal, span_mut_of(room.ptr, SEED_LEN)));
-    for (size_t i = 0; i < SEED_LEN; i++) {
-        room.ptr[i] ^= token_random.ptr[i];
-    }
-    return OK;
-}
-
-static err_t take_random(struct prover *prover, struct proof *proof,
-                         const struct client_reply *reply, struct times now)
-{
-    TRY(mix(prover, proof, reply->data));
-    const struct ipc_key_ref *ref = directory_find(prover->directory, proof->key.kek_id);
-    if (ref == NULL) {
-        return FAIL(E_NOT_FOUND, "the key is not known here");
-    }
-    proof->name = (struct seed_name){.own = true,
-                                     .head = {.suite = ENVELOPE_SEED,
-                                              .scheme = ref->scheme,
-                                              .activation = proof->key.not_before,
-                                              .born = (uint32_t)now.real_s}};
-    span_move(proof->name.head.realm, prover->realm, ENVELOPE_REALM);
-    span_move(proof->name.head.kek_id, proof->key.kek_id, KEK_ID_LEN);
-    uint8_t aad[ENVELOPE_WRAP_AAD];
-    envelope_wrap_aad(&proof->name.head, aad);
-    struct client_request request = {.verb = IPC_WRAP,
-                                     .key = *ref,
-                                     .aad = span_of(aad, sizeof(aad)),
-                                     .data = secret_view(proof->fresh)};
-    return ask(prover, proof, PROOF_WRAP, &request, now.mono_ms)
-               ? OK
-               : FAIL(E_LIMIT, "the queue of the token is full");
-}
-
-static err_t take_wrapped(struct prover *prover, struct proof *proof,
-                          const struct client_reply *reply, struct times now)
-{
-    const struct envelope_head head = proof->name.head;
-    TRY(seed_name_of(prover->seal, &head, reply->data, true, &proof->name));
-    return ask_unwrap(prover, proof, PROOF_UNWRAP, &proof->name, now.mono_ms)
-               ? OK
-               : FAIL(E_LIMIT, "the queue of the token is full");
-}
-
-/*
- * A remembered seed: that the token opened it right nobody knows but the token, so it is asked
- * again.
- */
-static err_t take_reopened(struct prover *prover, struct proof *proof,
-                           const struct client_reply *reply, struct times now)
-{
-    TRY(secret_new(SECRET_2KIB, reply->data.len, &proof->fresh));
-    TRY(secret_append(proof->fresh, reply->data));
-    return ask_unwrap(prover, proof, PROOF_UNWRAP, &proof->name, now.mono_ms)
-               ? OK
-               : FAIL(E_LIMIT, "the queue of the token is full");
-}
-
-/* From now on this seed seals for the key. */
-static err_t take_write(struct prover *prover, struct proof *proof, struct span bytes,
-                        struct times now)
-{
-    const struct seed *seed = NULL;
-    TRY(seeds_add(prover->seeds, &proof->name, bytes, &seed));
-    if (proof->write != NULL) {
-        seeds_unpin(prover->seeds, proof->write);
-    }
-    seeds_confirm(prover->seeds, seed);
-    seeds_pin(prover->seeds, seed);
-    pending_remove(prover->pending, proof->name.key);
-    proof->write = seed;
-    proof->write_age_s = seed_age_s(&seed->name.head, now.real_s);
-    proof->write_boot_ms = now.boot_ms;
-    return OK;
-}
-
-static err_t compare(struct span opened, const struct secret *expected)
-{
-    return secret_equal(opened, secret_view(expected))
-               ? OK
-               : FAIL(E_CRYPTO, "a seed did not open to what had been wrapped");
-}
-
-/* What this step wanted to know. OK with another step set: it goes on. */
-static err_t take_step(struct prover *prover, struct proof *proof, const struct client_reply *reply,
-                       struct times now)
-{
-    TRY(reply->err);
-    switch (proof->step) {
-    case PROOF_RANDOM:
-        return take_random(prover, proof, reply, now);
-    case PROOF_WRAP:
-        return take_wrapped(prover, proof, reply, now);
-    case PROOF_UNWRAP:
-        TRY(compare(reply->data, proof->fresh));
-        return take_write(prover, proof, reply->data, now);
-    case PROOF_REOPEN:
-        return take_reopened(prover, proof, reply, now);
-    case PROOF_CANARY:
-        return compare(reply->data, proof->write->bytes);
-    case PROOF_REST:
-    default:
-        return FAIL(E_BUG, "a proof that rests got a reply");
-    }
 }
 
 static enum prover_outcome blame(err_t err)
@@ -337,7 +143,7 @@ static void note_failure(struct prover *prover, struct proof *proof, enum proof_
     } else {
         proof->canary_ms = boot_ms + PROVER_RETRY_MS;
     }
-    rest(proof);
+    proof_rest(proof);
 }
 
 int64_t prover_seed_age_s(const struct proof *proof, int64_t boot_ms)
@@ -350,7 +156,7 @@ struct prover_news prover_reply(struct proof *proof, const struct client_reply *
 {
     struct prover *prover = proof->prover;
     enum proof_step step = proof->step;
-    struct prover_news news = {.key = proof->key, .err = take_step(prover, proof, reply, now)};
+    struct prover_news news = {.key = proof->key, .err = proof_take(proof, reply, now)};
     bool proves = step == PROOF_UNWRAP || step == PROOF_CANARY;
     bool *failing = step == PROOF_CANARY ? &proof->failing : &proof->make_failing;
     if (failed(news.err)) {
@@ -362,7 +168,7 @@ struct prover_news prover_reply(struct proof *proof, const struct client_reply *
         *failing = true;
         note_failure(prover, proof, step, news.err, now.boot_ms);
     } else if (proves) {
-        rest(proof);
+        proof_rest(proof);
         news.outcome = PROVER_PROVEN;
         news.made = step == PROOF_UNWRAP;
         *failing = false;

@@ -1,9 +1,10 @@
 /*
- * prover: the seeds that seal, and the proof that their KEKs still work. A first seed is made from
- * the token's RNG XOR ours, wrapped, unwrapped again and compared before it seals anything. The
- * seed that seals is unwrapped and compared again every 20 s (every 2 s while that fails): the
- * canary. After a restart the own young seed of a key is opened, twice, instead of making another.
- * At 3/4 of its life a seed gets a successor; while none can be made it seals on.
+ * prover: the seeds that seal, and the proof that their KEKs still work: which are under proof,
+ * when what is due, and what it means. A first seed is made from the token's RNG XOR ours, wrapped,
+ * unwrapped again and compared before it seals anything. The seed that seals is unwrapped and
+ * compared again every 20 s (every 2 s while that fails): the canary. After a restart the own young
+ * seed of a key is opened, twice, instead of making another. At 3/4 of its life a seed gets a
+ * successor; while none can be made it seals on.
  */
 #ifndef SERVER_KMS_PROVER_H
 #define SERVER_KMS_PROVER_H
@@ -14,44 +15,16 @@
 
 #include "keys/ring.h"
 #include "keys/seal.h"
-#include "token/client.h"
-#include "server/kms/directory.h"
 #include "server/kms/pending.h"
+#include "server/kms/proof.h"
 #include "server/kms/seeds.h"
 #include "server/kms/times.h"
+#include "server/kms/token.h"
 
 #define PROVER_KEYS      8u
 #define PROVER_CANARY_MS 20000
 #define PROVER_RETRY_MS  2000
 #define PROVER_REMAKE_MS 60000 /* a successor could not be made: not so soon again */
-
-enum proof_step { PROOF_REST, PROOF_REOPEN, PROOF_RANDOM, PROOF_WRAP, PROOF_UNWRAP, PROOF_CANARY };
-
-struct prover;
-
-/* One KEK under proof. */
-struct proof {
-    struct prover *prover;
-    bool used;
-    struct ring_key key;
-    const struct seed *write; /* pinned; NULL until the first proof */
-    int64_t write_age_s;      /* at write_boot_ms; negative for a staged key */
-    int64_t write_boot_ms;
-    int64_t proven_ms;        /* boot ms of the last proof */
-    int64_t canary_ms;        /* boot ms: when to do it next */
-    int64_t make_ms;
-    bool failing;             /* the canary; said once per incident */
-    bool make_failing;        /* the making of a seed, likewise */
-    enum proof_step step;
-    struct seed_name name;    /* what is being opened or made */
-    struct secret *fresh;     /* the seed being made */
-};
-
-/* Proven at least once in this process. NULL: not. */
-static inline bool proof_stands(const struct proof *proof)
-{
-    return proof != NULL && proof->write != NULL;
-}
 
 struct prover_events {
     void *ctx;
@@ -62,11 +35,10 @@ struct prover_events {
 /* It must not move. The members above has_serving are the owner's to fill in. */
 struct prover {
     struct prover_events events;
-    struct client *client;
+    struct tokens *tokens;
     struct seal *seal;
     struct seeds *seeds;
     struct pending *pending;
-    const struct directory *directory;
     uint8_t realm[ENVELOPE_REALM];
     int64_t life_s;
     bool has_serving;

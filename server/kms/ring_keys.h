@@ -8,10 +8,10 @@
 #include "keys/ring.h"
 #include "server/kms/refused.h"
 #include "server/rotation/rotation.h"
-#include "token/ipc.h"
+#include "token/client.h"
 
-/* Of a complete listing of the first token. Returns how many. */
-size_t ring_keys_of(const struct config *config, const struct ipc_key *keys, size_t n,
+/* Of a complete listing of the token config->tokens[token]. Returns how many. */
+size_t ring_keys_of(const struct config *config, size_t token, const struct client_reply *reply,
                     struct refused *refused, struct ring_key ret_keys[ROTATION_KEYS_MAX]);
 
 #endif

@@ -274,20 +274,25 @@ void service_storing(struct service *service, unsigned what, const char *why)
     store_storing(service->store, what, why);
 }
 
+static struct client *client_of(const struct service *service)
+{
+    return service->store->tokens.at[0]->client;
+}
+
 void service_token_attach(struct service *service, int fd)
 {
-    client_attach(service->store->client, fd, clock_mono_ms());
+    client_attach(client_of(service), fd, clock_mono_ms());
     say_answers(service);
 }
 
 int service_token_fd(const struct service *service)
 {
-    return client_fd(service->store->client);
+    return client_fd(client_of(service));
 }
 
 void service_token_readable(struct service *service)
 {
-    client_readable(service->store->client, clock_mono_ms());
+    client_readable(client_of(service), clock_mono_ms());
     service_tick(service);
 }
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "server/kms/ring_keys.h"
 
 struct times store_now(const struct store *store)
 {
@@ -36,21 +35,23 @@ static void say_vanished(const struct rotation *rotation, const struct ring_key 
     }
 }
 
-static void on_listed(void *ctx, const struct client_reply *reply, bool all)
+static void on_listed(void *ctx, err_t err, bool all)
 {
     struct store *store = ctx;
     struct times now = store_now(store);
-    if (failed(reply->err)) {
+    if (failed(err)) {
         rotation_list_failed(&store->rotation, now.boot_ms);
         return;
     }
     struct ring_key keys[ROTATION_KEYS_MAX];
-    directory_take(&store->directory, reply->keys, reply->keys_n);
-    unread_take(&store->unread, reply->keys, reply->keys_n, store->config.ring, all);
-    size_t n = ring_keys_of(&store->config, reply->keys, reply->keys_n, &store->refused, keys);
+    bool whole = false;
+    size_t n = tokens_ring(&store->tokens, keys, &whole);
     say_vanished(&store->rotation, keys, n);
+    store->rotation.in_part = !whole;
     rotation_listed(&store->rotation, keys, n, now.real_s, now.boot_ms);
-    prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);
+    if (whole) {
+        prover_keep_listed(&store->prover, store->rotation.keys, store->rotation.keys_n);
+    }
     if (all) {
         happened(store, CALL_FOR_LISTING);
     }
@@ -141,29 +142,15 @@ static void on_unwrapped(void *ctx, const struct unwrap *unwrap, const struct cl
     store_take_unwrap(store, unwrap, reply, store_now(store));
 }
 
-static void on_status(void *ctx, const struct ipc_status *status)
-{
-    static const char *const phases[] = {
-        [IPC_PHASE_STARTING] = "starting", [IPC_PHASE_NO_MODULE] = "no-module",
-        [IPC_PHASE_NO_TOKEN] = "no-token", [IPC_PHASE_PIN] = "pin",
-        [IPC_PHASE_CONFIG] = "config",     [IPC_PHASE_READY] = "ready",
-    };
-    (void)ctx;
-    /* The text is in the log already: the token process wrote it there. */
-    log_event(EVENT_TOKEN_STATUS, LOG_TEXT("phase", phases[status->phase]),
-              LOG_TEXT("token", status->token), LOG_TEXT("serial", status->serial));
-}
-
 static void on_hung(void *ctx)
 {
     struct store *store = ctx;
-    log_event(EVENT_TOKEN_HUNG);
     store->outputs.on_hung(store->outputs.ctx);
 }
 
 static err_t build(struct store *store)
 {
-    const struct client_events events = {store, on_status, on_hung};
+    const struct token_events events = {store, on_listed, on_unwrapped, on_hung};
     TRY(key_id_realm(store->config.ring, store->realm));
     report_init(&store->report, &store->outputs);
     kept_init(&store->kept, &store->outputs, store->realm);
@@ -171,15 +158,12 @@ static err_t build(struct store *store)
     TRY(seeds_new(SEEDS_MAX, &store->seeds));
     TRY(derived_new(store->config.derived_keys, &store->derived));
     TRY(negative_new(&store->negative));
-    TRY(client_new(&events, store->config.tokens[0].sessions, &store->client));
-    unwraps_init(&store->unwraps, store->client, &(struct unwraps_events){store, on_unwrapped});
-    lister_init(&store->lister, store->client, &(struct lister_events){store, on_listed});
+    TRY(tokens_init(&store->tokens, &store->config, &events));
     store->prover = (struct prover){.events = {store, on_proof},
-                                    .client = store->client,
+                                    .tokens = &store->tokens,
                                     .seal = store->seal,
                                     .seeds = store->seeds,
                                     .pending = &store->pending,
-                                    .directory = &store->directory,
                                     .life_s = store->config.seed_life_s};
     span_move(store->prover.realm, store->realm, ENVELOPE_REALM);
     return OK;
@@ -207,7 +191,7 @@ void store_free(struct store *store)
         return;
     }
     prover_done(&store->prover);
-    client_free(store->client);
+    tokens_done(&store->tokens);
     pending_done(&store->pending);
     negative_free(store->negative);
     derived_free(store->derived);
@@ -253,14 +237,12 @@ static void want_proofs(struct store *store, struct times now)
 static void list_when_due(struct store *store, struct times now)
 {
     const struct rotation_view *view = &store->rotation.view;
-    bool ready = client_status(store->client)->phase == IPC_PHASE_READY;
-    if (!ready || now.boot_ms < lister_due_ms(&store->lister, view->list_at_ms)) {
-        return;
-    }
-    const struct ipc_key_ref *serving =
-        view->has_serving ? directory_find(&store->directory, view->serving.kek_id) : NULL;
-    if (failed(lister_start(&store->lister, store->config.ring, serving, now))) {
-        rotation_list_failed(&store->rotation, now.boot_ms);
+    for (size_t i = 0; i < store->tokens.n; i++) {
+        struct token *token = store->tokens.at[i];
+        bool due = now.boot_ms >= token_list_ms(token, view->list_at_ms);
+        if (due && failed(token_list(token, view->has_serving ? &view->serving : NULL, now))) {
+            rotation_list_failed(&store->rotation, now.boot_ms);
+        }
     }
 }
 
@@ -273,7 +255,7 @@ static void keep(struct store *store, struct times now)
 
 void store_tick(struct store *store)
 {
-    client_tick(store->client, clock_mono_ms());
+    tokens_tick(&store->tokens, clock_mono_ms());
     struct times now = store_now(store);
     (void)rotation_tick(&store->rotation, now.real_s, now.boot_ms);
     want_proofs(store, now);
@@ -289,14 +271,14 @@ int64_t store_next_ms(const struct store *store)
 {
     struct times now = store_now(store);
     int64_t boot_ms = prover_next_ms(&store->prover);
-    if (client_status(store->client)->phase == IPC_PHASE_READY) {
+    for (size_t i = 0; i < store->tokens.n; i++) {
         boot_ms = times_earlier(
-            boot_ms, lister_due_ms(&store->lister, store->rotation.view.list_at_ms));
+            boot_ms, token_list_ms(store->tokens.at[i], store->rotation.view.list_at_ms));
     }
     /* Once a second at least: activations and states are a matter of seconds. */
     int64_t wait_ms = times_earlier(boot_ms - now.boot_ms, 1000);
     int64_t next_ms = now.mono_ms + (wait_ms > 0 ? wait_ms : 0);
-    return times_earlier(next_ms, client_next_ms(store->client));
+    return times_earlier(next_ms, tokens_next_ms(&store->tokens));
 }
 
 void store_reload(struct store *store, const struct config *config)

@@ -1,7 +1,7 @@
 /*
  * store: the seeds and KEKs of this process, and everything that happens to them over time. Wires
- * the token client, the seed cache, the prover, the rotation and the health; the suites seal and
- * open with it. Split by job: store.c (life, token replies, time), store_unwrap.c (seeds that the
+ * the tokens, the seed cache, the prover, the rotation and the health; the suites seal and open
+ * with it. Split by job: store.c (life, what the tokens say, time), store_unwrap.c (seeds that a
  * token opens), store_report.c (the facts of what is reported). What is kept is kept's, what is
  * said is report's. One thread, never blocks.
  *
@@ -21,23 +21,18 @@
 #include "server/health/health.h"
 #include "server/kms/call.h"
 #include "server/kms/derived.h"
-#include "server/kms/directory.h"
 #include "server/kms/kept.h"
 #include "server/kms/limits.h"
-#include "server/kms/lister.h"
 #include "server/kms/mend.h"
 #include "server/kms/negative.h"
 #include "server/kms/outputs.h"
 #include "server/kms/pending.h"
 #include "server/kms/prover.h"
-#include "server/kms/refused.h"
 #include "server/kms/report.h"
 #include "server/kms/seeds.h"
 #include "server/kms/times.h"
-#include "server/kms/unread.h"
-#include "server/kms/unwraps.h"
+#include "server/kms/token.h"
 #include "server/rotation/rotation.h"
-#include "token/client.h"
 
 #define STORE_FIRST_MS 1000 /* so long after its start Status waits for the first proof */
 
@@ -65,19 +60,14 @@ struct store {
     uint8_t realm[ENVELOPE_REALM];
     int64_t started_ms; /* boot ms */
     struct seal *seal;
-    struct client *client;
     struct seeds *seeds;
     struct derived *derived;
     struct negative *negative;
-    struct directory directory;
     struct pending pending;
-    struct unwraps unwraps;
-    struct lister lister;
+    struct tokens tokens;
     struct prover prover;
     struct rotation rotation;
-    struct refused refused;
     struct limits limits;
-    struct unread unread;
     struct snapshot snapshot;
     struct report report;
     struct kept kept;

@@ -25,13 +25,14 @@ enum health_state store_state(const struct store *store, struct times now)
 
 static struct mend_facts mend_facts(const struct store *store, struct times now)
 {
+    const struct token *token = store->tokens.at[0];
     return (struct mend_facts){
         .config = &store->config,
-        .token = client_status(store->client),
+        .token = client_status(token->client),
         .view = &store->rotation.view,
         .state = store_state(store, now),
-        .unread = store->unread.text,
-        .refused = store->refused.text,
+        .unread = token->unread.text,
+        .refused = token->refused.text,
         .storing = store->kept.trouble,
     };
 }

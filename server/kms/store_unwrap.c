@@ -49,7 +49,7 @@ void store_reopen_some(struct store *store, struct times now)
         return;
     }
     for (size_t tries = store->pending.left; tries > 0; tries--) {
-        if (store->unwraps.background_n >= UNWRAPS_BACKGROUND_MAX) {
+        if (tokens_background(&store->tokens) >= UNWRAPS_BACKGROUND_MAX) {
             return;
         }
         const struct seed_name *name = pending_next(&store->pending);
@@ -57,16 +57,16 @@ void store_reopen_some(struct store *store, struct times now)
             pending_remove(&store->pending, name->key);
             continue;
         }
-        const struct ipc_key_ref *ref = directory_find(&store->directory, name->head.kek_id);
-        if (ref == NULL && store->lister.all_done == 0) {
-            (void)lister_want_all(&store->lister);
-        } else if (ref == NULL && store->unread.any) {
+        const struct token_place place = tokens_find(&store->tokens, name->head.kek_id);
+        if (place.token == NULL && tokens_all_listed(&store->tokens) == 0) {
+            (void)tokens_want_all(&store->tokens);
+        } else if (place.token == NULL && tokens_unread(&store->tokens)) {
             /* Its key may be the one unread. */
             store->background_ms = now.boot_ms + PROVER_RETRY_MS;
-        } else if (ref == NULL) {
+        } else if (place.token == NULL) {
             pending_remove(&store->pending, name->key);
-        } else if (failed(
-                       unwraps_start(&store->unwraps, name, ref, CLIENT_BACKGROUND, now.mono_ms))) {
+        } else if (failed(unwraps_start(&place.token->unwraps, name, place.ref, CLIENT_BACKGROUND,
+                                        now.mono_ms))) {
             store->background_ms = now.boot_ms + PROVER_RETRY_MS;
             return;
         }

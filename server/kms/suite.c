@@ -51,19 +51,19 @@ void suite_abandon(struct store *store, const struct call_wait *wait)
     }
 }
 
-err_t suite_find_kek(struct store *store, struct call *call, const struct ipc_key_ref **ret_ref)
+err_t suite_find_kek(struct store *store, struct call *call, struct token_place *ret_place)
 {
     const uint8_t *kek_id = call->envelope.head.kek_id;
-    *ret_ref = directory_find(&store->directory, kek_id);
-    if (*ret_ref != NULL) {
+    *ret_place = tokens_find(&store->tokens, kek_id);
+    if (ret_place->token != NULL) {
         return OK;
     }
-    if (call->listing != 0 && call->listing <= store->lister.all_done) {
-        return store->unread.any
+    if (call->listing != 0 && call->listing <= tokens_all_listed(&store->tokens)) {
+        return tokens_unread(&store->tokens)
                    ? FAIL(E_UNAVAILABLE, "a key of the token cannot be read: it may be the one")
                    : FAIL(E_NOT_FOUND, "no key of the token has this kek_id");
     }
-    call->listing = call->listing != 0 ? call->listing : lister_want_all(&store->lister);
+    call->listing = call->listing != 0 ? call->listing : tokens_want_all(&store->tokens);
     call->wait.what = CALL_FOR_LISTING;
     return OK;
 }

@@ -17,7 +17,7 @@
 #include "keys/envelope.h"
 #include "keys/key_id.h"
 #include "server/kms/call.h"
-#include "token/ipc.h"
+#include "server/kms/token.h"
 
 struct store;
 
@@ -50,10 +50,10 @@ MUST_USE err_t suite_open(struct store *store, struct call *call, struct suite_r
 void suite_abandon(struct store *store, const struct call_wait *wait);
 
 /*
- * For the suites: the key of the token that wrapped the call's envelope. NULL: the call waits for a
- * listing. E_NOT_FOUND: the token has none; E_UNAVAILABLE: it may be one that cannot be read.
+ * For the suites: where the key is that wrapped the call's envelope. Nowhere: the call waits for a
+ * listing. E_NOT_FOUND: no token has it; E_UNAVAILABLE: it may be one that cannot be read.
  */
 MUST_USE err_t suite_find_kek(struct store *store, struct call *call,
-                              const struct ipc_key_ref **ret_ref);
+                              struct token_place *ret_place);
 
 #endif

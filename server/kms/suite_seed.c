@@ -32,17 +32,17 @@ static err_t seal(struct store *store, struct call *call, struct suite_result *r
 static err_t ask(struct store *store, const struct seed_name *name, struct call *call)
 {
     struct times now = store_now(store);
-    const struct ipc_key_ref *ref = NULL;
+    struct token_place place;
     if (negative_has(store->negative, name->key, now.boot_ms)) {
         return FAIL(E_CRYPTO, "the token could not open this seed a moment ago");
     }
-    TRY(suite_find_kek(store, call, &ref));
-    if (ref == NULL) {
+    TRY(suite_find_kek(store, call, &place));
+    if (place.token == NULL) {
         return OK;
     }
     bool known = pending_find(&store->pending, name->key) != NULL;
     enum client_class class = known ? CLIENT_KNOWN : CLIENT_LIVE;
-    TRY(unwraps_start(&store->unwraps, name, ref, class, now.mono_ms));
+    TRY(unwraps_start(&place.token->unwraps, name, place.ref, class, now.mono_ms));
     call->wait.what = CALL_FOR_SEED;
     span_move(call->wait.key, name->key, CALL_KEY_LEN);
     return OK;
@@ -73,7 +73,7 @@ static err_t doubt(struct store *store, const struct seed *seed, struct call *ca
     TRY(ask(store, &name, call));
     if (call->wait.what == CALL_FOR_SEED) {
         seeds_drop(store->seeds, seed);
-        unwraps_mark_again(&store->unwraps, name.key);
+        tokens_mark_again(&store->tokens, name.key);
     }
     return OK;
 }
@@ -126,7 +126,7 @@ static err_t open(struct store *store, struct call *call, struct suite_result *r
 static void abandon(struct store *store, const struct call_wait *wait)
 {
     if (wait->what == CALL_FOR_SEED) {
-        unwraps_abandon(&store->unwraps, wait->key);
+        tokens_abandon(&store->tokens, wait->key);
     }
 }
 

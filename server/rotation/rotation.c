@@ -117,7 +117,7 @@ static bool look_at(const struct rotation *rotation, const struct ring_key *want
         seen = is_another(key, wanted) ? ROTATION_CHANGED : seen;
     }
     *ret_seen = seen;
-    return true;
+    return seen != ROTATION_MISSING || !rotation->in_part;
 }
 
 static void judge_listing(struct rotation *rotation, int64_t boot_ms)
@@ -293,7 +293,7 @@ static void evaluate(struct rotation *rotation, int64_t now_s, int64_t boot_ms)
     view->alarm_horizon = choice.beyond_horizon;
     view->alarm_unknown_above = choice.unknown_above;
     view->clock_suspect = choice.future_only;
-    view->ring_empty = rotation->listed && rotation->keys_n == 0;
+    view->ring_empty = rotation->listed && !rotation->in_part && rotation->keys_n == 0;
     pace_listing(rotation);
 }
 
@@ -304,7 +304,7 @@ static void forget_unlisted(struct rotation *rotation)
     size_t kept = 0;
     for (size_t i = 0; i < rotation->proven_n; i++) {
         const struct ring_key *key = &rotation->proven[i];
-        if ((wanted != NULL && ring_same(wanted, key)) ||
+        if (rotation->in_part || (wanted != NULL && ring_same(wanted, key)) ||
             ring_find(rotation->keys, rotation->keys_n, key) != NULL) {
             rotation->proven[kept++] = *key;
         }

@@ -60,6 +60,11 @@ struct rotation {
     struct rotation_view view;
     struct ring_key keys[ROTATION_KEYS_MAX]; /* last complete listing, last known verdicts kept */
     size_t keys_n;
+    /*
+     * The owner's to set before rotation_listed: the listing may lack keys, for one of several
+     * tokens was never listed. Then no key is missing for not being in it.
+     */
+    bool in_part;
     bool listed;
     int64_t listed_ms;
     int64_t looked_ms;                /* as listed_ms, failed listings included */

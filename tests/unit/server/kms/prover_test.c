@@ -46,7 +46,8 @@ err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
 static const struct ring_key kek = {
     .kek_id = {7}, .not_before = 1000, .created = 1000, .verdict = RING_GOOD};
 static const struct times now = {.real_s = 2000, .boot_ms = 5000, .mono_ms = 5000};
-static struct directory directory;
+static struct token hsm;
+static struct tokens tokens = {.at = {&hsm}, .n = 1};
 static struct pending pending;
 static struct prover prover;
 static struct prover_news heard;
@@ -61,11 +62,11 @@ static int setup(void **state)
 {
     (void)state;
     asked_n = 0;
-    directory = (struct directory){.n = 1};
-    memcpy(directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
+    hsm.directory.n = 1;
+    memcpy(hsm.directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
     assert_ok(secret_init(&secret_budget_front));
     prover = (struct prover){
-        .events = {NULL, on_reply}, .directory = &directory, .pending = &pending, .life_s = 86400};
+        .events = {NULL, on_reply}, .tokens = &tokens, .pending = &pending, .life_s = 86400};
     assert_ok(seal_new(&prover.seal));
     assert_ok(seeds_new(8, &prover.seeds));
     prover_want(&prover, &kek, now.boot_ms);

@@ -25,6 +25,13 @@ static struct ipc_key key_with(uint32_t bad, uint32_t not_reported)
     return key;
 }
 
+static size_t ring_of(const struct config *config, const struct ipc_key *keys, size_t n,
+                      struct refused *refused, struct ring_key *ret_keys)
+{
+    const struct client_reply reply = {.keys = keys, .keys_n = n};
+    return ring_keys_of(config, 0, &reply, refused, ret_keys);
+}
+
 /* The same table holds ctl/ring_view: what is done here is what is shown there. */
 static void test_ring_keys_every_case(void **state)
 {
@@ -36,7 +43,7 @@ static void test_ring_keys_every_case(void **state)
         struct ring_key keys[ROTATION_KEYS_MAX];
         bool in_ring = row->place == LISTING_IN_RING;
         print_message("%s\n", row->name);
-        size_t n = ring_keys_of(&config, &row->key, 1, &refused, keys);
+        size_t n = ring_of(&config, &row->key, 1, &refused, keys);
         assert_int_equal(n, in_ring || row->place == LISTING_UNNAMED ? 1 : 0);
         if (in_ring) {
             assert_int_equal(keys[0].verdict, row->verdict);
@@ -61,9 +68,9 @@ static void test_ring_keys_past_the_limit_are_left_out(void **state)
     for (size_t i = 1; i < ROTATION_KEYS_MAX + 2; i++) { /* the first is of nobody */
         keys[i] = key_with(0, 0);
     }
-    assert_int_equal(ring_keys_of(&config, keys, ROTATION_KEYS_MAX, &refused, ring),
+    assert_int_equal(ring_of(&config, keys, ROTATION_KEYS_MAX, &refused, ring),
                      ROTATION_KEYS_MAX - 1);
-    assert_int_equal(ring_keys_of(&config, keys, ROTATION_KEYS_MAX + 2, &refused, ring),
+    assert_int_equal(ring_of(&config, keys, ROTATION_KEYS_MAX + 2, &refused, ring),
                      ROTATION_KEYS_MAX);
 }
 

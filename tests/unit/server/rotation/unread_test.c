@@ -89,6 +89,42 @@ static void test_first_choice_waits_while_a_key_has_no_name(void **state)
     assert_true(serves(&keys[0]));
 }
 
+/* One of two tokens was never listed: what serves may lie there, and so may what is proven. */
+static void test_missing_is_not_believed_of_a_listing_in_part(void **state)
+{
+    (void)state;
+    struct ring_key a = key(NOW - 100, 1);
+    rotation_init(&rotation, &a, 0);
+    rotation_listed(&rotation, &a, 1, NOW, 0);
+    rotation_proven(&rotation, &a, NOW, 1);
+    rotation.in_part = true;
+    rotation_listed(&rotation, NULL, 0, NOW, 2000);
+    rotation_listed(&rotation, NULL, 0, NOW, 6000);
+    assert_int_equal(rotation.view.verdict, ROTATION_FINE);
+    assert_false(rotation.view.ring_empty);
+    assert_true(serves(&a));
+    rotation.in_part = false;
+    rotation_listed(&rotation, NULL, 0, NOW, 8000);
+    assert_true(rotation.view.ring_empty);
+    rotation_listed(&rotation, NULL, 0, NOW, 10000);
+    assert_int_equal(rotation.view.verdict, ROTATION_MISSING);
+}
+
+static void test_proof_outlives_a_listing_in_part(void **state)
+{
+    (void)state;
+    struct ring_key keys[] = {key(NOW - 100, 1), key(NOW + 50, 2)};
+    rotation_init(&rotation, &keys[0], 0);
+    rotation_listed(&rotation, keys, 2, NOW, 0);
+    rotation_proven(&rotation, &keys[0], NOW, 1);
+    rotation_proven(&rotation, &keys[1], NOW, 1);
+    rotation.in_part = true;
+    rotation_listed(&rotation, keys, 1, NOW, 2000);
+    rotation.in_part = false;
+    rotation_listed(&rotation, keys, 2, NOW, 4000);
+    assert_int_equal(rotation.view.want_proof_n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +132,8 @@ int main(void)
         cmocka_unit_test(test_key_without_an_id_hides_no_loss),
         cmocka_unit_test(test_missing_is_not_believed_while_a_key_has_no_name),
         cmocka_unit_test(test_first_choice_waits_while_a_key_has_no_name),
+        cmocka_unit_test(test_missing_is_not_believed_of_a_listing_in_part),
+        cmocka_unit_test(test_proof_outlives_a_listing_in_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
