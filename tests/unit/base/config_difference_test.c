@@ -3,25 +3,7 @@
 
 #include <string.h>
 
-#include "tests/kit/unit.h"
-
-#define HEAD "version: 1\nring: prod-eu\n"
-#define TOKEN                                                                                      \
-    "tokens:\n"                                                                                    \
-    "  - module: /lib/m.so\n"                                                                      \
-    "    token: \"pkcs11:token=t\"\n"                                                              \
-    "    pin_file: /etc/pin\n"
-
-static struct config parsed(const char *text)
-{
-    struct config config;
-    struct config_problem problem;
-    err_t err = config_parse("c.yaml", text, strlen(text), &config, &problem);
-    if (failed(err)) {
-        fail_msg("%s (%s)", problem.text, err.what);
-    }
-    return config;
-}
+#include "tests/unit/base/config_sample.h"
 
 static void test_fixed_difference_live_settings_may_change(void **state)
 {

@@ -4,15 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/kit/unit.h"
+#include "tests/unit/base/config_sample.h"
 
-#define HEAD "version: 1\nring: prod-eu\n"
-#define TOKEN                                                                                      \
-    "tokens:\n"                                                                                    \
-    "  - module: /lib/m.so\n"                                                                      \
-    "    token: \"pkcs11:token=t\"\n"                                                              \
-    "    pin_file: /etc/pin\n"
-#define ALL  HEAD TOKEN /* six lines: what follows stands on line 7 */
 #define X64  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X108 X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X256 X64 X64 X64 X64

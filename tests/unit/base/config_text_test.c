@@ -4,24 +4,7 @@
 #include <string.h>
 
 #include "base/config.h"
-#include "tests/kit/unit.h"
-
-#define ALL                                                                                        \
-    "version: 1\nring: prod-eu\ntokens:\n"                                                         \
-    "  - module: /lib/m.so\n"                                                                      \
-    "    token: \"pkcs11:token=t\"\n"                                                              \
-    "    pin_file: /etc/pin\n" /* six lines: what follows stands on line 7 */
-
-static struct config parsed(const char *text)
-{
-    struct config config;
-    struct config_problem problem;
-    err_t err = config_parse("c.yaml", text, strlen(text), &config, &problem);
-    if (failed(err)) {
-        fail_msg("%s (%s)", problem.text, err.what);
-    }
-    return config;
-}
+#include "tests/unit/base/config_sample.h"
 
 static void test_parse_marks_of_other_systems_are_accepted(void **state)
 {
