@@ -38,12 +38,6 @@ static void front_done(struct front *front)
     loop_free(front->loop);
 }
 
-void front_end(struct front *front)
-{
-    front->ends = true;
-    loop_stop(front->loop);
-}
-
 /* ---- what the rooms say ---- */
 
 static void on_reply(void *ctx, struct ticket ticket, struct service_reply *reply)
@@ -77,7 +71,8 @@ static void on_line(void *ctx, const char *line)
 
 static void on_hung(void *ctx)
 {
-    token_link_hung(ctx);
+    const struct front *front = ctx;
+    keeper_tell(ROLE_KILL_TOKEN, front->token, "no answer for 10 s");
 }
 
 /* ---- time ---- */
@@ -98,12 +93,6 @@ static void on_turn(void *ctx)
 }
 
 /* ---- life ---- */
-
-void front_apply_uids(struct front *front)
-{
-    const struct config_listen *listen = &front->config.listen;
-    net_set_allowed_uids(front->net, listen->allowed_uids, listen->allowed_uids_n);
-}
 
 static err_t build(struct front *front)
 {

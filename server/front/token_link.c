@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "server/front/keeper.h"
 
 static void unwatch(struct front *front)
 {
@@ -46,11 +45,6 @@ void token_link_attach(struct front *front, int64_t token, int fd)
     if (failed(err)) {
         log_event(EVENT_TOKEN_NOT_WATCHED, LOG_ERR(err));
     }
-}
-
-void token_link_hung(const struct front *front)
-{
-    keeper_tell(ROLE_KILL_TOKEN, front->token, "no answer for 10 s");
 }
 
 void token_link_done(struct front *front)

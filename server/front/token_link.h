@@ -8,8 +8,6 @@
 void token_link_attach(struct front *front, int64_t token, int fd);
 /* After the service did something: it may have closed its end. */
 void token_link_check(struct front *front);
-/* The service waits in vain for an answer: the keeper is to kill the process. */
-void token_link_hung(const struct front *front);
 void token_link_done(struct front *front);
 
 #endif
