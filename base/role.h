@@ -50,7 +50,7 @@ enum role_kind {
      *        front
      */
     ROLE_TOKEN_SOCKET,
-    ROLE_PIN_LOCK, /* token: + a descriptor of the pin.lock of a new state folder */
+    ROLE_PIN_LOCK, /* token: + a descriptor of a new pin.lock, of its own */
     /* front: text says why nothing can be stored now; empty: a new, empty folder is there */
     ROLE_STATE_TROUBLE,
     ROLE_PING,          /* is it alive? */

@@ -6,11 +6,12 @@
 #include "pkcs11/control.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -31,9 +32,10 @@ static int set_up(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     assert_int_equal(pipe2(lines, O_CLOEXEC | O_NONBLOCK), 0);
     assert_int_equal(dup2(lines[1], STDERR_FILENO), STDERR_FILENO);
-    lines_fd = lines[0];
+    lines_fd = fcntl(lines[0], F_DUPFD_CLOEXEC, 20); /* none of ours at a role's numbers */
     keeper_fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 20);
     assert_int_equal(dup2(ends[1], ROLE_FD_CONTROL), ROLE_FD_CONTROL);
+    assert_int_equal(dup2(STDERR_FILENO, ROLE_FD_PIN_LOCK), ROLE_FD_PIN_LOCK);
     assert_ok(control_start(&asker_fd));
     return 0;
 }
@@ -101,6 +103,20 @@ static void test_keeper_reload_without_a_config_is_refused_and_the_next_one_take
     assert_logged("event=reloaded");
 }
 
+static void test_keeper_new_pin_lock_is_at_its_number(void **state)
+{
+    (void)state;
+    struct stat sent;
+    struct stat found = {0};
+    OWN_FD lock = memfd_create("pin.lock", MFD_CLOEXEC);
+    assert_int_equal(fstat(lock, &sent), 0);
+    say(ROLE_PIN_LOCK, 0, lock);
+    say_reload(LOG_FORMAT_TEXT); /* after it */
+    assert_logged("event=reloaded");
+    assert_int_equal(fstat(ROLE_FD_PIN_LOCK, &found), 0);
+    assert_int_equal(found.st_ino, sent.st_ino);
+}
+
 static void test_keeper_gone_ends_the_wait(void **state)
 {
     (void)state;
@@ -118,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_keeper_question_and_answer_pass_and_a_reload_between_takes_effect),
         cmocka_unit_test(test_keeper_reload_takes_effect_while_nobody_asks),
         cmocka_unit_test(test_keeper_reload_without_a_config_is_refused_and_the_next_one_taken),
+        cmocka_unit_test(test_keeper_new_pin_lock_is_at_its_number),
         cmocka_unit_test(test_keeper_gone_ends_the_wait), /* last: it ends the thread */
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
