@@ -7,6 +7,7 @@
 #include "server/kms/suite.h"
 
 #define V1_VERSION_TEXT "v1beta1"
+#define REPLY_MAX       2048u
 
 static bool is_uid(struct span uid)
 {
@@ -159,7 +160,7 @@ static err_t run_status(struct store *store, struct call *call, bool last, struc
 static err_t run_encrypt(struct store *store, struct call *call, struct secret *body)
 {
     CLEANUP(secret_free_p) struct secret *envelope = NULL;
-    TRY(secret_new(SECRET_2KIB, ENVELOPE_MAX, &envelope));
+    TRY(suite_room(store, ENVELOPE_MAX, &envelope));
     struct suite_result result = {.bytes = envelope};
     TRY(suite_seal(store, call, &result));
     if (call_waits(call)) {
@@ -175,7 +176,7 @@ static err_t run_encrypt(struct store *store, struct call *call, struct secret *
 static err_t run_decrypt(struct store *store, struct call *call, struct secret *body)
 {
     CLEANUP(secret_free_p) struct secret *plaintext = NULL;
-    TRY(secret_new(SECRET_2KIB, ENVELOPE_PLAIN_MAX, &plaintext));
+    TRY(suite_room(store, ENVELOPE_PLAIN_MAX, &plaintext));
     struct suite_result result = {.bytes = plaintext};
     TRY(suite_open(store, call, &result));
     if (call_waits(call)) {
@@ -185,7 +186,7 @@ static err_t run_decrypt(struct store *store, struct call *call, struct secret *
     return codec_pack_response(call->method, &response, body);
 }
 
-err_t methods_run(struct store *store, struct call *call, bool last, struct secret *body)
+static err_t run(struct store *store, struct call *call, bool last, struct secret *body)
 {
     switch (call->method) {
     case CODEC_V1_VERSION:
@@ -202,4 +203,15 @@ err_t methods_run(struct store *store, struct call *call, bool last, struct secr
     default:
         return FAIL(E_UNSUPPORTED, "no such method");
     }
+}
+
+err_t methods_run(struct store *store, struct call *call, bool last, struct secret **ret_body)
+{
+    CLEANUP(secret_free_p) struct secret *body = NULL;
+    TRY(suite_room(store, REPLY_MAX, &body));
+    TRY(run(store, call, last, body));
+    if (!call_waits(call)) {
+        *ret_body = TAKE(body);
+    }
+    return OK;
 }

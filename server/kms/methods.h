@@ -10,10 +10,8 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "proto/codec.h"
-#include "server/kms/calls.h"
+#include "server/kms/call.h"
 #include "server/kms/store.h"
-
-#define METHODS_REPLY_MAX 2048u
 
 /*
  * Checks the request and notes in the call what is needed later; call->payload borrows from the
@@ -22,9 +20,10 @@
 MUST_USE err_t methods_take(const struct store *store, const struct codec_request *request,
                             struct call *call);
 /*
- * Appends the response to body. OK with call->wait set: not yet, and body is empty. `last`: it may
- * wait no longer.
+ * The response, the caller's. OK with call->wait set: not yet, and *ret_body is untouched. `last`:
+ * it may wait no longer.
  */
-MUST_USE err_t methods_run(struct store *store, struct call *call, bool last, struct secret *body);
+MUST_USE err_t methods_run(struct store *store, struct call *call, bool last,
+                           struct secret **ret_body);
 
 #endif

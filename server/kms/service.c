@@ -71,10 +71,14 @@ static struct service_reply failure(struct service *service, const struct call *
         fill_not_found(call, err, &reply);
     }
     log_refused(service, call, err);
-    if (err.code == E_LIMIT) {
-        service_limit_bites(service, LIMIT_WAITING);
-    }
     return reply;
+}
+
+/* It could not wait, or waited in vain. */
+static struct service_reply failure_of_waiting(struct service *service, const struct call *call,
+                                               err_t err)
+{
+    return failure(service, call, suite_had_room(service->store, err));
 }
 
 /* Done: true, with the reply. False: the call has set what it waits for. */
@@ -82,10 +86,7 @@ static bool attempt(struct service *service, struct call *call, bool last,
                     struct service_reply *ret_reply)
 {
     CLEANUP(secret_free_p) struct secret *body = NULL;
-    err_t err = secret_new(SECRET_2KIB, METHODS_REPLY_MAX, &body);
-    if (!failed(err)) {
-        err = methods_run(service->store, call, last, body);
-    }
+    err_t err = methods_run(service->store, call, last, &body);
     if (!failed(err) && call_waits(call)) {
         return false;
     }
@@ -123,7 +124,7 @@ static bool handle(struct service *service, const struct service_call *in,
         return attempt(service, &call, true, ret_reply);
     }
     if (failed(err)) {
-        *ret_reply = failure(service, &call, err);
+        *ret_reply = failure_of_waiting(service, &call, err);
         return true;
     }
     return false;
@@ -174,7 +175,7 @@ static void retry(struct service *service, struct parked *parked, bool last)
 
 static void fail_call(struct service *service, struct parked *parked, err_t err)
 {
-    struct service_reply reply = failure(service, &parked->call, err);
+    struct service_reply reply = failure_of_waiting(service, &parked->call, err);
     calls_answer(&service->calls, parked, &reply);
 }
 

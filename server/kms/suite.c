@@ -51,6 +51,19 @@ void suite_abandon(struct store *store, const struct call_wait *wait)
     }
 }
 
+err_t suite_had_room(struct store *store, err_t err)
+{
+    if (err.code == E_LIMIT) {
+        limits_bite(&store->limits, LIMIT_WAITING, clock_mono_ms());
+    }
+    return err;
+}
+
+err_t suite_room(struct store *store, size_t cap, struct secret **ret_room)
+{
+    return suite_had_room(store, secret_new(SECRET_2KIB, cap, ret_room));
+}
+
 err_t suite_find_kek(struct store *store, struct call *call, struct token_place *ret_place)
 {
     const uint8_t *kek_id = call->envelope.head.kek_id;

@@ -9,6 +9,7 @@
 #define SERVER_KMS_SUITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/config.h"
@@ -48,6 +49,11 @@ MUST_USE err_t suite_find(const struct config *config, uint8_t number,
 MUST_USE err_t suite_seal(struct store *store, struct call *call, struct suite_result *result);
 MUST_USE err_t suite_open(struct store *store, struct call *call, struct suite_result *result);
 void suite_abandon(struct store *store, const struct call_wait *wait);
+
+/* Returns err; E_LIMIT, that there was no room to wait in, is counted as a limit that bites. */
+MUST_USE err_t suite_had_room(struct store *store, err_t err);
+/* Room in the arena for what a call needs. E_LIMIT: calls have taken all of it; counted. */
+MUST_USE err_t suite_room(struct store *store, size_t cap, struct secret **ret_room);
 
 /*
  * For the suites: where the key is that wrapped the call's envelope. Nowhere: the call waits for a

@@ -42,7 +42,8 @@ static err_t ask(struct store *store, const struct seed_name *name, struct call 
     }
     bool known = pending_find(&store->pending, name->key) != NULL;
     enum client_class class = known ? CLIENT_KNOWN : CLIENT_LIVE;
-    TRY(unwraps_start(&place.token->unwraps, name, place.ref, class, now.mono_ms));
+    TRY(suite_had_room(store,
+                       unwraps_start(&place.token->unwraps, name, place.ref, class, now.mono_ms)));
     call->wait.what = CALL_FOR_SEED;
     span_move(call->wait.key, name->key, CALL_KEY_LEN);
     return OK;
@@ -92,7 +93,7 @@ static err_t derive_and_open(struct store *store, const struct seed *seed, struc
 {
     const struct envelope *envelope = &call->envelope;
     CLEANUP(secret_free_p) struct secret *keys = NULL;
-    TRY(secret_new(SECRET_2KIB, SEAL_DERIVED_LEN, &keys));
+    TRY(suite_room(store, SEAL_DERIVED_LEN, &keys));
     TRY(seal_derive(store->seal, envelope, secret_view(seed->bytes),
                     span_mut_of(secret_room(keys).ptr, SEAL_DERIVED_LEN)));
     secret_set_len(keys, SEAL_DERIVED_LEN);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/log_limit.h"
-#include "server/kms/calls.h"
 #include "tests/flow/kms_fixture.h"
 
 #define MINUTE 60000
@@ -156,18 +155,6 @@ static void test_limit_that_bites_is_said_once_and_stands_in_the_mend(void **sta
     assert_int_equal(world_logged("limit-bites", "connections"), 2);
 }
 
-static void test_calls_that_find_no_place_to_wait_are_counted(void **state)
-{
-    struct world *world = *state;
-    world_start_alone(world);
-    for (unsigned i = 0; i < CALLS_SECRETS_MAX; i++) {
-        (void)world_encrypt(world, CODEC_V2_ENCRYPT, "x");
-    }
-    assert_int_equal(world_logged("limit-bites", NULL), 0);
-    assert_answer_fails(world, world_encrypt(world, CODEC_V2_ENCRYPT, "x"), E_LIMIT);
-    assert_int_equal(world_logged("limit-bites", "waiting"), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,7 +165,6 @@ int main(void)
         IN_WORLD(test_mend_that_changes_without_end_is_written_once_a_second),
         IN_WORLD(test_state_that_cannot_be_stored_is_said_once_for_each_reason),
         IN_WORLD(test_limit_that_bites_is_said_once_and_stands_in_the_mend),
-        IN_WORLD(test_calls_that_find_no_place_to_wait_are_counted),
         IN_WORLD(test_key_id_in_the_state_file_follows_a_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
