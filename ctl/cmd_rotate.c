@@ -8,7 +8,6 @@
 #include "ctl/ring_empty.h"
 #include "ctl/time_text.h"
 #include "ctl/workplace.h"
-#include "keys/key_id.h"
 #include "keys/rotate.h"
 
 /* Rows of the staged KEKs which the new one leaves without effect, or does not. */
@@ -17,13 +16,13 @@ static void add_staged(const struct ring_view *before, const struct ring_view *m
 {
     OWN_JSON *rows = json_array();
     for (size_t i = 0; i < before->n; i++) {
-        char text[KEY_ID_TEXT_LEN + 1];
+        char text[RING_VIEW_NAME];
         if (!ring_view_staged(before, i) ||
             ring_superseded(made->ring, made->n, &before->ring[i]) != superseded) {
             continue;
         }
         json_t *row = json_object();
-        key_id_text(before->ring[i].kek_id, before->ring[i].not_before, text);
+        ring_view_name(&before->rows[i], text);
         output_text(row, "key_id", text);
         time_text_write(before->ring[i].not_before, text);
         output_text(row, "active_from", text);
@@ -95,13 +94,13 @@ static bool is_under_way(const struct ctl *ctl, const struct ring_view *view)
 {
     bool any = false;
     for (size_t i = 0; i < view->n; i++) {
-        char key_id[KEY_ID_TEXT_LEN + 1];
+        char name[RING_VIEW_NAME];
         char from[TIME_TEXT_LEN];
         if (ring_view_staged(view, i)) {
-            key_id_text(view->ring[i].kek_id, view->ring[i].not_before, key_id);
+            ring_view_name(&view->rows[i], name);
             time_text_write(view->ring[i].not_before, from);
             (void)fprintf(ctl->err, "p11-kmsctl: KEK %s is staged already, it takes over at %s\n",
-                          key_id, from);
+                          name, from);
             any = true;
         }
     }

@@ -120,3 +120,10 @@ void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT
         key_id_text(row->ring.kek_id, row->ring.not_before, ret_text);
     }
 }
+
+void ring_view_name(const struct ring_view_row *row, char ret_text[RING_VIEW_NAME])
+{
+    char key_id[KEY_ID_TEXT_LEN + 1];
+    ring_view_key_id(row, key_id);
+    (void)snprintf(ret_text, RING_VIEW_NAME, "%s", key_id[0] != '\0' ? key_id : row->key.label);
+}

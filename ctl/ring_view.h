@@ -12,6 +12,7 @@
 #include "token/listing.h"
 
 #define RING_VIEW_STATE 400u
+#define RING_VIEW_NAME  64u
 
 struct ring_view_row {
     struct ipc_key key;
@@ -41,5 +42,7 @@ bool ring_view_staged(const struct ring_view *view, size_t row);
 
 /* key_id of a row; "" while its fingerprint is not known: without it a key has no name. */
 void ring_view_key_id(const struct ring_view_row *row, char ret_text[KEY_ID_TEXT_LEN + 1]);
+/* The same in a sentence; its label while it has no key_id. */
+void ring_view_name(const struct ring_view_row *row, char ret_text[RING_VIEW_NAME]);
 
 #endif

@@ -200,15 +200,20 @@ static void test_key_id_of_an_unread_key_is_none(void **state)
 {
     (void)state;
     char key_id[KEY_ID_TEXT_LEN + 1];
+    char name[RING_VIEW_NAME];
     set(0, NOW_S, NOW_S, 0);
     look(1);
     ring_view_key_id(&view.rows[0], key_id);
     assert_int_equal(strlen(key_id), KEY_ID_TEXT_LEN);
+    ring_view_name(&view.rows[0], name);
+    assert_string_equal(name, key_id);
     keys[0].state = IPC_KEY_UNREADABLE;
     keys[0].ref.fingerprint_len = 0;
     look(1);
     ring_view_key_id(&view.rows[0], key_id);
     assert_string_equal(key_id, "");
+    ring_view_name(&view.rows[0], name);
+    assert_string_equal(name, keys[0].label);
 }
 
 #define CLEAN(test_) cmocka_unit_test_teardown(test_, teardown)

@@ -58,6 +58,28 @@ static void test_ring_keys_every_case(void **state)
     }
 }
 
+/* Adopted again it gets another key_id, and is one key to the token. */
+static void test_ring_keys_of_one_key_are_as_many_as_its_activations(void **state)
+{
+    (void)state;
+    static struct refused refused;
+    static struct directory directory;
+    struct config config = {.ring = "prod"};
+    struct ipc_key keys[] = {key_with(0, 0), key_with(0, 0)};
+    struct ring_key ring[ROTATION_KEYS_MAX];
+    struct ring_choice choice;
+    keys[1].activation.not_before = keys[1].activation.created = 0x100;
+    assert_int_equal(ring_of(&config, keys, 2, &refused, ring), 2);
+    assert_memory_equal(ring[0].kek_id, ring[1].kek_id, KEK_ID_LEN);
+    assert_false(ring_same(&ring[0], &ring[1]));
+    ring_choose(ring, 2, 0xff, &choice);
+    assert_ptr_equal(choice.selected, &ring[0]);
+    ring_choose(ring, 2, 0x100, &choice);
+    assert_ptr_equal(choice.selected, &ring[1]);
+    directory_take(&directory, keys, 2);
+    assert_int_equal(directory.n, 1);
+}
+
 static void test_ring_keys_past_the_limit_are_left_out(void **state)
 {
     (void)state;
@@ -176,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring_keys_every_case),
+        cmocka_unit_test(test_ring_keys_of_one_key_are_as_many_as_its_activations),
         cmocka_unit_test(test_ring_keys_past_the_limit_are_left_out),
         cmocka_unit_test(test_unread_tells_keys_of_the_ring_from_others),
         cmocka_unit_test(test_directory_finds_what_it_took),
