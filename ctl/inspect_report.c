@@ -37,10 +37,13 @@ static void add_time(json_t *report, const char *name, uint32_t s)
 static void add_envelope(json_t *report, const struct envelope *envelope, size_t len)
 {
     char key_id[KEY_ID_TEXT_LEN + 1];
+    char scheme[64];
     const struct envelope_head *head = &envelope->head;
     key_id_text(head->kek_id, head->activation, key_id);
     output_text(report, "suite", head->suite == ENVELOPE_SEED ? "1 seed" : "2 direct");
-    output_text(report, "scheme", "1 AES-256-GCM");
+    (void)snprintf(scheme, sizeof(scheme), "%u %s", head->scheme,
+                   envelope_scheme_name(head->scheme));
+    output_text(report, "scheme", scheme);
     output_text(report, "api", head->api == ENVELOPE_V1 ? "1 KMS v1" : "2 KMS v2");
     add_hex(report, "realm", head->realm, sizeof(head->realm));
     add_hex(report, "kek_id", head->kek_id, sizeof(head->kek_id));

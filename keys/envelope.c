@@ -6,9 +6,12 @@
 
 static const uint8_t magic[] = {'P', '1', '1', 'K'};
 
-bool envelope_knows_scheme(uint8_t scheme)
+const char *envelope_scheme_name(uint8_t scheme)
 {
-    return scheme == ENVELOPE_AES_GCM;
+    static const char *const names[] = {
+        [ENVELOPE_AES_GCM] = "AES-256-GCM",
+    };
+    return scheme < sizeof(names) / sizeof(names[0]) ? names[scheme] : NULL;
 }
 
 static bool head_ok(const struct envelope_head *head)
@@ -16,7 +19,7 @@ static bool head_ok(const struct envelope_head *head)
     bool suite =
         head->suite == ENVELOPE_SEED || (head->suite == ENVELOPE_DIRECT && head->born == 0);
     bool api = head->api == ENVELOPE_V1 || head->api == ENVELOPE_V2;
-    return suite && api && envelope_knows_scheme(head->scheme);
+    return suite && api && envelope_scheme_name(head->scheme) != NULL;
 }
 
 static struct envelope_head read_head(struct cursor *c)

@@ -79,8 +79,8 @@ struct envelope {
  */
 MUST_USE err_t envelope_parse(struct span bytes, struct envelope *ret_envelope);
 
-/* A wrap scheme of this number is ours. */
-bool envelope_knows_scheme(uint8_t scheme);
+/* What people call the wrap scheme of this number; NULL: it is none of ours. */
+const char *envelope_scheme_name(uint8_t scheme);
 
 /* Its bytes were copied from `from` to `to`: from now on its spans borrow from there. */
 void envelope_rebase(struct envelope *envelope, const uint8_t *from, const uint8_t *to);

@@ -19,7 +19,7 @@ static void read_name(struct cursor *c, uint8_t version, const uint8_t realm[ENV
     name.head.born = cursor_u32(c);
     name.wrapped_len = version == VERSION_1 ? cursor_u8(c) : cursor_u16(c);
     struct span wrapped = cursor_bytes(c, name.wrapped_len);
-    bool fits = own <= 1 && envelope_knows_scheme(name.head.scheme) && wrapped.len > 0 &&
+    bool fits = own <= 1 && envelope_scheme_name(name.head.scheme) != NULL && wrapped.len > 0 &&
                 span_copy(span_mut_of(name.wrapped, sizeof(name.wrapped)), wrapped);
     c->bad |= !fits;
     *ret_name = name;
