@@ -13,6 +13,8 @@
 static struct client_request asked; /* the last; its bytes are in asked_bytes */
 static uint8_t asked_bytes[64];
 static unsigned asked_n;
+static const struct client *asked_client;
+static const struct client *cancelled_client; /* NULL: none was */
 
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
                          int64_t now_ms);
@@ -22,8 +24,8 @@ err_t __wrap_seal_random(struct seal *seal, struct span_mut out);
 err_t __wrap_client_call(struct client *client, const struct client_request *request,
                          int64_t now_ms)
 {
-    (void)client;
     (void)now_ms;
+    asked_client = client;
     asked = *request;
     asked_n++;
     assert_true(span_copy(span_mut_of(asked_bytes, sizeof(asked_bytes)), request->data));
@@ -32,8 +34,8 @@ err_t __wrap_client_call(struct client *client, const struct client_request *req
 
 void __wrap_client_cancel(struct client *client, const void *ctx)
 {
-    (void)client;
     (void)ctx;
+    cancelled_client = client;
 }
 
 err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
@@ -46,8 +48,11 @@ err_t __wrap_seal_random(struct seal *seal, struct span_mut out)
 static const struct ring_key kek = {
     .kek_id = {7}, .not_before = 1000, .created = 1000, .verdict = RING_GOOD};
 static const struct times now = {.real_s = 2000, .boot_ms = 5000, .mono_ms = 5000};
-static struct token hsm;
-static struct tokens tokens = {.at = {&hsm}, .n = 1};
+/* Only told apart: every call to a client is wrapped. */
+static char clients[2];
+static struct token hsm = {.client = (struct client *)&clients[0]};
+static struct token second = {.client = (struct client *)&clients[1]};
+static struct tokens tokens;
 static struct pending pending;
 static struct prover prover;
 static struct prover_news heard;
@@ -62,6 +67,8 @@ static int setup(void **state)
 {
     (void)state;
     asked_n = 0;
+    tokens = (struct tokens){.at = {&hsm}, .n = 1};
+    cancelled_client = NULL;
     hsm.directory.n = 1;
     memcpy(hsm.directory.entries[0].kek_id, kek.kek_id, KEK_ID_LEN);
     assert_ok(secret_init(&secret_budget_front));
@@ -208,6 +215,39 @@ static void test_place_for_more_keys_than_there_are_is_not_that_of_the_serving(v
     }
 }
 
+/* A KEK that lies on the second token is proven there, from the first random byte on. */
+static void test_key_of_another_token_is_proven_there(void **state)
+{
+    (void)state;
+    struct ring_key newer = kek;
+    newer.kek_id[0] = 8;
+    newer.created++;
+    assert_ptr_equal(asked_client, hsm.client);
+    tokens = (struct tokens){.at = {&hsm, &second}, .n = 2};
+    second.directory.n = 1;
+    memcpy(second.directory.entries[0].kek_id, newer.kek_id, KEK_ID_LEN);
+    prover_want(&prover, &newer, now.boot_ms);
+    prover_tick(&prover, now);
+    assert_int_equal(asked.verb, IPC_RANDOM);
+    assert_ptr_equal(asked_client, second.client);
+    uint8_t seed[SEED_LEN];
+    answer_wrapped(seed);
+    assert_ptr_equal(asked_client, second.client);
+    assert_int_equal(answer(seed, SEED_LEN).outcome, PROVER_PROVEN);
+    assert_non_null(prover_find(&prover, &newer)->write);
+}
+
+static void test_key_no_longer_listed_takes_its_call_back(void **state)
+{
+    (void)state;
+    assert_null(cancelled_client);
+    prover_keep_listed(&prover, &kek, 1);
+    assert_null(cancelled_client);
+    prover_keep_listed(&prover, NULL, 0);
+    assert_ptr_equal(cancelled_client, hsm.client);
+    assert_null(prover_find(&prover, &kek));
+}
+
 #define PROVER_TEST(test_) cmocka_unit_test_setup_teardown(test_, setup, teardown)
 
 int main(void)
@@ -220,6 +260,8 @@ int main(void)
         PROVER_TEST(test_canary_that_opens_to_something_else_is_wrong),
         PROVER_TEST(test_canary_that_fails_is_blamed_on_what_failed),
         PROVER_TEST(test_place_for_more_keys_than_there_are_is_not_that_of_the_serving),
+        PROVER_TEST(test_key_of_another_token_is_proven_there),
+        PROVER_TEST(test_key_no_longer_listed_takes_its_call_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
