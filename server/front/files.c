@@ -14,9 +14,20 @@ static void drop_next(struct files *files, enum state_file file)
     free(TAKE(files->each[file].next));
 }
 
+/* Nobody is left to offer it again. */
+static void send_last(const struct files *files, enum state_file file)
+{
+    const uint8_t *next = files->each[file].next;
+    if (next != NULL) {
+        struct span bytes = span_of(next, files->each[file].next_len);
+        (void)!failed(role_put_state(files->control_fd, file, bytes, role_sequence()));
+    }
+}
+
 void files_done(struct files *files)
 {
     for (int file = 0; file < STATE_FILES; file++) {
+        send_last(files, (enum state_file)file);
         drop_next(files, (enum state_file)file);
     }
 }

@@ -17,7 +17,10 @@
 
 #define FILES_LOST_MS 30000 /* without an answer: longer than a keeper with a slow disk takes */
 
-/* What became of a content that was put. Called from files_answered and files_tick. */
+/*
+ * What became of a content that was put. Called from files_answered and files_tick; puts nothing
+ * itself, or what still waits would follow what is newer.
+ */
 typedef void files_fate(void *ctx, enum state_file file, err_t err);
 
 struct files {
@@ -35,6 +38,7 @@ struct files {
 
 /* Nothing is on its way. control_fd stays the caller's. */
 void files_init(struct files *files, int control_fd, files_fate *on_fate, void *ctx);
+/* What waits is sent without another word: a keeper hears out a role that ends. */
 void files_done(struct files *files);
 
 /* Asks for a file, once. */

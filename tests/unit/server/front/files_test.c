@@ -171,6 +171,20 @@ static void test_files_put_into_a_full_socket_is_refused_and_the_next_one_goes(v
     (void)assert_arrives(f, "four");
 }
 
+/* A drained front ends without waiting; its keeper hears out what was said. */
+static void test_files_done_sends_what_waits_behind_what_is_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(put(f, "one", 0));
+    assert_ok(put(f, "two", 0));
+    assert_ok(put(f, "three", 0));
+    files_done(&f->files);
+    (void)assert_arrives(f, "one");
+    (void)assert_arrives(f, "three");
+    assert_nothing_arrives(f);
+    assert_int_equal(f->fates, 0);
+}
+
 static void test_files_ask_is_answered_by_its_own_answer_alone(void **state)
 {
     struct fixture *f = *state;
@@ -203,6 +217,7 @@ int main(void)
         EACH(test_files_answered_refusal_is_told_and_what_waited_is_not_sent),
         EACH(test_files_tick_takes_for_lost_what_has_no_answer_and_a_late_one_is_no_news),
         EACH(test_files_put_into_a_full_socket_is_refused_and_the_next_one_goes),
+        EACH(test_files_done_sends_what_waits_behind_what_is_on_its_way),
         EACH(test_files_ask_is_answered_by_its_own_answer_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
