@@ -37,17 +37,17 @@ static err_t empty_records(const struct state_dir *state, bool *ret_refused)
     char part[STATE_PART_MAX];
     bool first = true;
     bool refused = false;
-    err_t err = OK;
     if (empty < 0) {
         return FAIL_ERRNO("cannot make an empty record");
     }
-    while (!failed(err = state_find_part(state, STATE_PIN, part))) {
+    err_t found = state_find_part(state, STATE_PIN, part);
+    for (; !failed(found); found = state_find_part(state, STATE_PIN, part)) {
         first = false;
         refused = is_refused(state, part) || refused;
         TRY(state_store(state, STATE_PIN, part, empty, 0));
     }
-    if (err.code != E_NOT_FOUND) {
-        return err;
+    if (found.code != E_NOT_FOUND) {
+        return found;
     }
     *ret_refused = first ? is_refused(state, NULL) : refused;
     return state_store(state, STATE_PIN, NULL, empty, 0);

@@ -182,9 +182,8 @@ static err_t start(struct token_session *session, const struct config *config,
     return OK;
 }
 
-static err_t open_session(const struct config *config, const struct role_program *program,
-                          const struct state_dir *state, int signal_fd, FILE *progress,
-                          char *ret_mend, struct token_session **ret_session)
+static err_t new_session(const struct config *config, const struct state_dir *state, int signal_fd,
+                         struct token_session **ret_session)
 {
     CLEANUP(token_session_close_p) struct token_session *session = calloc(1, sizeof(*session));
     if (session == NULL) {
@@ -197,16 +196,20 @@ static err_t open_session(const struct config *config, const struct role_program
     const struct client_events events = {.ctx = session, .on_hung = on_hung};
     TRY(secret_new(SECRET_2KIB, CLIENT_PAYLOAD_MAX, &session->data));
     TRY(client_new(&events, 1, &session->client));
+    *ret_session = TAKE(session);
+    return OK;
+}
+
+static err_t log_in(struct token_session *session, const struct config *config,
+                    const struct role_program *program, FILE *progress, char *ret_mend)
+{
     TRY(start(session, config, program));
     err_t err = wait_ready(session, (int64_t)config->tokens[0].start_timeout_s * 1000, progress);
     if (failed(err) && client_fd(session->client) >= 0) { /* a dead process has no advice left */
         struct span mend = span_of_text(client_status(session->client)->text);
         span_move(ret_mend, mend.ptr, mend.len + 1);
     }
-    TRY(err);
-    session->signal_fd = -1;
-    *ret_session = TAKE(session);
-    return OK;
+    return err;
 }
 
 /*
@@ -218,8 +221,13 @@ err_t token_session_open(const struct config *config, const struct role_program 
                          struct token_session **ret_session)
 {
     CLEANUP(signals_release) struct signals signals = {.fd = -1};
+    CLEANUP(token_session_close_p) struct token_session *session = NULL;
     TRY(signals_hold(&signals));
-    return open_session(config, program, state, signals.fd, progress, ret_mend, ret_session);
+    TRY(new_session(config, state, signals.fd, &session));
+    TRY(log_in(session, config, program, progress, ret_mend));
+    session->signal_fd = -1;
+    *ret_session = TAKE(session);
+    return OK;
 }
 
 static void close_control(struct token_session *session)
