@@ -178,6 +178,12 @@ static err_t conclude_failed(struct attempt *attempt, CK_RV rv)
     return FAIL_DETAIL(E_UNAVAILABLE, rv, "C_Login");
 }
 
+static err_t save_success(const struct attempt *attempt)
+{
+    TRY(save(attempt));
+    return pin_store_end_earlier(&attempt->store);
+}
+
 static void conclude_good(struct attempt *attempt, CK_RV rv)
 {
     const struct token *token = attempt->session->token;
@@ -185,7 +191,7 @@ static void conclude_good(struct attempt *attempt, CK_RV rv)
     bool looked_at = rv == CKR_OK;
     pin_record_end(&attempt->record, &attempt->try, looked_at ? PIN_ANSWER_GOOD : PIN_ANSWER_NONE,
                    &clean);
-    warn_unstored(attempt->guard, save(attempt));
+    warn_unstored(attempt->guard, looked_at ? save_success(attempt) : save(attempt));
     log_event(EVENT_TOKEN_LOGIN, LOG_TEXT("token", token->label), LOG_TEXT("serial", token->serial),
               LOG_TEXT("rv", rv_name(rv)));
 }

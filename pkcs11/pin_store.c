@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "base/role.h"
+#include "pkcs11/pin_record_scan.h"
 
 #define FOR_ANY_TOKEN NULL
 
@@ -96,6 +97,35 @@ err_t pin_store_end_order(const struct pin_store *store, const struct pin_record
     TRY(get(store->control_fd, FOR_ANY_TOKEN, &found));
     span_move(nothing.salt, record->salt, PIN_RECORD_SALT);
     return is_order(&found) ? put(store, FOR_ANY_TOKEN, &nothing) : OK;
+}
+
+/* "failed=<serial> …" of form 2, "entry=<serial> …" of form 1. */
+static bool has_own_hash(struct span line, const char *serial)
+{
+    enum scan_whose whose = SCAN_OTHER;
+    struct cursor c = cursor_of(line);
+    struct span kind = scan_until(&c, '=');
+    return (span_equal(kind, span_of_text("failed")) || span_equal(kind, span_of_text("entry"))) &&
+           scan_whose(&c, serial, &whose) && whose == SCAN_OWN;
+}
+
+err_t pin_store_end_earlier(const struct pin_store *store)
+{
+    struct found found;
+    uint8_t bytes[PIN_RECORD_BYTES];
+    struct writer rest = writer_of(span_mut_of(bytes, sizeof(bytes)));
+    TRY(get(store->control_fd, FOR_ANY_TOKEN, &found));
+    struct cursor c = cursor_of(span_of(found.bytes, found.len));
+    while (c.rest.len > 0) {
+        struct span line = scan_until(&c, '\n');
+        if (!has_own_hash(line, store->serial)) {
+            writer_bytes(&rest, line);
+            writer_u8(&rest, '\n');
+        }
+    }
+    return rest.len < found.len ? role_put_state_wait(store->control_fd, STATE_PIN, FOR_ANY_TOKEN,
+                                                      writer_done(&rest))
+                                : OK;
 }
 
 bool pin_store_is_ordered(const struct pin_store *store)

@@ -4,8 +4,8 @@
  *
  * Where a token has none yet, the file "pin" takes its place: an earlier build kept all tokens in
  * it, and p11-kmsctl pin-retry leaves its order there for a token that it cannot know of. What is
- * stored goes into the token's own file, and "pin" is not written any more, but for an order that
- * was carried out.
+ * stored goes into the token's own file; "pin" is written only when an order was carried out, and
+ * when a login made the hashes in it outdated.
  */
 #ifndef PKCS11_PIN_STORE_H
 #define PKCS11_PIN_STORE_H
@@ -30,6 +30,11 @@ MUST_USE err_t pin_store_load(const struct pin_store *store, struct pin_record *
 MUST_USE err_t pin_store_save(const struct pin_store *store, const struct pin_record *record);
 /* After pin_store_save: what was ordered is carried out, also where the order was for any token. */
 MUST_USE err_t pin_store_end_order(const struct pin_store *store, const struct pin_record *record);
+/*
+ * After a login that succeeded, and pin_store_save: no hash of a PIN of this token stays where an
+ * earlier build kept it.
+ */
+MUST_USE err_t pin_store_end_earlier(const struct pin_store *store);
 /* One more try is ordered, and nobody has carried it out yet. */
 bool pin_store_is_ordered(const struct pin_store *store);
 

@@ -301,14 +301,14 @@ static void keep(struct file *file, const struct pin_record *record)
 }
 
 /* An earlier build kept every token in it, and is put back in place now and then. */
-static void test_login_honours_what_an_earlier_build_wrote_and_leaves_it(void **state)
+static void test_login_honours_what_an_earlier_build_wrote_and_leaves_no_hash(void **state)
 {
     (void)state;
+    struct pin_record earlier;
     module_state.says = CKR_PIN_INCORRECT;
     assert_fails(try_login(), E_STATE);
     disk.any = disk.own;
     disk.own.there = false;
-    struct file before = disk.any;
     assert_fails(try_login(), E_STATE);
     assert_non_null(strstr(why, "refused this PIN before"));
     assert_int_equal(module_state.logins, 1);
@@ -317,7 +317,8 @@ static void test_login_honours_what_an_earlier_build_wrote_and_leaves_it(void **
     module_state.says = CKR_OK;
     write_pin("5678");
     assert_ok(try_login());
-    assert_memory_equal(&before, &disk.any, sizeof(before));
+    pin_record_parse(span_of(disk.any.bytes, disk.any.len), SERIAL, &earlier);
+    assert_int_equal(earlier.failed_n, 0);
     /* What it says of this token is outdated now. */
     write_pin("1234");
     assert_ok(try_login());
@@ -389,7 +390,7 @@ int main(void)
         PIN_TEST(test_login_refused_value_is_kept_as_failed_and_not_tried_again),
         PIN_TEST(test_login_answered_with_locked_or_expired_says_so),
         PIN_TEST(test_login_cut_short_twice_is_not_tried_a_third_time),
-        PIN_TEST(test_login_honours_what_an_earlier_build_wrote_and_leaves_it),
+        PIN_TEST(test_login_honours_what_an_earlier_build_wrote_and_leaves_no_hash),
         PIN_TEST(test_login_order_for_any_token_is_carried_out_once),
         PIN_TEST(test_login_order_cut_short_costs_no_second_try_of_this_token),
     };

@@ -179,6 +179,35 @@ static void test_order_ends_without_harm_to_what_an_earlier_build_wrote(void **s
     assert_non_null(strstr(files[0].text, "token=78 0 0 0 0 9"));
 }
 
+static void test_earlier_file_loses_the_hashes_of_this_token_alone(void **state)
+{
+    (void)state;
+#define HASH "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+    static const char of_others[] = SALT "token=6162 0 1 0 0 0 0 9 1.2.3\nfailed=61 " HASH " -\n";
+    put(0, "",
+        SALT "token=6162 0 1 0 0 0 0 9 1.2.3\nfailed=6162 " HASH " -\nfailed=61 " HASH " -\n");
+    assert_ok(pin_store_end_earlier(&store));
+    assert_string_equal(files[0].text, of_others);
+    assert_ok(pin_store_end_earlier(&store));
+    assert_string_equal(files[0].text, of_others);
+    /* Form 1 kept that of the good PIN, too. */
+    put(0, "", "p11-kms pin 1\nsalt=\nentry=* none - 0 0 0\nentry=6162 good " HASH " 1 0 0\n");
+    assert_ok(pin_store_end_earlier(&store));
+    assert_string_equal(files[0].text, "p11-kms pin 1\nsalt=\nentry=* none - 0 0 0\n");
+    put(0, "", ""); /* an order is none of it */
+    assert_ok(pin_store_end_earlier(&store));
+    assert_true(pin_store_is_ordered(&store));
+    get_fails = FAIL_DETAIL(E_SYSTEM, 5, "the keeper could not read a state file");
+    assert_fails(pin_store_end_earlier(&store), E_SYSTEM);
+}
+
+static void test_earlier_file_that_is_not_there_is_not_made(void **state)
+{
+    (void)state;
+    assert_ok(pin_store_end_earlier(&store));
+    assert_false(files[0].there);
+}
+
 static void test_save_names_the_file_by_the_serial(void **state)
 {
     (void)state;
@@ -208,6 +237,8 @@ int main(void)
         STORE_TEST(test_order_is_an_empty_record_or_an_empty_file_for_any_token),
         STORE_TEST(test_order_that_was_carried_out_is_no_order_for_another_token),
         STORE_TEST(test_order_ends_without_harm_to_what_an_earlier_build_wrote),
+        STORE_TEST(test_earlier_file_loses_the_hashes_of_this_token_alone),
+        STORE_TEST(test_earlier_file_that_is_not_there_is_not_made),
         STORE_TEST(test_save_names_the_file_by_the_serial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
