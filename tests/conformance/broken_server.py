@@ -73,6 +73,7 @@ class Server:
         os.unlink(self.path)
         self.listener.close()
         if self.fault == "abrupt-stop":
+            time.sleep(3)
             os._exit(0)
         if self.fault == "silent-stop":
             time.sleep(6)
