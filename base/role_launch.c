@@ -43,20 +43,19 @@ static err_t make_pair(int *ret_ours, int *ret_theirs)
     return OK;
 }
 
-/* A token process is told of its own token alone, as the first: not where the PINs of others are.
- */
-static err_t make_config(const struct role_launch *launch, int *ret_fd)
+err_t role_config_for(const struct role_row *row, const struct config *config, uint32_t token,
+                      int *ret_fd)
 {
-    if (!launch->row->of_token) {
-        return role_config_fd(launch->config, ret_fd);
+    if (!row->of_token) {
+        return role_config_fd(config, ret_fd);
     }
-    struct config config = *launch->config;
-    config.tokens[0] = launch->config->tokens[launch->token];
+    struct config own = *config;
+    own.tokens[0] = config->tokens[token];
     for (uint32_t i = 1; i < CONFIG_TOKENS_MAX; i++) {
-        config.tokens[i] = (struct config_token){0};
+        own.tokens[i] = (struct config_token){0};
     }
-    config.tokens_n = 1;
-    return role_config_fd(&config, ret_fd);
+    own.tokens_n = 1;
+    return role_config_fd(&own, ret_fd);
 }
 
 static err_t make_one(const struct role_launch *launch, int number, struct made *made)
@@ -64,7 +63,7 @@ static err_t make_one(const struct role_launch *launch, int number, struct made 
     int *theirs = &made->theirs[number];
     switch (number) {
     case ROLE_FD_CONFIG:
-        return make_config(launch, theirs);
+        return role_config_for(launch->row, launch->config, launch->token, theirs);
     case ROLE_FD_CONTROL:
         return make_pair(&made->control_fd, theirs);
     case ROLE_FD_SERVICE:

@@ -37,6 +37,13 @@ struct role_running {
 MUST_USE err_t role_launch(const struct role_launch *launch, struct role_running *ret_running);
 
 /*
+ * The config for a process of this row, at its start and at each reload: a sealed memfd. One
+ * of_token is told of its own token alone, as the first: not where the PINs of others are.
+ */
+MUST_USE err_t role_config_for(const struct role_row *row, const struct config *config,
+                               uint32_t token, int *ret_fd);
+
+/*
  * A fresh service socket for a role that runs, whose row makes one: after its client's end. *ret_fd
  * is the new client's end.
  */

@@ -2,8 +2,9 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "server/supervisor/tell.h"
+#include "base/role_launch.h"
 #include "server/supervisor/notify.h"
+#include "server/supervisor/tell.h"
 
 /* A refusal must be seen at any log level: the operator waits for an effect. */
 static err_t load(const struct supervisor *supervisor, struct config *ret_config)
@@ -24,16 +25,40 @@ static err_t load(const struct supervisor *supervisor, struct config *ret_config
     return OK;
 }
 
+/* One for each role, in the order of `roles`. */
+struct configs {
+    int fds[SUPERVISOR_ROLES_MAX];
+    size_t n;
+};
+
+static void configs_close(struct configs *configs)
+{
+    for (size_t i = 0; i < configs->n; i++) {
+        own_fd_close_p(&configs->fds[i]);
+    }
+}
+
+static err_t make_configs(const struct supervisor *supervisor, const struct config *config,
+                          struct configs *configs)
+{
+    for (size_t i = 0; i < supervisor->roles_n; i++) {
+        const struct keeping *role = &supervisor->roles[i];
+        TRY(role_config_for(role->row, config, role->token, &configs->fds[i]));
+        configs->n++;
+    }
+    return OK;
+}
+
 static err_t apply(struct supervisor *supervisor)
 {
     struct config config;
-    OWN_FD fd = -1;
+    CLEANUP(configs_close) struct configs configs = {.n = 0};
     TRY(load(supervisor, &config));
-    TRY(role_config_fd(&config, &fd));
+    TRY(make_configs(supervisor, &config, &configs));
     supervisor->config = config;
     log_set(config.log_format, config.log_level);
     for (size_t i = 0; i < supervisor->roles_n; i++) {
-        tell_role(&supervisor->roles[i], ROLE_RELOAD, fd);
+        tell_role(&supervisor->roles[i], ROLE_RELOAD, configs.fds[i]);
     }
     return OK;
 }

@@ -170,6 +170,22 @@ static void test_role_launch_token_finds_its_own_socket_lock_token_and_environme
     assert_int_equal(faccessat(launch.state->fd, "pin.lock", F_OK, 0), 0);
 }
 
+static void test_role_config_for_a_token_process_names_its_own_token_alone(void **state)
+{
+    struct role_launch launch = launch_of(*state, role_row(ROLE_TOKEN));
+    struct config told;
+    OWN_FD token = -1;
+    OWN_FD front = -1;
+    assert_ok(role_config_for(role_row(ROLE_TOKEN), launch.config, 1, &token));
+    assert_ok(role_config_read(token, &told));
+    assert_int_equal(told.tokens_n, 1);
+    assert_memory_equal(&told.tokens[0], &launch.config->tokens[1], sizeof(told.tokens[0]));
+    assert_memory_equal(&told.tokens[1], &(struct config_token){0}, sizeof(told.tokens[1]));
+    assert_ok(role_config_for(role_row(ROLE_FRONT), launch.config, 0, &front));
+    assert_ok(role_config_read(front, &told));
+    assert_memory_equal(&told, launch.config, sizeof(told));
+}
+
 static void test_role_launch_front_finds_what_is_given_and_no_environment(void **state)
 {
     struct role_launch launch = launch_of(*state, role_row(ROLE_FRONT));
@@ -283,6 +299,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             test_role_launch_token_finds_its_own_socket_lock_token_and_environment, set_up,
             tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_role_config_for_a_token_process_names_its_own_token_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             test_role_launch_front_finds_what_is_given_and_no_environment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
