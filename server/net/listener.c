@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "server/net/listener.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -79,9 +81,11 @@ static void on_ready(void *ctx, int events)
     }
 }
 
-void listener_accept_all(struct listener *listener)
+bool listener_accept_all(struct listener *listener)
 {
+    struct pollfd waiting = {.fd = listener->fd, .events = POLLIN};
     accept_some(listener, INT_MAX);
+    return poll(&waiting, 1, 0) == 0;
 }
 
 static void on_retry(void *ctx)
@@ -97,9 +101,12 @@ err_t listener_new(struct loop *loop, int listen_fd, const struct listener_event
     if (listener == NULL) {
         return FAIL_ERRNO("cannot allocate the listener");
     }
-    listener->fd = listen_fd;
     listener->events = *events;
-    TRY(loop_poll_new(loop, listen_fd, on_ready, listener, &listener->poll));
+    listener->fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        return FAIL_ERRNO("cannot duplicate the listening socket");
+    }
+    TRY(loop_poll_new(loop, listener->fd, on_ready, listener, &listener->poll));
     TRY(loop_timer_new(loop, on_retry, listener, &listener->retry));
     *ret_listener = TAKE(listener);
     return OK;
@@ -110,6 +117,7 @@ void listener_free(struct listener *listener)
     if (listener != NULL) {
         loop_poll_free(listener->poll);
         loop_timer_free(listener->retry);
+        own_fd_close_p(&listener->fd);
         free(listener);
     }
 }

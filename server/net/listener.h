@@ -26,13 +26,13 @@ struct listener_events {
 
 struct listener;
 
-/* listen_fd stays the caller's; it is not yet awaited. */
+/* Takes a descriptor of its own for the socket; it is not yet awaited. */
 MUST_USE err_t listener_new(struct loop *loop, int listen_fd, const struct listener_events *events,
                             struct listener **ret_listener);
 void listener_free(struct listener *listener);
 DEFINE_CLEANUP(struct listener *, listener_free)
-/* Those that wait now, as far as there is room: before it is freed. */
-void listener_accept_all(struct listener *listener);
+/* Those that wait now, as far as there is room. True: all of them. */
+bool listener_accept_all(struct listener *listener);
 /* Peers that come while it is paused wait in the socket's queue. */
 void listener_want(struct listener *listener, bool wanted);
 

@@ -23,6 +23,7 @@ struct net {
     struct net_events events;
     struct conn_env env;
     struct listener *listener;
+    struct listener *before; /* of the socket before, where some still wait; NULL: none */
     struct loop_timer *timer;
     struct loop_turn *turn;
     int64_t timer_ms; /* what it is set to */
@@ -80,10 +81,18 @@ static struct slot *free_slot(struct net *net, bool allowed)
     return NULL;
 }
 
+static void want_peers(struct net *net, bool wanted)
+{
+    if (net->before != NULL) {
+        listener_want(net->before, wanted);
+    }
+    listener_want(net->listener, wanted);
+}
+
 static void accept_again(struct net *net)
 {
     net->room_ms = INT64_MAX;
-    listener_want(net->listener, !net->draining);
+    want_peers(net, !net->draining);
 }
 
 static void count(struct net *net, const struct slot *slot, int by)
@@ -155,7 +164,7 @@ static void on_full(void *ctx)
     net->events.on_full(net->events.ctx);
     net->room_ms = now_ms + NET_ROOM_MS;
     note_due(net, net->room_ms);
-    listener_want(net->listener, false);
+    want_peers(net, false);
 }
 
 static void on_peer(void *ctx, int fd, const struct listener_peer *peer)
@@ -290,8 +299,9 @@ err_t net_listen(struct net *net, int listen_fd)
     const struct listener_events events = {net, has_room, on_full, on_peer};
     struct listener *fresh = NULL;
     TRY(listener_new(net->env.loop, listen_fd, &events, &fresh));
-    if (net->listener != NULL) {
-        listener_accept_all(net->listener);
+    listener_free(TAKE(net->before));
+    if (net->listener != NULL && !listener_accept_all(net->listener)) {
+        net->before = TAKE(net->listener); /* there is no room for them yet */
     }
     listener_free(net->listener);
     net->listener = fresh;
@@ -310,6 +320,7 @@ void net_free(struct net *net)
             conn_close(net->slots[i].conn);
         }
     }
+    listener_free(net->before);
     listener_free(net->listener);
     loop_turn_free(net->turn);
     loop_timer_free(net->timer);
@@ -354,7 +365,7 @@ void net_drain(struct net *net, void (*on_done)(void *ctx), void *ctx)
     net->draining = true;
     net->on_done = on_done;
     net->done_ctx = ctx;
-    listener_want(net->listener, false);
+    want_peers(net, false);
     for (size_t i = 0; i < SLOTS; i++) {
         if (net->slots[i].conn != NULL) {
             conn_drain(net->slots[i].conn, clock_mono_ms());

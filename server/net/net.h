@@ -49,8 +49,8 @@ void net_free(struct net *net);
 DEFINE_CLEANUP(struct net *, net_free)
 
 /*
- * Peers come in here from now on, as with net_new; those that wait in the old one's queue come
- * first.
+ * Peers come in here from now on, as with net_new. Those that wait in the old one's queue come
+ * first; while there is no room for them they go on waiting, until this is called once more.
  */
 MUST_USE err_t net_listen(struct net *net, int listen_fd);
 

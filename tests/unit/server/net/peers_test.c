@@ -141,6 +141,29 @@ static void test_accept_pauses_while_all_connections_are_busy(void **state)
     free_clients(clients);
 }
 
+/* The socket is another one by the time that there is room: who waited at the old one is let in. */
+static void test_listen_elsewhere_with_a_full_table_loses_nobody_who_waits(void **state)
+{
+    struct net_world *world = *state;
+    struct net_client *clients[NET_CONNS_MAX];
+    fill(world, clients);
+    struct net_client *waits = net_client_new(world);
+    wire_call(&waits->to_send, 1, PATH_ENCRYPT, BYTES("x"));
+    int old_fd = world->listen_fd;
+    net_world_listen(world);
+    assert_ok(net_listen(world->net, world->listen_fd));
+    (void)close(old_fd);
+    net_client_free(clients[7]);
+    clients[7] = waits;
+    net_world_turn(world);
+    net_client_run(world, waits);
+    assert_string_equal(wire_peer_answer(waits->peer, 1)->grpc_status, "0");
+    net_client_free(clients[8]);
+    clients[8] = newcomer(world);
+    assert_string_equal(wire_peer_answer(clients[8]->peer, 1)->grpc_status, "0");
+    free_clients(clients);
+}
+
 static void test_accept_asks_the_longest_idle_to_go(void **state)
 {
     struct net_world *world = *state;
@@ -318,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PEERS_TEST(test_accept_pauses_while_all_connections_are_busy),
+        PEERS_TEST(test_listen_elsewhere_with_a_full_table_loses_nobody_who_waits),
         PEERS_TEST(test_accept_asks_the_longest_idle_to_go),
         PEERS_TEST(test_accept_asks_one_of_those_that_call_without_end),
         PEERS_TEST(test_accept_gives_the_young_time_for_their_first_call),
