@@ -28,7 +28,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    static const char *const names[] = {"pin", "pin.lock", "pin.aa", "pin." LONG, "seeds.bb"};
+    static const char *const names[] = {"pin", "pin.lock", "pin.aa", ("pin." LONG), "seeds.bb"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)unlinkat(dir.fd, names[i], 0);
     }

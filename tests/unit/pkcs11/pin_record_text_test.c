@@ -14,10 +14,11 @@
 #define OTHER  "6f74686572" /* "other" */
 #define THIRD  "7468697264" /* "third" */
 
-static const struct pin_source source = {
-    .known = true, .inode = 7, .changed_s = NOW, .changed_ns = 999999999};
+#define SOURCE {.known = true, .inode = 7, .changed_s = NOW, .changed_ns = 999999999}
 
-static const struct pin_try try_it = {.source = source, .flags = {.readable = true}, .now_s = NOW};
+static const struct pin_source source = SOURCE;
+
+static const struct pin_try try_it = {.source = SOURCE, .flags = {.readable = true}, .now_s = NOW};
 
 static struct pin_record parsed_for(const char *serial, const char *text)
 {
