@@ -12,6 +12,7 @@
 
 static char folder[] = "/tmp/p11-kms-pin-file-XXXXXX";
 static char path[64];
+static char real[64]; /* what the path may be a link to */
 
 static int set_up(void **state)
 {
@@ -19,6 +20,7 @@ static int set_up(void **state)
     (void)snprintf(folder, sizeof(folder), "%s", "/tmp/p11-kms-pin-file-XXXXXX");
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof(path), "%s/pin", folder);
+    (void)snprintf(real, sizeof(real), "%s/real", folder);
     return failed(secret_init(&secret_budget_token)) ? -1 : 0;
 }
 
@@ -29,6 +31,7 @@ static int tear_down(void **state)
     assert_true(secret_free_space_is_zero());
     secret_done();
     (void)unlink(path);
+    (void)unlink(real);
     return rmdir(folder);
 }
 
@@ -127,13 +130,10 @@ static void test_read_what_is_no_file_is_refused(void **state)
     assert_int_equal(read_it(false, pin), E_INVALID);
     assert_int_equal(close(fifo), 0);
     assert_int_equal(unlink(path), 0);
-    char real[64];
     write_file("1234", 4, 0600);
-    (void)snprintf(real, sizeof(real), "%s/real", folder);
     assert_int_equal(rename(path, real), 0);
     assert_int_equal(symlink(real, path), 0);
     assert_int_equal(read_it(false, pin), E_INVALID);
-    assert_int_equal(unlink(real), 0);
 }
 
 static void test_read_checks_what_is_left_after_one_line_end(void **state)
@@ -165,16 +165,13 @@ static void test_read_says_which_file_it_was(void **state)
 static void test_read_of_a_secret_mount_names_the_option(void **state)
 {
     (void)state;
-    char real[64];
     CLEANUP(secret_free_p) struct secret *pin = NULL;
     struct pin_source source;
     write_file("1234\n", 5, 0440);
     assert_non_null(strstr(pin_read(path, false, &pin, &source).what, "defaultMode: 0400"));
-    (void)snprintf(real, sizeof(real), "%s/real", folder);
     assert_int_equal(rename(path, real), 0);
     assert_int_equal(symlink(real, path), 0);
     assert_non_null(strstr(pin_read(path, false, &pin, &source).what, "subPath"));
-    assert_int_equal(unlink(real), 0);
 }
 
 #define FILE_TEST(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
