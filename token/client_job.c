@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "keys/envelope.h"
 #include "keys/ring_label.h"
 
 #define LIST_MS     10000
@@ -179,13 +180,18 @@ static bool activation_ok(const struct ipc_activation *activation)
     return false;
 }
 
+/* What is sealed under a key names its scheme, and must open again: so it is one that we know. */
+static bool scheme_ok(const struct ipc_key_ref *ref)
+{
+    return ref->scheme == 0 ? ref->fingerprint_len == 0 : envelope_scheme_name(ref->scheme) != NULL;
+}
+
 static bool key_ok(const struct ipc_key *key)
 {
     return ref_ok(&key->ref) && ends_with_nul(key->label, sizeof(key->label)) &&
            ends_with_nul(key->serial, sizeof(key->serial)) &&
            ends_with_nul(key->token, sizeof(key->token)) && activation_ok(&key->activation) &&
-           (key->ref.scheme != 0 || key->ref.fingerprint_len == 0) &&
-           key->state <= IPC_KEY_NO_ID;
+           scheme_ok(&key->ref) && key->state <= IPC_KEY_NO_ID;
 }
 
 /* False when the key does not fit: then the whole listing fails, for a part of it would mislead. */

@@ -67,7 +67,7 @@ static void test_take_key_as_a_sound_process_sends_it(void **state)
 static void test_take_key_each_broken_field_is_refused(void **state)
 {
     (void)state;
-    struct ipc_key rows[13];
+    struct ipc_key rows[14];
     size_t n = sizeof(rows) / sizeof(rows[0]);
     for (size_t i = 0; i < n; i++) {
         rows[i] = good_key();
@@ -84,7 +84,8 @@ static void test_take_key_each_broken_field_is_refused(void **state)
     rows[9].activation.ring[0] = '\0';
     rows[10].activation.by = IPC_BY_BROKEN_LABEL; /* and yet it has dates */
     rows[11].activation = (struct ipc_activation){.by = IPC_BY_NOTHING, .ring = "test"};
-    rows[12].ref.scheme = 0; /* a fingerprint is of a scheme */
+    rows[12].ref.scheme = 0;    /* a fingerprint is of a scheme */
+    rows[13].ref.scheme = 0xff; /* by which no envelope could be sealed */
     for (size_t i = 0; i < n; i++) {
         assert_fails(take(&rows[i]), E_PROTOCOL);
     }
