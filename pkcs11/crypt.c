@@ -24,7 +24,7 @@ struct effort {
     const struct wrap_scheme *scheme;
     struct span_mut out;
     size_t len;     /* of the result */
-    struct key key; /* of the last try; all zero when it was not found */
+    struct key key; /* of this try; all zero when it did not come so far */
     struct doubt doubt;
 };
 
@@ -39,7 +39,6 @@ static err_t attempt(struct session *session, void *ctx)
     struct key *key = &effort->key;
     const struct ipc_crypt *ask = &effort->request->ask.crypt;
     struct span aad = span_of(ask->aad, ask->aad_len);
-    *key = (struct key){0};
     TRY(list_find(session, &ask->key, key));
     return (wraps(effort->request) ? effort->scheme->wrap : effort->scheme->unwrap)(
         session, &key->kek, aad, effort->request->data, effort->out, &effort->len);
@@ -115,6 +114,7 @@ static err_t judge(struct session *session, void *ctx, err_t err)
     if (rv_class_of(err) == RV_HANDLE) {
         keys_drop_handle(effort->key.kek.handles[0]);
     }
+    effort->key = (struct key){0}; /* the next try may end before it has one */
     return OK;
 }
 

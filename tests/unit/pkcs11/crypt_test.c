@@ -219,6 +219,15 @@ static void test_wrap_token_that_is_lost_is_told_at_once(void **state)
     assert_int_equal(fake_module_count("C_EncryptInit"), before + 1);
 }
 
+static void test_unwrap_session_that_cannot_be_opened_says_nothing_of_the_key(void **state)
+{
+    (void)state;
+    unsigned before = fake_module_count("C_FindObjectsInit");
+    fake_module_order("C_Decrypt rv 0x5 1\nC_OpenSession rv 0x60 2\n");
+    assert_ok(unwrap());
+    assert_int_equal(fake_module_count("C_FindObjectsInit"), before);
+}
+
 #define CRYPT_TEST(test_) cmocka_unit_test_setup_teardown(test_, set_up, tear_down)
 
 int main(void)
@@ -228,6 +237,7 @@ int main(void)
         CRYPT_TEST(test_crypt_scheme_that_is_unknown_reaches_no_token),
         CRYPT_TEST(test_unwrap_one_failure_of_any_kind_costs_no_answer),
         CRYPT_TEST(test_unwrap_session_that_was_spoilt_is_replaced),
+        CRYPT_TEST(test_unwrap_session_that_cannot_be_opened_says_nothing_of_the_key),
         CRYPT_TEST(test_unwrap_key_under_another_handle_is_found_again),
         CRYPT_TEST(test_unwrap_bad_bytes_are_refused_twice_where_the_code_says_so),
         CRYPT_TEST(test_unwrap_bad_bytes_are_refused_seven_times_where_the_code_says_nothing),
